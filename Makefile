@@ -1,0 +1,51 @@
+# `make demo` and `make test` need Python 3.11 or newer, and make for themselves what they run in.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e
+PYTEST := $(BIN)/python -m pytest
+# libglib2.0-bin brings GLib, whose own package is named differently from one Debian to the next.
+WINDOW_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libglib2.0-bin libopengl0 \
+	libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
+	libxcb-shape0 libxcb-xinerama0 libxkbcommon-x11-0 xauth xvfb
+
+.PHONY: demo test lint venv clean
+.DELETE_ON_ERROR:
+
+demo: .venv/base
+	$(BIN)/napari-darl demo --output demo
+
+# Without the system libraries the plugins for tests of windows cannot even be loaded: such tests skip themselves.
+test: .venv/dev
+	@if ! scripts/system-libraries "the tests that open a window" $(WINDOW_PACKAGES); then \
+		$(PYTEST) -p no:napari -p no:pytest-qt; \
+	elif command -v xvfb-run >/dev/null; then \
+		xvfb-run -a $(PYTEST); \
+	else \
+		$(PYTEST); \
+	fi
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+venv: .venv/dev
+
+clean:
+	rm -rf .venv build demo dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/base: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) .
+	@touch $@
+
+.venv/dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) '.[all,dev]'
+	@touch .venv/base $@
+
+# Debian keeps `ensurepip` in a package of its own.
+.venv/bin/python:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/system-libraries "a virtual environment" \
+		"$$($(PYTHON) -c 'import sys; print("python{}.{}-venv".format(*sys.version_info))')"
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,122 @@
+"""How fast pseudo-masks are drawn, and how their figures compare with those of real masks.
+
+    python benchmarks/pseudo_masks.py --masks some/folder/of/masks --resize-to 512
+
+Real masks are images, vessels brighter than half of the range. Lengths are in px; arcs are measured from
+pixel to pixel, so that even a straight slanting line is up to 8 % longer than its chord.
+"""
+
+import argparse
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import convolve, distance_transform_edt, label
+from scipy.spatial.distance import pdist
+from skimage.morphology import skeletonize
+from skimage.transform import resize
+
+from napari_darl.data.fractals import draw_fractal
+from napari_darl.data.masks import MaskGenerator, draw_trees
+
+Mask = NDArray[np.bool_]
+
+GENERATORS: dict[str, MaskGenerator] = {"draw_trees": draw_trees, "draw_fractal": draw_fractal}
+RING = np.ones((3, 3), int)
+
+
+def rate(generator: MaskGenerator, size: int, seconds: float) -> float:
+    """Masks of size x size px drawn per second."""
+    rng = np.random.default_rng(0)
+    generator((size, size), rng)
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        generator((size, size), rng)
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
+def arc_over_chord(piece: NDArray[np.int64]) -> float:
+    """Length of a chain of pixels (N, 2) over the distance of its ends."""
+    gaps = pdist(piece)
+    straight, slanting = np.isclose(gaps, 1).sum(), np.isclose(gaps, 2**0.5).sum()
+    # in a chain each pixel has one successor; what is more are corners cut twice
+    surplus = straight + slanting - (len(piece) - 1)
+    return float((straight + (slanting - surplus) * 2**0.5) / gaps.max())
+
+
+def statistics(masks: Iterable[Mask]) -> dict[str, float]:
+    """Coverage, widths, branch points and tortuosity, over all masks."""
+    coverage, widths, forks, tortuosity = [], [], 0, []
+    for mask in masks:
+        coverage.append(mask.mean())
+        skeleton = skeletonize(mask)  # type: ignore[no-untyped-call]
+        widths.append(2 * distance_transform_edt(mask)[skeleton])
+        neighbours = convolve(skeleton.astype(int), RING, mode="constant") - 1
+        junctions = skeleton & (neighbours > 2)
+        forks += label(junctions, RING)[1]
+        pieces, count = label(
+            skeleton & ~convolve(junctions.astype(int), RING, mode="constant").astype(bool), RING
+        )
+        where = [np.argwhere(pieces == i + 1) for i in range(count)]
+        tortuosity += [arc_over_chord(piece) for piece in where if len(piece) >= 20]
+    width = np.concatenate(widths)
+    return {
+        "masks": len(coverage),
+        "coverage, mean %": 100 * float(np.mean(coverage)),
+        "coverage, 5 %": 100 * float(np.percentile(coverage, 5)),
+        "coverage, 95 %": 100 * float(np.percentile(coverage, 95)),
+        "width, 5 %": float(np.percentile(width, 5)),
+        "width, median": float(np.median(width)),
+        "width, 95 %": float(np.percentile(width, 95)),
+        "forks / 1000 px": 1000 * forks / width.size,
+        "arc / chord, median": float(np.median(tortuosity)),
+        "arc / chord, 95 %": float(np.percentile(tortuosity, 95)),
+    }
+
+
+def read_masks(folder: Path, width: int | None) -> list[Mask]:
+    """All masks of a folder, resized to a common width if one is given."""
+    masks = []
+    for file in sorted(f for f in folder.iterdir() if f.suffix.lower() in {".png", ".tif", ".tiff", ".gif"}):
+        image = np.squeeze(iio.imread(file))
+        mask = (image if image.ndim == 2 else image[..., 0]) > np.iinfo(image.dtype).max / 2
+        if width:
+            height = round(width * mask.shape[0] / mask.shape[1])
+            mask = resize(mask.astype(float), (height, width), order=1) > 0.5  # type: ignore[no-untyped-call]
+        masks.append(mask)
+    return masks
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--masks", type=Path, action="append", default=[], help="folder of real masks; repeatable"
+    )
+    parser.add_argument("--resize-to", type=int, help="width that real masks are resized to, px")
+    parser.add_argument("--number", type=int, default=40, help="pseudo-masks of 512 x 512 px to measure")
+    parser.add_argument("--seconds", type=float, default=2.0, help="time for each rate")
+    options = parser.parse_args()
+
+    print(f"{'masks per second':22}" + "".join(f"{size:>10} px" for size in (128, 256, 512)))
+    for name, generator in GENERATORS.items():
+        rates = (rate(generator, size, options.seconds) for size in (128, 256, 512))
+        print(f"{name:22}" + "".join(f"{r:13.0f}" for r in rates))
+
+    columns = {}
+    for name, generator in GENERATORS.items():
+        rng = np.random.default_rng(0)
+        columns[name] = statistics(generator((512, 512), rng).mask for _ in range(options.number))
+    for folder in options.masks:
+        columns["/".join(folder.parts[-2:])] = statistics(read_masks(folder, options.resize_to))
+    print("\n" + " " * 22 + "".join(f"{name:>28}" for name in columns))
+    for row in next(iter(columns.values())):
+        print(f"{row:22}" + "".join(f"{column[row]:28.3g}" for column in columns.values()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""The command line: thin commands over the library; any error is one line and exit status 2."""
+
+import json
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from napari_darl import __version__
+from napari_darl.errors import DarlError, DarlWarning, FileError, InputError
+
+if TYPE_CHECKING:
+    from napari_darl.data.files import ImageFile
+    from napari_darl.inference.models import Model
+
+app = typer.Typer(
+    help="Vessel segmentation without labels (DARL). For research use, not for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+_messages = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+Model_ = Annotated[str, typer.Option("--model", help="Name of a bundled model, a model file or a run folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")]
+Output = Annotated[Path, typer.Option(help="Folder for the results; made if missing.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
+
+
+class Preset(StrEnum):
+    """Presets that `train` knows."""
+
+    LITE = "lite"
+    PUBLISHED = "published"
+
+
+def main() -> None:
+    """Run the command line; the entry point of `napari-darl`."""
+    warnings.simplefilter("always", DarlWarning)
+    warnings.showwarning = _show_warning
+    try:
+        status = app(standalone_mode=False)
+    except DarlError as error:
+        status = _fail(str(error))
+    except click.ClickException as error:
+        status = _fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        status = _fail("Interrupted.", 130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+@app.command()
+def segment(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
+    output: Output,
+    model: Model_ = "default",
+    threshold: Annotated[float, typer.Option(help="Least probability that counts as vessel.")] = 0.5,
+    probability: Annotated[bool, typer.Option("--probability", help="Write the probability, too.")] = False,
+    bright: Annotated[bool, typer.Option("--bright", help="Vessels are brighter than the background.")] = False,
+    resize: Annotated[float, typer.Option(help="Factor by which frames are resized first.")] = 1.0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Segment vessels: writes <stem>_mask.tif (0 / 255) and, if asked, <stem>_probability.tif."""
+    from napari_darl.data.files import image_paths
+    from napari_darl.inference.models import load_model
+    from napari_darl.inference.segment import check_threshold
+
+    check_threshold(threshold)
+    paths = [path for entry in inputs for path in (image_paths(entry) if entry.is_dir() else [entry])]
+    targets = _targets(paths, output, ("mask", "probability") if probability else ("mask",), overwrite)
+    loaded = load_model(model, device)
+    for path, files in _bar(list(targets.items()), "Segmenting"):
+        _segment_file(path, files, loaded, threshold, bright=bright, resize=resize, overwrite=overwrite)
+    _messages.print(f"{len(paths)} segmented by {model}: {output}")
+
+
+@app.command()
+def train(
+    angiograms: Annotated[Path, typer.Option(help="Folder or stack of angiograms.")],
+    output: Output,
+    backgrounds: Annotated[Path | None, typer.Option(help="Frames before contrast; without, made.")] = None,
+    masks: Annotated[Path | None, typer.Option(help="Pseudo-masks; without, generated.")] = None,
+    preset: Annotated[Preset, typer.Option(help="Networks and recipe.")] = Preset.LITE,
+    c_darl: Annotated[bool, typer.Option("--c-darl", help="C-DARL: no backgrounds, no mask judge.")] = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; the preset's if left out.")] = None,
+    start: Annotated[str | None, typer.Option(help="Model to begin with: a name, a file, a .pth.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Key of all random draws.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Train a model on unpaired stacks, without labels; Ctrl-C saves and stops."""
+    from napari_darl.data.files import read_stack
+    from napari_darl.training.config import training_config
+    from napari_darl.training.start import starting_networks
+    from napari_darl.training.trainer import Trainer
+
+    config = training_config(preset.value, c_darl=c_darl, steps=steps, seed=seed)
+    trainer = Trainer(
+        config,
+        output,
+        read_stack(angiograms),
+        read_stack(backgrounds) if backgrounds else None,
+        read_stack(masks) if masks else None,
+        start=starting_networks(start) if start else None,
+        resume=resume,
+        device=device,
+    )
+    stop = Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    with _progress("cycle {task.fields[cycle]:.3f}") as progress:
+        task = progress.add_task("Training", total=trainer.config.steps, completed=trainer.step, cycle=0.0)
+        for state in trainer.run(stop):
+            progress.update(task, completed=state.step, cycle=state.losses["cycle"])
+    ended = "Stopped" if trainer.step < trainer.config.steps else "Done"
+    _messages.print(f"{ended} after step {trainer.step}: {trainer.folder.model}")
+
+
+@app.command()
+def synthesize(
+    backgrounds: Annotated[Path, typer.Option(help="Folder or stack of frames without contrast.")],
+    output: Output,
+    count: Annotated[int, typer.Option(min=1, help="Pairs to make.")],
+    model: Model_ = "default",
+    noise_level: Annotated[int, typer.Option(min=0, help="Timestep at which backgrounds are noised.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Key of all random draws.")] = 0,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Make synthetic angiograms with their masks by path B: one folder a kind, files of the same name pair."""
+    from napari_darl.data.files import read_stack
+    from napari_darl.inference.models import load_model
+    from napari_darl.inference.synthesize import synthesize as pairs
+    from napari_darl.inference.synthesize import write_pair
+
+    frames = read_stack(backgrounds)
+    loaded = load_model(model, device)
+    made = pairs(loaded, frames, count, noise_level=noise_level, seed=seed)
+    settings = loaded.provenance(version=__version__, noise_level=noise_level, seed=seed)
+    for index, pair in _bar(enumerate(made), "Synthesizing", count):
+        write_pair(output, f"{index:05d}.tif", pair, settings | {"index": index}, overwrite=overwrite)
+    _messages.print(f"{count} pairs: {output}")
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="A mask or a folder of masks.")],
+    truth: Annotated[Path, typer.Argument(help="The expert's mask or masks.")],
+    fov: Annotated[Path | None, typer.Option(help="Fields of view: what lies outside doesn't count.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    by_order: Annotated[bool, typer.Option("--by-order", help="Pair by order instead of by name.")] = False,
+) -> None:
+    """Compare masks with an expert's: Dice, IoU, precision, recall, clDice, and areas for probabilities."""
+    from napari_darl.evaluation.report import evaluate as compare
+
+    report = compare(predictions, truth, fov=fov, by_order=by_order)
+    typer.echo(report.to_json() if as_json else report.to_table())
+
+
+@app.command()
+def import_checkpoint(
+    checkpoint: Annotated[Path, typer.Argument(metavar="X_G.pth", help="A released DARL checkpoint.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="Model file to write.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Convert a checkpoint that DARL's authors released; nothing in it is executed."""
+    from napari_darl.darl.checkpoint import save_model
+    from napari_darl.darl.published import import_published
+
+    if output.suffix != ".safetensors":
+        raise InputError(f"{output} must end in .safetensors: choose such a name.")
+    _refuse_existing([output], overwrite)
+    model, _ = import_published(checkpoint)
+    save_model(output, model, {"imported": checkpoint.name, "version": __version__})
+    _messages.print(f"Imported: {output}")
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="Print the card of this model.")] = None,
+) -> None:
+    """List the bundled models, or print a model's card."""
+    from napari_darl.inference.models import bundled_models, model_card
+
+    if name is not None:
+        typer.echo(model_card(name))
+        return
+    for bundled in bundled_models():
+        title = model_card(bundled).splitlines()[0].lstrip("# ")
+        typer.echo(f"{bundled}\t{title}")
+
+
+@app.command()
+def demo(
+    output: Output = Path("demo"),
+    device: Device = "auto",
+) -> None:
+    """Segment the sample angiogram; writes mask, probability and overlay, and prints figures."""
+    from napari_darl.data.samples import sample_path
+    from napari_darl.inference.demo import run_demo
+
+    typer.echo(json.dumps(run_demo(sample_path(), output, device), indent=2))
+
+
+def _segment_file(
+    path: Path,
+    files: dict[str, Path],
+    model: "Model",
+    threshold: float,
+    *,
+    bright: bool,
+    resize: float,
+    overwrite: bool,
+) -> None:
+    import numpy as np
+
+    from napari_darl.data.files import read_image
+    from napari_darl.data.output import write_mask, write_probability
+    from napari_darl.inference.segment import segment_probability
+
+    image = read_image(path)
+    try:
+        result = segment_probability(
+            image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    settings = {"threshold": threshold, "bright": bright, "resize": resize, "source": path.name}
+    provenance = model.provenance(version=__version__, **settings)
+    place: dict[str, Any] = {"pixel_size": image.pixel_size, "unit": image.unit, "provenance": provenance}
+    write_mask(files["mask"], (result > threshold).astype(np.uint8), **place, overwrite=overwrite)
+    if "probability" in files:
+        write_probability(files["probability"], result, **place, overwrite=overwrite)

@@ -1,0 +1,124 @@
+"""What a model is made of: frozen, validated, and saved in every checkpoint."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from napari_darl.normalisation import Normalisation
+
+Width = Annotated[int, Field(ge=1, le=2048)]
+Variant = Literal["darl", "c-darl"]
+
+
+class Config(BaseModel):
+    """Base of all configurations: immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ScheduleConfig(Config):
+    """Linear noise schedule: beta from `first_beta` to `last_beta` in `steps` steps."""
+
+    steps: int = Field(default=2000, ge=2, le=100_000)
+    first_beta: float = Field(default=1e-6, gt=0, lt=1)
+    last_beta: float = Field(default=1e-2, gt=0, lt=1)
+
+
+class DenoiserConfig(Config):
+    """U-Net eps_theta: `channels` times `multipliers` level by level.
+
+    `blocks` residual blocks a level going down and one more coming up; self-attention on
+    `attention_levels` (0 is the finest) and, if there are any, in the middle.
+    """
+
+    channels: Width = 64
+    multipliers: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        default=(1, 1, 2, 2, 4, 4), min_length=1, max_length=8
+    )
+    blocks: int = Field(default=2, ge=1, le=8)
+    attention_levels: tuple[int, ...] = (4,)
+    time_channels: Annotated[int, Field(ge=2, le=1024, multiple_of=2)] = 64
+    norm: Literal["group", "channel"] = "group"
+
+
+class GeneratorConfig(Config):
+    """Generator G with switchable SPADE: an encoder of `widths`, `blocks` at the coarsest, a decoder back."""
+
+    widths: tuple[Width, ...] = Field(default=(64, 128, 256), min_length=2, max_length=8)
+    blocks: int = Field(default=2, ge=1, le=16)
+    kernel: Literal[3, 5, 7] = 7
+    spade_channels: Width = 128
+    norm: Literal["instance", "channel"] = "instance"
+    spectral_norm: bool = True
+    skips: bool = False
+
+
+class DiscriminatorConfig(Config):
+    """PatchGAN; three `widths` before the last give the 70 x 70 receptive field."""
+
+    widths: tuple[Width, ...] = Field(default=(64, 128, 256, 512), min_length=2, max_length=6)
+
+
+class ModelConfig(Config):
+    """A whole DARL model.
+
+    `phases` says where the four interleaved phases `x[i::2, j::2]` of a frame go: into the batch, each
+    a frame of half the size (as published), or into the channels of the networks' first layer.
+    `path_a_steps` bounds the noise level of path A in training: t_a is uniform in [0, path_a_steps).
+    Frames larger than `tile` pixels are segmented in tiles that share `overlap` pixels.
+    """
+
+    preset: str = Field(default="published", max_length=64)
+    variant: Variant = "darl"
+    phases: Literal["batch", "channels"] = "batch"
+    path_a_steps: int = Field(default=200, ge=1)
+    normalisation: Normalisation = Normalisation()
+    tile: int = Field(default=512, ge=64, le=8192, multiple_of=64)
+    overlap: int = Field(default=128, ge=0, multiple_of=2)
+    schedule: ScheduleConfig = ScheduleConfig()
+    denoiser: DenoiserConfig = DenoiserConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.path_a_steps > self.schedule.steps:
+            raise ValueError("path_a_steps may not exceed the schedule's steps")
+        if self.overlap * 2 > self.tile:
+            raise ValueError("overlap may be at most half of the tile")
+        return self
+
+    @property
+    def stem_factor(self) -> int:
+        """Factor of the space-to-depth stem: 2 with the phases as channels, else 1."""
+        return 2 if self.phases == "channels" else 1
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the frame that heights and widths must be a multiple of."""
+        levels = max(len(self.denoiser.multipliers), len(self.generator.widths)) - 1
+        return int(2 * 2**levels)
+
+
+PUBLISHED = ModelConfig()
+LITE = ModelConfig(
+    preset="lite",
+    phases="channels",
+    normalisation=Normalisation(kind="percentiles"),
+    tile=1024,
+    overlap=192,
+    denoiser=DenoiserConfig(
+        channels=8, multipliers=(1, 2, 4), blocks=1, attention_levels=(), time_channels=32, norm="channel"
+    ),
+    generator=GeneratorConfig(
+        widths=(24, 32, 64, 96),
+        blocks=2,
+        kernel=3,
+        spade_channels=16,
+        norm="channel",
+        spectral_norm=False,
+        skips=True,
+    ),
+    discriminator=DiscriminatorConfig(widths=(16, 32, 64, 128)),
+)
+PRESETS = {config.preset: config for config in (LITE, PUBLISHED)}

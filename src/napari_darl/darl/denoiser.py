@@ -1,0 +1,145 @@
+"""The denoiser eps_theta: a U-Net that predicts the noise in x_t (Ho et al. 2020; Saharia et al. 2021)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_darl.darl.config import DenoiserConfig
+from napari_darl.darl.layers import feature_norm
+
+
+class Denoiser(nn.Module):
+    """Predicts the noise of a noisy frame.
+
+    Every output on the way down, the stem's and the strided convolutions' too, is a skip to the way up.
+
+    Parameters
+    ----------
+    config : DenoiserConfig
+        Widths, depth and norm.
+    channels : int
+        Channels of a noisy frame: 1, or 4 with the phases as channels.
+    """
+
+    def __init__(self, config: DenoiserConfig, channels: int = 1) -> None:
+        super().__init__()
+        time = config.time_channels
+        widths = [config.channels * multiplier for multiplier in config.multipliers]
+        self.time = nn.Sequential(
+            SinusoidalEmbedding(time), nn.Linear(time, 4 * time), nn.SiLU(), nn.Linear(4 * time, time)
+        )
+
+        def block(inputs: int, outputs: int, attention: bool) -> ResidualBlock:
+            return ResidualBlock(inputs, outputs, time, config.norm, attention)
+
+        self.down = nn.ModuleList([nn.Conv2d(channels, config.channels, 3, padding=1)])
+        skips = [config.channels]
+        for level, width in enumerate(widths):
+            for _ in range(config.blocks):
+                self.down.append(block(skips[-1], width, level in config.attention_levels))
+                skips.append(width)
+            if level < len(widths) - 1:
+                self.down.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
+                skips.append(width)
+
+        bottom = widths[-1]
+        self.middle = nn.ModuleList(
+            [block(bottom, bottom, bool(config.attention_levels)), block(bottom, bottom, False)]
+        )
+
+        self.up = nn.ModuleList()
+        current = bottom
+        for level, width in reversed(list(enumerate(widths))):
+            for _ in range(config.blocks + 1):
+                self.up.append(block(current + skips.pop(), width, level in config.attention_levels))
+                current = width
+            if level > 0:
+                self.up.append(Upsample(width))
+        self.out = nn.Sequential(
+            feature_norm(config.norm, current), nn.SiLU(), nn.Conv2d(current, channels, 3, padding=1)
+        )
+
+    def forward(self, noisy: Tensor, t: Tensor) -> Tensor:
+        """Noise eps_theta(x_t, t).
+
+        Parameters
+        ----------
+        noisy : Tensor
+            x_t, float (N, C, H, W); H and W multiples of 2 ** (levels - 1).
+        t : Tensor
+            Timesteps, int64 (N,), from 0.
+        """
+        time = self.time(t)
+        x = noisy
+        skips = []
+        for layer in self.down:
+            x = layer(x, time) if isinstance(layer, ResidualBlock) else layer(x)
+            skips.append(x)
+        for layer in self.middle:
+            x = layer(x, time)
+        for layer in self.up:
+            x = layer(x) if isinstance(layer, Upsample) else layer(torch.cat([x, skips.pop()], dim=1), time)
+        return self.out(x)  # type: ignore[no-any-return]
+
+
+class SinusoidalEmbedding(nn.Module):
+    """[sin, cos] of t * exp(-ln 10000 * arange(0, C, 2) / C), float32 (N, C)."""
+
+    frequencies: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        frequencies = torch.exp(-math.log(10_000) * torch.arange(0, channels, 2) / channels)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, t: Tensor) -> Tensor:
+        phase = t[:, None].float() * self.frequencies
+        return torch.cat([phase.sin(), phase.cos()], dim=1)
+
+
+class ResidualBlock(nn.Module):
+    """Norm - swish - conv3, plus the time, norm - swish - conv3, plus the input; then attention if asked for."""
+
+    def __init__(self, inputs: int, outputs: int, time: int, norm: str, attention: bool) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            feature_norm(norm, inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)
+        )
+        self.time = nn.Sequential(nn.SiLU(), nn.Linear(time, outputs))
+        self.second = nn.Sequential(
+            feature_norm(norm, outputs), nn.SiLU(), nn.Conv2d(outputs, outputs, 3, padding=1)
+        )
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        self.attention = SelfAttention(outputs, norm) if attention else nn.Identity()
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        hidden = self.first(x) + self.time(time)[:, :, None, None]
+        return self.attention(self.second(hidden) + self.shortcut(x))  # type: ignore[no-any-return]
+
+
+class SelfAttention(nn.Module):
+    """Single-head attention over all pixels, residual."""
+
+    def __init__(self, channels: int, norm: str) -> None:
+        super().__init__()
+        self.norm = feature_norm(norm, channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, dim=2)
+        attended = F.scaled_dot_product_attention(query, key, value)
+        return x + self.out(attended.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
+
+
+class Upsample(nn.Module):
+    """Nearest neighbour, twice the size, then conv3."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))  # type: ignore[no-any-return]

@@ -1,0 +1,70 @@
+"""Which device to compute on, and why: the one place where it is decided."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from napari_darl.errors import InputError
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Device for a name.
+
+    Parameters
+    ----------
+    name : str
+        `auto` (CUDA, else MPS, else the CPU), `cpu`, `cuda`, `cuda:n` or `mps`.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown or the device isn't there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"Unknown device '{name}': choose auto, cpu, cuda, cuda:0, cuda:1, ... or mps.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"Device '{name}' isn't there: {describe_device('auto')}. Choose auto or cpu.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError("Device 'mps' needs a Mac with an Apple GPU: choose auto or cpu.")
+    return device
+
+
+def describe_device(name: str = "auto") -> str:
+    """One plain line on what a device is and, where it is the CPU, why."""
+    device = resolve_device(name)
+    if device.type == "cuda":
+        return f"GPU: {torch.cuda.get_device_name(device)}"
+    if device.type == "mps":
+        return "GPU: Apple (MPS)"
+    if name == "cpu":
+        return "CPU, as asked"
+    if not torch.backends.cuda.is_built():
+        return "CPU: this torch has no CUDA; install a CUDA build from pytorch.org to use an NVIDIA GPU"
+    return "CPU: torch sees no NVIDIA GPU (is its driver installed?)"
+
+
+def working_precision(device: torch.device, choice: str = "auto") -> Callable[[], AbstractContextManager[None]]:
+    """Context in which to run the networks: bfloat16 autocast or plain float32.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the networks are.
+    choice : {"auto", "float32", "bfloat16"}
+        `auto` takes bfloat16 on GPUs that compute in it.
+    """
+    if choice == "auto":
+        gains = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        choice = "bfloat16" if gains else "float32"
+    if choice == "float32":
+        return nullcontext
+    return lambda: torch.autocast(device.type, dtype=torch.bfloat16)

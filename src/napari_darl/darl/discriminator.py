@@ -1,0 +1,31 @@
+"""PatchGAN discriminators of masks (D_s) and angiograms (D_a) (Isola et al. 2017)."""
+
+from torch import Tensor, nn
+
+from napari_darl.darl.config import DiscriminatorConfig
+
+
+class Discriminator(nn.Sequential):
+    """Says of each patch how real it looks; with four widths a patch is 70 x 70 pixels.
+
+    Parameters
+    ----------
+    config : DiscriminatorConfig
+        Widths; all layers but the last of them halve the size.
+    """
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        widths = config.widths
+        layers: list[nn.Module] = [nn.Conv2d(1, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), start=2):
+            stride = 1 if index == len(widths) else 2
+            layers += [
+                nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1),
+                nn.InstanceNorm2d(outputs),
+                nn.LeakyReLU(0.2),
+            ]
+        super().__init__(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Scores (N, 1, h, w) of images (N, 1, H, W): 1 for real, 0 for fake (LSGAN)."""
+        return super().forward(image)  # type: ignore[no-any-return]

@@ -1,0 +1,115 @@
+"""The generator G with switchable SPADE (Kim et al. 2023, section 3.2; SPADE: Park et al. 2019)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from napari_darl.darl.config import GeneratorConfig
+from napari_darl.darl.layers import feature_norm
+
+_SLOPE = 0.2
+
+
+class Generator(nn.Module):
+    """Turns a noisy frame and its predicted noise into a vessel mask, or, given a mask, into a fake angiogram.
+
+    Parameters
+    ----------
+    config : GeneratorConfig
+        Widths, norm, skips.
+    channels : int
+        Channels of a frame: 1, or 4 with the phases as channels. The input has twice as many, a one-hot mask too.
+    """
+
+    def __init__(self, config: GeneratorConfig, channels: int = 1) -> None:
+        super().__init__()
+        widths, kernel = config.widths, config.kernel
+        self.skips = config.skips
+
+        def conv(inputs: int, outputs: int) -> nn.Conv2d:
+            return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, padding_mode="reflect")
+
+        def block(inputs: int, outputs: int) -> SSpadeBlock:
+            return SSpadeBlock(inputs, outputs, 2 * channels, config)
+
+        encoder = [conv(2 * channels, widths[0])]
+        encoder += [
+            nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
+            for fine, coarse in zip(widths, widths[1:], strict=False)
+        ]
+        self.encoder = nn.ModuleList(
+            nn.Sequential(layer, feature_norm(config.norm, width, affine=False), nn.ReLU())
+            for layer, width in zip(encoder, widths, strict=True)
+        )
+        self.middle = nn.ModuleList(block(widths[-1], widths[-1]) for _ in range(config.blocks))
+        self.decoder = nn.ModuleList(
+            block(coarse + fine * config.skips, fine)
+            for fine, coarse in reversed(list(zip(widths, widths[1:], strict=False)))
+        )
+        self.out = conv(widths[0], channels)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Mask (path A) or fake angiogram (path B), float (N, C, H, W) in (-1, 1).
+
+        Parameters
+        ----------
+        x : Tensor
+            concat[x_t, eps_hat], (N, 2 C, H, W); H and W multiples of 2 ** (len(widths) - 1).
+        mask : Tensor, optional
+            One-hot mask (N, 2 C, H, W), background before vessel; none takes path A.
+        """
+        features = []
+        for layer in self.encoder:
+            x = layer(x)
+            features.append(x)
+        for block in self.middle:
+            x = block(x, mask)
+        for block, fine in zip(self.decoder, reversed(features[:-1]), strict=True):
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = block(torch.cat([x, fine], dim=1) if self.skips else x, mask)
+        return torch.tanh(self.out(F.leaky_relu(x, _SLOPE)))
+
+
+class SSpadeBlock(nn.Module):
+    """Residual block of two switchably normalised convolutions."""
+
+    def __init__(self, inputs: int, outputs: int, mask_channels: int, config: GeneratorConfig) -> None:
+        super().__init__()
+        middle = min(inputs, outputs)
+
+        def conv(inputs: int, outputs: int, kernel: int, bias: bool = True) -> nn.Module:
+            layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+            return spectral_norm(layer) if config.spectral_norm else layer
+
+        def norm(channels: int) -> SwitchableSpade:
+            return SwitchableSpade(channels, mask_channels, config.spade_channels, config.norm)
+
+        self.norm_0, self.conv_0 = norm(inputs), conv(inputs, middle, 3)
+        self.norm_1, self.conv_1 = norm(middle), conv(middle, outputs, 3)
+        self.has_shortcut = inputs != outputs
+        if self.has_shortcut:
+            self.norm_s, self.conv_s = norm(inputs), conv(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        hidden = self.conv_0(F.leaky_relu(self.norm_0(x, mask), _SLOPE))
+        hidden = self.conv_1(F.leaky_relu(self.norm_1(hidden, mask), _SLOPE))
+        return hidden + (self.conv_s(self.norm_s(x, mask)) if self.has_shortcut else x)  # type: ignore[no-any-return]
+
+
+class SwitchableSpade(nn.Module):
+    """Norm switched by the mask: with one, scale and shift come from it (SPADE); without, they are learnt."""
+
+    def __init__(self, channels: int, mask_channels: int, hidden: int, norm: str) -> None:
+        super().__init__()
+        self.plain = feature_norm(norm, channels, affine=True)
+        self.free = feature_norm(norm, channels, affine=False)
+        self.shared = nn.Conv2d(mask_channels, hidden, 3, padding=1)
+        self.gamma = nn.Conv2d(hidden, channels, 3, padding=1)
+        self.beta = nn.Conv2d(hidden, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        if mask is None:
+            return self.plain(x)  # type: ignore[no-any-return]
+        hidden = F.relu(self.shared(F.interpolate(mask, size=x.shape[2:], mode="nearest")))
+        return self.free(x) * (1 + self.gamma(hidden)) + self.beta(hidden)  # type: ignore[no-any-return]

@@ -1,0 +1,38 @@
+"""Layers that the denoiser and the generator share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of each pixel (as in ConvNeXt, Liu et al. 2022).
+
+    It has no statistics over space, so crop, tile and whole frame agree.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels C of the (N, C, H, W) input.
+    affine : bool
+        Whether a scale and a shift are learnt.
+    """
+
+    def __init__(self, channels: int, affine: bool = True) -> None:
+        super().__init__()
+        self.channels = channels
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = x.permute(0, 2, 3, 1)
+        return F.layer_norm(last, (self.channels,), self.weight, self.bias).permute(0, 3, 1, 2)
+
+
+def feature_norm(kind: str, channels: int, affine: bool = True) -> nn.Module:
+    """Norm of (N, C, H, W) features: `group` (32 groups), `instance` or `channel`."""
+    if kind == "group":
+        return nn.GroupNorm(32, channels, affine=affine)
+    if kind == "instance":
+        return nn.InstanceNorm2d(channels, affine=affine)
+    return ChannelNorm(channels, affine)

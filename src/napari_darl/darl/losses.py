@@ -1,0 +1,106 @@
+"""Losses of DARL (Kim et al. 2023, section 3.3) and of C-DARL (Kim et al. 2024), each a plain function."""
+
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from napari_darl.darl.config import Config
+from napari_darl.darl.model import Critics, Darl, PathOutput
+
+CycleNorm = Literal["l1", "mse"]
+
+
+class LossConfig(Config):
+    """Weights of the losses; the defaults are DARL's, `C_DARL` holds the variant's."""
+
+    adversarial: float = Field(default=0.2, ge=0)
+    cycle: float = Field(default=5.0, ge=0)
+    cycle_norm: CycleNorm = "l1"
+    contrast: float = Field(default=0.0, ge=0)
+
+
+DARL = LossConfig()
+C_DARL = LossConfig(cycle=2.0, contrast=4e-4)
+
+
+class Batch(NamedTuple):
+    """One step's draws: frames in [-1, 1], masks -1 / +1, all float (N, 1, H, W); timesteps int64 (N,).
+
+    `rendered` are backgrounds with the pseudo-mask rendered into them by attenuation; where `grounded` (bool, (N,)) is
+    true they go through the cycle in place of path B's fake angiograms.
+    """
+
+    angiogram: Tensor
+    background: Tensor
+    mask: Tensor
+    rendered: Tensor
+    grounded: Tensor
+    noise: Tensor
+    t_a: Tensor
+    t_b: Tensor
+
+
+class Paths(NamedTuple):
+    """What the three passes through the model made of a batch."""
+
+    a: PathOutput
+    b: PathOutput
+    cycle: PathOutput
+
+
+def run_paths(model: Darl, batch: Batch) -> Paths:
+    """Path A, path B and the cycle, with one noise draw for all three and t_a again in the cycle (as published)."""
+    add_noise = model.schedule.add_noise
+    a = model.path_a(add_noise(batch.angiogram, batch.t_a, batch.noise), batch.t_a)
+    b = model.path_b(add_noise(batch.background, batch.t_b, batch.noise), batch.t_b, batch.mask)
+    source = torch.where(batch.grounded[:, None, None, None], batch.rendered, b.image)
+    cycle = model.path_a(add_noise(source, batch.t_a, batch.noise), batch.t_a)
+    return Paths(a, b, cycle)
+
+
+def generator_losses(paths: Paths, batch: Batch, critics: Critics, config: LossConfig) -> dict[str, Tensor]:
+    """Losses of denoiser and generator, unweighted, and their weighted sum under `total`.
+
+    L_G = L_diff + alpha (L_adv(D_s(s_v)) + L_adv(D_a(x^a_hat))) + beta L_cyc, plus C-DARL's contrast.
+    """
+    losses = {
+        "diffusion": F.mse_loss(paths.b.noise, batch.noise),
+        "adversarial_angiogram": adversarial(critics.angiogram(paths.b.image), real=True),
+        "cycle": cycle(paths.cycle.image, batch.mask, config.cycle_norm),
+    }
+    total = losses["diffusion"] + config.cycle * losses["cycle"]
+    total = total + config.adversarial * losses["adversarial_angiogram"]
+    if critics.mask is not None:
+        losses["adversarial_mask"] = adversarial(critics.mask(paths.a.image), real=True)
+        total = total + config.adversarial * losses["adversarial_mask"]
+    if critics.contrast is not None:
+        losses["contrast"] = critics.contrast(batch.mask, paths.cycle.image, paths.a.image)
+        total = total + config.contrast * losses["contrast"]
+    return losses | {"total": total}
+
+
+def discriminator_losses(
+    batch: Batch, fake_angiogram: Tensor, fake_mask: Tensor, critics: Critics
+) -> dict[str, Tensor]:
+    """LSGAN losses of D_a and D_s, each halved; the fakes come detached, from the image pools."""
+    losses = {"discriminator_angiogram": _judge(critics.angiogram, batch.angiogram, fake_angiogram)}
+    if critics.mask is not None:
+        losses["discriminator_mask"] = _judge(critics.mask, batch.mask, fake_mask)
+    return losses
+
+
+def adversarial(scores: Tensor, *, real: bool) -> Tensor:
+    """Least-squares GAN loss: mean (score - 1)^2 for what should look real, mean score^2 for what shouldn't."""
+    return (scores - 1).square().mean() if real else scores.square().mean()
+
+
+def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor:
+    """Mean absolute (`l1`, the released code) or squared (`mse`) error of the cycle's mask, both in [-1, 1]."""
+    return F.l1_loss(reconstructed, mask) if norm == "l1" else F.mse_loss(reconstructed, mask)
+
+
+def _judge(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * (adversarial(critic(real), real=True) + adversarial(critic(fake), real=False))

@@ -1,0 +1,148 @@
+"""The DARL model: denoiser and generator, path A, path B and the cycle (Kim et al. 2023, figure 2)."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from napari_darl.darl.config import ModelConfig
+from napari_darl.darl.denoiser import Denoiser
+from napari_darl.darl.discriminator import Discriminator
+from napari_darl.darl.generator import Generator
+from napari_darl.darl.contrast import MaskContrast
+from napari_darl.darl.schedule import NoiseSchedule
+
+
+class PathOutput(NamedTuple):
+    """What a path makes of a noisy frame: the predicted noise, and a mask (A) or fake angiogram (B)."""
+
+    noise: Tensor
+    image: Tensor
+
+
+class Darl(nn.Module):
+    """Denoiser and generator with the two paths through them.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Everything that decides the networks' shape.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.stem_factor**2
+        self.schedule = NoiseSchedule(config.schedule)
+        self.denoiser = Denoiser(config.denoiser, channels)
+        self.generator = Generator(config.generator, channels)
+
+    def path_a(self, noisy: Tensor, t: Tensor) -> PathOutput:
+        """Path A, and the cycle: noisy angiogram to vessel mask.
+
+        Parameters
+        ----------
+        noisy : Tensor
+            x_t, float (N, 1, H, W), the clean frame in [-1, 1].
+        t : Tensor
+            Timesteps, int64 (N,), from 0.
+
+        Returns
+        -------
+        PathOutput
+            Predicted noise and mask in (-1, 1), vessels positive, both (N, 1, H, W).
+        """
+        return self._path(noisy, t, None)
+
+    def path_b(self, noisy: Tensor, t: Tensor, mask: Tensor) -> PathOutput:
+        """Path B: noisy background and mask to fake angiogram.
+
+        Parameters
+        ----------
+        noisy : Tensor
+            x_t, float (N, 1, H, W).
+        t : Tensor
+            Timesteps, int64 (N,), from 0.
+        mask : Tensor
+            Pseudo-mask, float (N, 1, H, W), -1 background and 1 vessel.
+        """
+        return self._path(noisy, t, mask)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Segment in one step: path A at t = 0 without noise.
+
+        With the phases in the batch (`published`) a frame is segmented as its four interleaved phases.
+
+        Parameters
+        ----------
+        frames : Tensor
+            Float (N, 1, H, W) in [-1, 1]; H and W multiples of `config.stride`.
+
+        Returns
+        -------
+        Tensor
+            (tanh + 1) / 2, the probability of vessel, (N, 1, H, W).
+        """
+        if self.config.phases == "batch":
+            phases = F.pixel_unshuffle(frames, 2)
+            masks = self._segment(phases.flatten(0, 1)[:, None])
+            mask = F.pixel_shuffle(masks.view_as(phases), 2)
+        else:
+            mask = self._segment(frames)
+        return (mask + 1) / 2
+
+    def _segment(self, frames: Tensor) -> Tensor:
+        return self.path_a(frames, torch.zeros(len(frames), dtype=torch.long, device=frames.device)).image
+
+    def _path(self, noisy: Tensor, t: Tensor, mask: Tensor | None) -> PathOutput:
+        factor = self.config.stem_factor
+        folded = F.pixel_unshuffle(noisy, factor)
+        noise = self.denoiser(folded, t)
+        one_hot = None if mask is None else F.pixel_unshuffle(_one_hot(mask), factor)
+        image = self.generator(torch.cat([folded, noise], dim=1), one_hot)
+        return PathOutput(F.pixel_shuffle(noise, factor), F.pixel_shuffle(image, factor))
+
+
+class Critics(nn.Module):
+    """What only training needs: D_a judges angiograms; D_s masks (DARL) or a contrast of patches (C-DARL).
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Widths and variant.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.angiogram = Discriminator(config.discriminator)
+        self.mask = Discriminator(config.discriminator) if config.variant == "darl" else None
+        self.contrast = MaskContrast() if config.variant == "c-darl" else None
+
+
+def initialise(model: Darl, critics: Critics, seed: int) -> None:
+    """Published initialisation: orthogonal for the denoiser, N(0, 0.02) for generator and discriminators."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in model.denoiser.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.orthogonal_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for network in (model.generator, critics):
+            for module in network.modules():
+                if isinstance(module, nn.Conv2d):
+                    normalised = parametrize.is_parametrized(module, "weight")
+                    nn.init.normal_(_original(module) if normalised else module.weight, 0, 0.02)
+                    if module.bias is not None:
+                        nn.init.zeros_(module.bias)
+
+
+def _original(module: nn.Module) -> Tensor:
+    return module.parametrizations["weight"].original  # type: ignore[index, union-attr, return-value]
+
+
+def _one_hot(mask: Tensor) -> Tensor:
+    vessel = (mask > 0).to(mask)
+    return torch.cat([1 - vessel, vessel], dim=1)

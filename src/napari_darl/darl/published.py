@@ -1,0 +1,121 @@
+"""Import of the checkpoints that the authors of DARL released, without executing anything in them.
+
+Only the names of parameters are theirs: every tensor is checked against the `published` preset's shapes.
+"""
+
+import pickle
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from napari_darl.darl.config import PUBLISHED
+from napari_darl.darl.model import Critics, Darl
+from napari_darl.errors import CheckpointError
+
+# Theirs -> ours; applied in order, each at most once.
+_NAMES = [
+    (r"^denoise_fn\.time_mlp\.", "denoiser.time."),
+    (r"^denoise_fn\.downs\.(\d+)\.(?:conv\.)?", r"denoiser.down.\1."),
+    (r"^denoise_fn\.mid\.", "denoiser.middle."),
+    (r"^denoise_fn\.ups\.", "denoiser.up."),
+    (r"^denoise_fn\.final_conv\.block\.0\.", "denoiser.out.0."),
+    (r"^denoise_fn\.final_conv\.block\.3\.", "denoiser.out.2."),
+    (r"\.res_block\.mlp\.", ".time."),
+    (r"\.res_block\.block1\.block\.0\.", ".first.0."),
+    (r"\.res_block\.block1\.block\.3\.", ".first.2."),
+    (r"\.res_block\.block2\.block\.0\.", ".second.0."),
+    (r"\.res_block\.block2\.block\.3\.", ".second.2."),
+    (r"\.res_block\.res_conv\.", ".shortcut."),
+    (r"\.attn\.", ".attention."),
+    (r"^segment_fn\.model\.1\.", "generator.encoder.0.0."),
+    (r"^segment_fn\.model\.4\.", "generator.encoder.1.0."),
+    (r"^segment_fn\.model\.7\.", "generator.encoder.2.0."),
+    (r"^segment_fn\.G_middle_", "generator.middle."),
+    (r"^segment_fn\.up_", "generator.decoder."),
+    (r"^segment_fn\.conv_img\.1\.", "generator.out."),
+    (r"\.param_norm\.", ".plain."),
+    (r"\.mlp_shared\.0\.", ".shared."),
+    (r"\.mlp_gamma\.", ".gamma."),
+    (r"\.mlp_beta\.", ".beta."),
+    (r"\.weight_orig$", ".parametrizations.weight.original"),
+    (r"\.weight_u$", ".parametrizations.weight.0._u"),
+    (r"\.weight_v$", ".parametrizations.weight.0._v"),
+]
+
+
+def import_published(generator: Path) -> tuple[Darl, Critics | None]:
+    """Networks of a released checkpoint.
+
+    Parameters
+    ----------
+    generator : Path
+        `X_G.pth`: denoiser and generator. Where `X_Ds.pth` and `X_Da.pth` lie beside it, the discriminators are
+        read too, for going on with training.
+
+    Returns
+    -------
+    model : Darl
+        In evaluation mode, on the CPU.
+    critics : Critics or None
+        None where a discriminator's file is missing.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing, damaged, would run code, or isn't such a checkpoint.
+    """
+    model = Darl(PUBLISHED)
+    state = {
+        _ours(name): tensor
+        for name, tensor in _read(generator).items()
+        if name.startswith(("denoise_fn.", "segment_fn.")) and not name.endswith("inv_freq")
+    }
+    _load(model, state, generator)
+    stem = generator.stem.removesuffix("_G")
+    siblings = {
+        "mask": generator.with_name(f"{stem}_Ds{generator.suffix}"),
+        "angiogram": generator.with_name(f"{stem}_Da{generator.suffix}"),
+    }
+    if not all(path.is_file() for path in siblings.values()):
+        return model.eval(), None
+    critics = Critics(PUBLISHED)
+    for part, path in siblings.items():
+        weights = {name.removeprefix("model."): tensor for name, tensor in _read(path).items()}
+        _load(getattr(critics, part), weights, path)
+    return model.eval(), critics
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint at {path}: give the path of a released X_G.pth.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} isn't a plain checkpoint of tensors, and what else is in it is not executed: "
+            "export its state dict with torch.save(model.state_dict(), ...)."
+        ) from error
+    except (RuntimeError, ValueError, EOFError, KeyError, OSError, AttributeError, TypeError) as error:
+        raise CheckpointError(f"{path} can't be read as a checkpoint: download it again.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path} holds no state dict of tensors: give a released X_G.pth.")
+    return {str(name).removeprefix("module."): value for name, value in state.items()}
+
+
+def _ours(name: str) -> str:
+    for pattern, replacement in _NAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _load(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    wanted = module.state_dict()
+    wrong = [name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape]
+    if wrong or len(state) != len(wanted):
+        raise CheckpointError(
+            f"{path} doesn't hold the published DARL networks ({len(wrong)} of {len(wanted)} tensors are missing "
+            "or have another shape): give a released X_G.pth."
+        )
+    module.load_state_dict(state)

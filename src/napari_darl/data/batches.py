@@ -1,0 +1,183 @@
+"""Batches of unpaired frames and pseudo-masks, each draw keyed by (seed, step, sample)."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from napari_darl.data.backgrounds import WIDTH, suppress_vessels
+from napari_darl.data.frames import check_frame, intensity_range, normalise
+from napari_darl.data.masks import FRAME, PseudoMask, TreeConfig, draw_trees
+from napari_darl.data.phantom import render
+from napari_darl.errors import InputError
+from napari_darl.normalisation import Normalisation
+
+Frame = NDArray[np.float32]
+
+
+class DrawConfig(BaseModel):
+    """How training crops are drawn.
+
+    Attributes
+    ----------
+    size
+        Side of a crop, px.
+    zoom
+        Least and greatest side of the window in the frame, in multiples of `size`; it is resized to `size`.
+    grounded
+        Share of samples whose fake angiogram in the cycle is rendered by attenuation instead of made by path B.
+    transmission
+        Least and greatest part of the intensity that passes the thickest vessel of a rendered angiogram.
+    gamma, noise, blur
+        Augmentation: greatest exponent (and its inverse) of the intensity, greatest standard deviations of added
+        noise (in units of [-1, 1]) and of a Gaussian blur (px). Flips and transposition always take part.
+    trees
+        Look of generated pseudo-masks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(default=512, ge=32, le=4096, multiple_of=32)
+    zoom: tuple[float, float] = (1.0, 1.0)
+    grounded: float = Field(default=0.0, ge=0, le=1)
+    transmission: tuple[float, float] = (0.25, 0.75)
+    gamma: float = Field(default=1.0, ge=1)
+    noise: float = Field(default=0.0, ge=0)
+    blur: float = Field(default=0.0, ge=0)
+    trees: TreeConfig = TreeConfig()
+
+
+class Draw(NamedTuple):
+    """A batch: frames float32 in [-1, 1] and masks -1 / +1, all (N, H, W); `grounded` bool (N,)."""
+
+    angiogram: Frame
+    background: Frame
+    mask: Frame
+    rendered: Frame
+    grounded: NDArray[np.bool_]
+
+
+class Sampler:
+    """Draws batches; the same (seed, step) gives the same batch, whatever was drawn before.
+
+    Parameters
+    ----------
+    config : DrawConfig
+        How to draw.
+    normalisation : Normalisation
+        How intensities become [-1, 1].
+    angiograms : sequence of numpy.ndarray
+        Grey frames (H, W) of any sizes and real dtypes, vessels dark.
+    backgrounds : sequence of numpy.ndarray, optional
+        The same before contrast; without them, angiograms with their vessels filled up.
+    masks : sequence of numpy.ndarray, optional
+        Pseudo-masks, vessel above half of the maximum; without them, generated trees.
+    same : bool
+        Whether the background is the very crop of the angiogram (C-DARL).
+    seed : int
+        The first part of every key.
+
+    Raises
+    ------
+    InputError
+        If a stack is empty or holds a frame that can't be used.
+    """
+
+    def __init__(
+        self,
+        config: DrawConfig,
+        normalisation: Normalisation,
+        angiograms: Sequence[NDArray[Any]],
+        backgrounds: Sequence[NDArray[Any]] | None = None,
+        masks: Sequence[NDArray[Any]] | None = None,
+        *,
+        same: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.config = config
+        self.seed = seed
+        self.same = same
+        self.angiograms = _Stack("angiogram", angiograms, normalisation)
+        self.backgrounds = _Stack("background", backgrounds, normalisation) if backgrounds is not None else None
+        self.masks = _Stack("mask", masks, Normalisation(kind="percentiles", low=0, high=100)) if masks is not None else None
+
+    def draw(self, step: int, count: int) -> Draw:
+        """Batch of `count` samples for a step."""
+        samples = [self._sample(np.random.default_rng((self.seed, step, index))) for index in range(count)]
+        *frames, grounded = zip(*samples, strict=True)
+        return Draw(*(np.stack(part) for part in frames), np.array(grounded))
+
+    def _sample(self, rng: np.random.Generator) -> tuple[Frame, Frame, Frame, Frame, bool]:
+        config = self.config
+        angiogram, _ = self.angiograms.crop(rng, config)
+        if self.same:
+            background, scale = angiogram, 1.0
+        elif self.backgrounds is not None:
+            background, scale = self.backgrounds.crop(rng, config)
+        else:
+            background, scale = self.angiograms.crop(rng, config, suppress=True)
+        tree = self._tree(rng, scale)
+        rendered = render(background, tree.thickness, absorption=self._absorption(rng, scale), blur=0.7 * scale)
+        mask = np.where(tree.mask, 1, -1).astype(np.float32)
+        grounded = bool(rng.random() < config.grounded)
+        return self._augment(angiogram, rng), self._augment(background, rng), mask, self._augment(rendered, rng), grounded
+
+    def _tree(self, rng: np.random.Generator, scale: float) -> PseudoMask:
+        if self.masks is None:
+            return draw_trees((self.config.size, self.config.size), rng, self.config.trees, scale)
+        crop, _ = self.masks.crop(rng, self.config)
+        mask = crop > 0
+        radius = distance_transform_edt(mask).astype(np.float32)
+        return PseudoMask(mask, radius, 2 * radius)
+
+    def _absorption(self, rng: np.random.Generator, scale: float) -> float:
+        thickest = 2 * self.config.trees.trunk_radius[1] * scale
+        return -float(np.log(rng.uniform(*self.config.transmission))) / thickest
+
+    def _augment(self, frame: Frame, rng: np.random.Generator) -> Frame:
+        config = self.config
+        intensity = np.clip((frame + 1) / 2, 0, 1)
+        intensity = intensity ** np.exp(rng.uniform(-1, 1) * np.log(config.gamma))
+        intensity = gaussian_filter(intensity, rng.uniform(0, 1) * config.blur)
+        noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) * config.noise
+        return np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32)
+
+
+class _Stack:
+    """Frames and the intensities that become -1 and 1 in each."""
+
+    def __init__(self, name: str, frames: Sequence[NDArray[Any]], normalisation: Normalisation) -> None:
+        if len(frames) == 0:
+            raise InputError(f"The stack of {name}s is empty: give at least one frame.")
+        for index, frame in enumerate(frames):
+            check_frame(frame, f"{name} {index}")
+        self.frames = frames
+        self.limits = [intensity_range(frame, normalisation) for frame in frames]
+
+    def crop(self, rng: np.random.Generator, config: DrawConfig, suppress: bool = False) -> tuple[Frame, float]:
+        """A random window of a random frame, and px of it per px of a frame of 512."""
+        index = int(rng.integers(len(self.frames)))
+        frame = self.frames[index]
+        side = min(frame.shape)
+        window = min(round(config.size * float(np.exp(rng.uniform(*np.log(config.zoom))))), side)
+        top, left = (int(rng.integers(length - window + 1)) for length in frame.shape)
+        crop = normalise(frame[top : top + window, left : left + window], self.limits[index])
+        if suppress:
+            crop = suppress_vessels(crop, max(3, round(WIDTH * side)))
+        if rng.random() < 0.5:
+            crop = crop.T
+        crop = crop[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
+        return _resize(crop, config.size), side / FRAME * config.size / window
+
+
+def _resize(crop: Frame, size: int) -> Frame:
+    if crop.shape == (size, size):
+        return np.ascontiguousarray(crop)
+    tensor = torch.from_numpy(np.ascontiguousarray(crop))[None, None]
+    resized = F.interpolate(tensor, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return resized[0, 0].numpy()  # type: ignore[no-any-return]

@@ -1,0 +1,252 @@
+"""What a TIFF file holds: frames, colours, stored bits and pixel size, with nothing damaged let through."""
+
+import logging
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from tifffile import COMPRESSION, PHOTOMETRIC, RESUNIT
+
+from napari_darl.errors import DarlError, FileError
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+CENTIMETRES = {"nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "m": 100.0}
+"""Lengths of the metric units in centimetres, the metric unit of TIFF's resolution tags."""
+
+MAX_BYTES = 64 * 2**30
+"""What one file may unpack to; more is taken for a damaged header."""
+
+_MICROMETRES = {"um", "micron", "microns", "micrometer", "\\u00B5m", "μm"}  # spellings found in files
+_LENGTHLESS = {"", "pixel", "pixels", "none", "null"}
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF file, and turn whatever goes wrong while it is read into an error with a remedy.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF file.
+
+    Yields
+    ------
+    tifffile.TiffFile
+        The open file.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, or anything in it can't be decoded.
+    """
+    complaints: list[str] = []
+
+    def collect(record: logging.LogRecord) -> bool:
+        if record.thread != threading.get_ident():
+            return True
+        # A tag that can't be read is no harm: those that matter are missed later.
+        if record.levelno >= logging.ERROR and "TiffTag" not in record.getMessage():
+            complaints.append(record.getMessage())
+        return False
+
+    log = logging.getLogger("tifffile")
+    log.addFilter(collect)
+    try:
+        # A file is what it holds itself, whatever data set of several files it belongs to.
+        with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
+            yield tiff
+        if complaints:
+            raise ValueError(complaints[0])
+    except DarlError:
+        raise
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise FileError(
+            f"{path} can't be opened ({error.strerror}): check its name and its rights"
+        ) from error
+    except MemoryError as error:
+        raise FileError(f"{path} doesn't fit into memory: split it into smaller files") from error
+    except Exception as error:  # decoders raise nearly anything on damaged data
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        remedy = "save or copy it again from its source"
+        if "imagecodecs" in reason:
+            remedy = "pip install imagecodecs, or save it with zlib compression or none"
+        raise FileError(f"{path} can't be read as a TIFF ({reason}): {remedy}") from error
+    finally:
+        log.removeFilter(collect)
+
+
+def full_size_series(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """List the series of a file, without thumbnails; a series is a run of pages of one size and dtype."""
+    return [series for series in tiff.series if not series.keyframe.is_reduced] or list(tiff.series)
+
+
+def series_frames(
+    path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries
+) -> tuple[npt.NDArray[Any], bool]:
+    """Read the frames of a series.
+
+    Parameters
+    ----------
+    path : Path
+        The file's name, for messages.
+    tiff : tifffile.TiffFile
+        The open file.
+    series : tifffile.TiffPageSeries
+        One of its series.
+
+    Returns
+    -------
+    data : numpy.ndarray, shape (..., Y, X) or (..., Y, X, 3)
+        Pages and hyperstack axes lead; palettes become colours; "white is zero" is turned round.
+    rgb : bool
+        Whether the last axis holds colours.
+
+    Raises
+    ------
+    FileError
+        If data are missing, or the colours are of a kind that isn't supported.
+    """
+    _check_complete(path, series)
+    page = series.keyframe
+    photometric = page.photometric
+    data: npt.NDArray[Any] = series.asarray()
+    axes = series.axes
+    if "S" in axes and data.ndim == len(axes):
+        data = np.moveaxis(data, axes.index("S"), -1)
+    jpeg_colours = photometric == PHOTOMETRIC.YCBCR and page.compression in (
+        COMPRESSION.JPEG,
+        COMPRESSION.OJPEG,
+    )
+    if photometric == PHOTOMETRIC.RGB or jpeg_colours:  # the decoder gives JPEG's YCbCr as RGB
+        if "S" in axes and data.shape[-1] >= 3:
+            return data[..., :3], True
+        return data, False  # colours that the file's own metadata calls an axis, such as channels
+    if photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and not tiff.is_imagej:
+        return (np.moveaxis(page.colormap[:, data], 0, -1) >> 8).astype(np.uint8), True
+    if photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE):
+        raise FileError(
+            f"{path} has colours of the kind {PHOTOMETRIC(photometric).name}: save it as grey or RGB"
+        )
+    if "S" in axes:  # grey with more samples a pixel: alpha is dropped, channels lead
+        alpha = any(int(sample) in (1, 2) for sample in page.extrasamples)
+        data = data[..., 0] if alpha else np.moveaxis(data, -1, 0)
+    if data.dtype == np.bool_:
+        data = data.astype(np.uint8) * np.uint8(255)
+    if photometric == PHOTOMETRIC.MINISWHITE and data.dtype.kind == "u":
+        bits = page.bitspersample if page.bitspersample > 1 else 8
+        data = data.dtype.type(2**bits - 1) - data
+    return data, False
+
+
+def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
+    """Look for missing data before memory is taken for them: decoders fill gaps in silence."""
+    page = series.keyframe
+    if series.dtype is None:
+        raise FileError(f"{path} holds values of an unknown type: save it as 8 or 16 bit grey or RGB")
+    declared = math.prod(series.shape) * series.dtype.itemsize
+    if declared > MAX_BYTES:
+        raise FileError(
+            f"{path} claims {declared / 2**30:.0f} GiB of pixels: it is damaged, or must be split"
+        )
+    size = series.parent.filehandle.size if series.parent else path.stat().st_size
+    if series.dataoffset is not None:  # one block, of which only the first page may be listed
+        complete = series.dataoffset + declared <= size
+    else:
+        pages = [part for part in series.pages if part is not None]
+        if len(pages) < len(series.pages):
+            raise FileError(f"{path} lacks frames that its metadata promises: copy or export it again")
+        needed = page.size * page.bitspersample // 8 if page.compression == COMPRESSION.NONE else 1
+        complete = all(
+            sum(part.databytecounts) >= needed
+            and all(
+                start + count <= size
+                for start, count in zip(part.dataoffsets, part.databytecounts, strict=True)
+            )
+            for part in pages
+        )
+    if not complete:
+        raise FileError(f"{path} is cut short: its header promises more data than it has, so copy it again")
+
+
+def stored_bits(series: tifffile.TiffPageSeries, data: npt.NDArray[Any]) -> int | None:
+    """Find how many bits the values use, if fewer than their dtype has: 12 for most X-ray detectors.
+
+    Parameters
+    ----------
+    series : tifffile.TiffPageSeries
+        A series of a TIFF file.
+    data : numpy.ndarray
+        Its values.
+
+    Returns
+    -------
+    int or None
+        From the tags BitsPerSample or MaxSampleValue; None where they add nothing to
+        the dtype, or contradict the values.
+    """
+    if data.dtype.kind != "u" or data.size == 0:
+        return None
+    width = data.dtype.itemsize * 8
+    bits = int(series.keyframe.bitspersample)
+    highest = series.keyframe.tags.valueof("MaxSampleValue")
+    if bits >= width > 8 and highest is not None:  # in 8 bits the tag is no more than the brightest value
+        bits = int(np.max(highest)).bit_length()
+    return bits if 1 < bits < width and int(data.max()) < 2**bits else None
+
+
+def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str | None]:
+    """Find height and width of a pixel and their unit of length.
+
+    Looked for in this project's own description, in OME's, in ImageJ's and in resolution tags per centimetre.
+    Tags per inch are left out: they speak of paper.
+
+    Parameters
+    ----------
+    tiff : tifffile.TiffFile
+        The open file.
+
+    Returns
+    -------
+    size : tuple of float, optional
+        Height and width; None where the file doesn't tell.
+    unit : str, optional
+        The unit, with "µm" for its many spellings.
+    """
+    page = tiff.pages.first
+    own = (tiff.shaped_metadata or ({},))[0]
+    if "pixel_size" in own:
+        return _checked(own["pixel_size"], own.get("unit"))
+    if tiff.is_ome and tiff.ome_metadata:
+        pixels = _first(
+            _first(tifffile.xml2dict(tiff.ome_metadata)["OME"].get("Image", {})).get("Pixels", {})
+        )
+        size = [pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")]
+        return _checked(size, pixels.get("PhysicalSizeXUnit", "µm"))
+    width, height = (1 / density if density > 0 else 0 for density in page.resolution)
+    if tiff.is_imagej and tiff.imagej_metadata and "unit" in tiff.imagej_metadata:
+        return _checked([height, width], tiff.imagej_metadata["unit"])
+    if page.resolutionunit == RESUNIT.CENTIMETER and "XResolution" in page.tags:
+        return _checked([height * 1e4, width * 1e4], "µm")
+    return None, None
+
+
+def _first(entry: Any) -> dict[str, Any]:
+    first = entry[0] if isinstance(entry, list) else entry
+    return first if isinstance(first, dict) else {}
+
+
+def _checked(size: Any, unit: Any) -> tuple[tuple[float, float] | None, str | None]:
+    try:
+        height, width = (float(length) for length in size)
+    except (TypeError, ValueError):
+        return None, None
+    name = str(unit or "").strip()
+    if name.lower() in _LENGTHLESS or not (0 < height < math.inf and 0 < width < math.inf):
+        return None, None
+    return (height, width), "µm" if name in _MICROMETRES else name

@@ -1,0 +1,113 @@
+"""Which models there are, and how they are loaded."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from napari_darl.darl.checkpoint import file_hash, load_tensors, model_from
+from napari_darl.darl.device import resolve_device
+from napari_darl.darl.model import Darl
+from napari_darl.errors import InputError
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model ready to use.
+
+    Attributes
+    ----------
+    network : Darl
+        In evaluation mode, on its device.
+    name : str
+        The bundled model's name, or the file's path.
+    sha256 : str
+        Of the file, hexadecimal.
+    info : dict
+        What the file tells of its training.
+    """
+
+    network: Darl
+    name: str
+    sha256: str
+    info: dict[str, Any]
+
+
+def bundled_models() -> dict[str, Path]:
+    """Names and files of the models that come with the package; a model card `<name>.md` lies beside each."""
+    folder = Path(str(files("napari_darl") / "models"))
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def model_card(name: str) -> str:
+    """Model card of a bundled model: data, recipe, hardware, figures, limits; Markdown."""
+    return model_path(name).with_suffix(".md").read_text(encoding="utf-8")
+
+
+def model_path(name_or_path: str | Path = DEFAULT) -> Path:
+    """File of a model.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A bundled model's name, a model file, or a run folder.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    """
+    bundled = bundled_models()
+    if str(name_or_path) in bundled:
+        return bundled[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if path.suffix == ".pth":
+        raise InputError(f"{path} is a released checkpoint: convert it with napari-darl import-checkpoint first.")
+    if not path.is_file():
+        names = ", ".join(bundled) or "none"
+        raise InputError(f"There is no model '{name_or_path}': give a model file, a run folder or a name ({names}).")
+    return path
+
+
+def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Model:
+    """Load a model to segment with.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A bundled model's name, a model file, or a run folder.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`.
+
+    Raises
+    ------
+    InputError
+        If there is no such model or device.
+    CheckpointError
+        If the file is damaged or no model.
+    """
+    path = model_path(name_or_path)
+    tensors, contents = load_tensors(path, "model")
+    network = model_from(tensors, contents, path).eval().requires_grad_(False)
+    return Model(
+        network.to(resolve_device(device)), str(name_or_path), file_hash(path), dict(contents.get("info", {}))
+    )
+
+
+@lru_cache(maxsize=2)
+def _cached(path: Path, changed: float, name: str, device: str) -> Model:
+    return load_model(path if name == str(path) else name, device)
+
+
+def as_model(model: Model | str | Path | None, device: str = "auto") -> Model:
+    """Take a model as it is, or load the named one (none: the default), keeping the last two in memory."""
+    if isinstance(model, Model):
+        return model
+    name = DEFAULT if model is None else model
+    path = model_path(name)
+    return _cached(path, path.stat().st_mtime, str(name), device)

@@ -1,0 +1,236 @@
+"""Path A in use: images of any kind in, probabilities and masks of their shape out."""
+
+import copy
+import itertools
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_darl.darl.model import Darl
+from napari_darl.data.frames import (
+    MIN_SIZE,
+    check_frame,
+    check_image,
+    frame_count,
+    intensity_range,
+    iter_frames,
+    normalise,
+    to_grey,
+)
+from napari_darl.errors import DarlError, DarlWarning, InputError
+from napari_darl.inference.models import Model, as_model
+from napari_darl.inference.tiling import apply_tiled
+
+Index = tuple[int, ...]
+
+_PIXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23, "mps": 2**22}
+
+
+def segment(
+    image: object,
+    model: Model | str | Path | None = None,
+    threshold: float = 0.5,
+    *,
+    rgb: bool = False,
+    channel: Literal["green", "luminance"] = "green",
+    bright: bool = False,
+    bits: int | None = None,
+    resize: float = 1.0,
+    device: str = "auto",
+) -> npt.NDArray[np.uint8]:
+    """Segment vessels.
+
+    Parameters
+    ----------
+    threshold : float
+        Least probability that counts as vessel, between 0 and 1.
+
+    image, model, rgb, channel, bright, bits, resize, device
+        As in `segment_probability`.
+
+    Returns
+    -------
+    numpy.ndarray of uint8
+        1 in vessels and 0 elsewhere, of the image's shape without its channel axis.
+
+    Raises
+    ------
+    DarlError
+        As `segment_probability`; InputError, too, for a threshold outside of 0 to 1.
+    """
+    check_threshold(threshold)
+    probability = segment_probability(
+        image, model, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, device=device
+    )
+    return (probability > threshold).astype(np.uint8)
+
+
+def segment_probability(
+    image: object,
+    model: Model | str | Path | None = None,
+    *,
+    rgb: bool = False,
+    channel: Literal["green", "luminance"] = "green",
+    bright: bool = False,
+    bits: int | None = None,
+    resize: float = 1.0,
+    device: str = "auto",
+) -> npt.NDArray[np.float32]:
+    """Probability of vessel, pixel by pixel.
+
+    Parameters
+    ----------
+    image : array-like, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
+        Frames of at least 32 x 32 pixels of any real dtype; leading axes (T, Z) are segmented frame by frame.
+    model : Model, str or Path, optional
+        What `load_model` returned or takes; none is the bundled model `default`.
+    rgb : bool
+        Whether the last axis holds colours.
+    channel : {"green", "luminance"}
+        How colours become grey.
+    bright : bool
+        Whether vessels are brighter than their surroundings.
+    bits : int, optional
+        Bits that an integer image uses where fewer than its dtype has, say 12.
+    resize : float
+        Factor by which frames are resized before path A; probabilities are resampled back.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; a `Model` stays on its own.
+
+    Returns
+    -------
+    numpy.ndarray of float32
+        (tanh + 1) / 2 of path A at t = 0, in [0, 1], of the image's shape without its channel axis.
+
+    Raises
+    ------
+    InputError
+        If image or options can't be worked with.
+    CheckpointError
+        If the model's file is damaged.
+
+    Warns
+    -----
+    DarlWarning
+        If the device ran out of memory and the CPU took over.
+    """
+    array = check_image(image, rgb=rgb)
+    shape = array.shape[:-1] if rgb else array.shape
+    probability = np.zeros(shape, np.float32)
+    for index, frame in iter_probability(
+        array, model, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, device=device
+    ):
+        probability[index] = frame
+    return probability
+
+
+def iter_probability(
+    image: object,
+    model: Model | str | Path | None = None,
+    *,
+    rgb: bool = False,
+    channel: Literal["green", "luminance"] = "green",
+    bright: bool = False,
+    bits: int | None = None,
+    resize: float = 1.0,
+    device: str = "auto",
+) -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
+    """Probability of vessel frame by frame, computed as they are asked for.
+
+    Parameters and errors are those of `segment_probability`. Frames of a single value in a stack that has others, such
+    as the black ones before a series begins, have probability 0.
+
+    Yields
+    ------
+    tuple of int
+        The frame's place on the leading axes; () for a single frame.
+    numpy.ndarray of float32, shape (Y, X)
+        Its probability.
+    """
+    array = check_image(image, rgb=rgb)
+    if not 0 < resize <= 16:
+        raise InputError(f"resize is {resize}: choose a factor above 0 and up to 16.")
+    alone = frame_count(array.shape, rgb) == 1
+    height, width = array.shape[-3:-1] if rgb else array.shape[-2:]
+    if min(height, width) * resize < MIN_SIZE:
+        raise InputError(f"resize {resize} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it.")
+    used = as_model(model, device)
+    predictor = _Predictor(used.network)
+
+    def prepared() -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
+        for index, colours in iter_frames(array, rgb=rgb):
+            frame = to_grey(colours, channel) if rgb else colours
+            if alone or frame.min() != frame.max():
+                check_frame(frame, f"frame {index}" if index else "the image")
+            limits = intensity_range(frame, used.network.config.normalisation, bits)
+            yield index, normalise(frame, limits, bright)
+
+    pixels = max(1, round(height * width * resize**2))
+    at_once = max(1, _PIXELS_AT_ONCE[predictor.device.type] // pixels)
+    frames = prepared()
+    while group := list(itertools.islice(frames, at_once)):
+        results = predictor(np.stack([frame for _, frame in group]), resize)
+        for (index, frame), result in zip(group, results, strict=True):
+            yield index, result * bool(frame.any())
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise InputError unless the threshold lies between 0 and 1."""
+    if not 0 < threshold < 1:
+        raise InputError(f"The threshold is {threshold}: choose one between 0 and 1.")
+
+
+class _Predictor:
+    """Runs path A on normalised frames, in smaller batches and at last on the CPU when memory runs out."""
+
+    def __init__(self, network: Darl) -> None:
+        self.network = network
+        self.device = next(network.parameters()).device
+
+    @torch.inference_mode()
+    def __call__(self, frames: npt.NDArray[np.float32], resize: float) -> npt.NDArray[np.float32]:
+        """Probabilities of frames (N, H, W) in [-1, 1]."""
+        tensor = torch.from_numpy(frames)[:, None]
+        size = tensor.shape[2:]
+        if resize != 1:
+            resized = [max(MIN_SIZE, round(length * resize)) for length in size]
+            tensor = F.interpolate(tensor, resized, mode="bilinear", antialias=True).clamp(-1, 1)
+        config = self.network.config
+        result = apply_tiled(self._run, tensor, config.tile, config.overlap, config.stride)
+        if resize != 1:
+            result = F.interpolate(result, size, mode="bilinear", antialias=True)
+        return result.clamp(0, 1)[:, 0].numpy()  # type: ignore[no-any-return]
+
+    def _run(self, tiles: Tensor) -> Tensor:
+        try:
+            return self.network(tiles.to(self.device)).float().cpu()  # type: ignore[no-any-return]
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        # Outside of the handler, so that the failed call's tensors are free.
+        if len(tiles) > 1:
+            return torch.cat([self._run(half) for half in tiles.chunk(2)])
+        if self.device.type == "cpu":
+            raise DarlError(f"Memory ran out for a tile of {tuple(tiles.shape[2:])} pixels: close other programs.")
+        warnings.warn(
+            f"{self.device} ran out of memory: going on with the CPU, which is slower.", DarlWarning, stacklevel=2
+        )
+        self.network = copy.deepcopy(self.network).cpu()
+        self.device = torch.device("cpu")
+        return self._run(tiles)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "memory" in str(error).lower()
+
+
+def provenance(model: Model, **settings: Any) -> dict[str, Any]:
+    """What a result's file tells of its making: model, weights' hash, settings."""
+    return {"model": model.name, "sha256": model.sha256, **settings}

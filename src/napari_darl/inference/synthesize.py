@@ -1,0 +1,118 @@
+"""Path B in use: synthetic angiograms with their pseudo-masks, and the cycle back."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_darl.data.frames import MIN_SIZE, check_frame, intensity_range, normalise
+from napari_darl.data.masks import FRAME, TreeConfig, draw_trees
+from napari_darl.errors import InputError
+from napari_darl.inference.models import Model, as_model
+
+Frame = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticPair:
+    """A synthetic angiogram and what it was made from.
+
+    Attributes
+    ----------
+    background, angiogram : numpy.ndarray of float32, shape (H, W)
+        In [-1, 1].
+    mask : numpy.ndarray of bool, shape (H, W)
+        The pseudo-mask: the label of the angiogram.
+    cycle_probability : numpy.ndarray of float32, shape (H, W)
+        What path A finds in the synthetic angiogram, in [0, 1].
+    """
+
+    background: Frame
+    mask: npt.NDArray[np.bool_]
+    angiogram: Frame
+    cycle_probability: Frame
+
+
+def synthesize(
+    model: Model | str | Path | None,
+    backgrounds: Sequence[npt.NDArray[Any]],
+    count: int,
+    *,
+    noise_level: int = 0,
+    seed: int = 0,
+    trees: TreeConfig = TreeConfig(),  # noqa: B008 (frozen)
+    device: str = "auto",
+) -> Iterator[SyntheticPair]:
+    """Make labelled pairs by path B, one after another.
+
+    Pair `i` depends on `seed` and `i` only.
+
+    Parameters
+    ----------
+    model : Model, str or Path, optional
+        What `load_model` returned or takes; none is the bundled model `default`.
+    backgrounds : sequence of numpy.ndarray
+        Grey frames (H, W) without contrast, at least 32 x 32; taken in turn.
+    count : int
+        Pairs to make.
+    noise_level : int
+        Timestep t_b at which the background is noised, from 0 to below the schedule's steps.
+    seed : int
+        Key of the random draws.
+    trees : TreeConfig
+        Look of the pseudo-masks.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; a `Model` stays on its own.
+
+    Raises
+    ------
+    InputError
+        If there are no backgrounds, one can't be used, or an option is out of range.
+    """
+    used = as_model(model, device)
+    config = used.network.config
+    if not backgrounds:
+        raise InputError("There are no backgrounds: give at least one frame.")
+    if count < 1:
+        raise InputError(f"The count is {count}: ask for at least one pair.")
+    if not 0 <= noise_level < config.schedule.steps:
+        raise InputError(f"The noise level is {noise_level}: choose one from 0 to {config.schedule.steps - 1}.")
+    for index, frame in enumerate(backgrounds):
+        check_frame(frame, f"background {index}")
+        if min(frame.shape) < MIN_SIZE:
+            raise InputError(f"Background {index} is {frame.shape} pixels: give frames of at least {MIN_SIZE} x {MIN_SIZE}.")
+    for index in range(count):
+        rng = np.random.default_rng((seed, index))
+        frame = backgrounds[index % len(backgrounds)]
+        background = normalise(frame, intensity_range(frame, config.normalisation))
+        shape = (background.shape[0], background.shape[1])
+        mask = draw_trees(shape, rng, trees, min(shape) / FRAME).mask
+        noise = rng.standard_normal(shape, np.float32)
+        angiogram, cycle = _path_b(used, background, mask, noise, noise_level)
+        yield SyntheticPair(background, mask, angiogram, cycle)
+
+
+@torch.inference_mode()
+def _path_b(
+    model: Model, background: Frame, mask: npt.NDArray[np.bool_], noise: Frame, noise_level: int
+) -> tuple[Frame, Frame]:
+    network = model.network
+    device = next(network.parameters()).device
+    stride = network.config.stride
+    height, width = background.shape
+
+    def tensor(array: npt.NDArray[Any]) -> Tensor:
+        padding = (0, -width % stride, 0, -height % stride)
+        return F.pad(torch.from_numpy(array.astype(np.float32))[None, None], padding, mode="reflect").to(device)
+
+    t = torch.tensor([noise_level], device=device)
+    noisy = network.schedule.add_noise(tensor(background), t, tensor(noise))
+    angiogram = network.path_b(noisy, t, tensor(mask) * 2 - 1).image
+    cycle = network(angiogram)
+    return tuple(image[0, 0, :height, :width].float().cpu().numpy() for image in (angiogram, cycle))  # type: ignore[return-value]

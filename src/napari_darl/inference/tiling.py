@@ -1,0 +1,83 @@
+"""Tiles of a frame: where they lie depends on the frame's origin and the model only."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Tile(NamedTuple):
+    """A part of a frame; `before` and `after` pixels at its ends are shared with its neighbours, along y and x."""
+
+    rows: slice
+    columns: slice
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+
+def tile_grid(shape: tuple[int, int], tile: int, overlap: int) -> Iterator[Tile]:
+    """Tiles of `tile` x `tile` pixels from the origin on, sharing `overlap`; the last ones end with the frame.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the frame.
+    tile, overlap : int
+        In pixels, overlap at most half of tile.
+    """
+    for rows, above, below in _spans(shape[0], tile, overlap):
+        for columns, left, right in _spans(shape[1], tile, overlap):
+            yield Tile(rows, columns, (above, left), (below, right))
+
+
+def apply_tiled(
+    function: Callable[[Tensor], Tensor], frames: Tensor, tile: int, overlap: int, stride: int
+) -> Tensor:
+    """Apply a function tile by tile and blend the results where tiles overlap.
+
+    Parameters
+    ----------
+    function : callable
+        Maps (N, 1, h, w) to the same shape, h and w multiples of `stride`; tiles are reflected to get there.
+    frames : Tensor
+        Float (N, 1, H, W).
+    tile, overlap, stride : int
+        In pixels.
+
+    Returns
+    -------
+    Tensor
+        Float32 (N, 1, H, W), on the frames' device.
+    """
+    height, width = frames.shape[2:]
+    result = torch.zeros_like(frames, dtype=torch.float32)
+    for part in tile_grid((height, width), tile, overlap):
+        window = frames[:, :, part.rows, part.columns]
+        h, w = window.shape[2:]
+        padded = F.pad(window, (0, -w % stride, 0, -h % stride), mode="reflect")
+        output = function(padded)[:, :, :h, :w].to(result)
+        down = _ramp(h, part.before[0], part.after[0])[:, None]
+        across = _ramp(w, part.before[1], part.after[1])
+        result[:, :, part.rows, part.columns] += output * (down * across).to(result)
+    return result
+
+
+def _spans(length: int, tile: int, overlap: int) -> Iterator[tuple[slice, int, int]]:
+    start = 0
+    while True:
+        stop = min(start + tile, length)
+        last = stop == length
+        yield slice(start, stop), overlap if start else 0, 0 if last else overlap
+        if last:
+            return
+        start += tile - overlap
+
+
+def _ramp(length: int, before: int, after: int) -> Tensor:
+    """Weights that add up to 1 with the neighbours': linear over the shared pixels, else 1."""
+    weights = torch.ones(length)
+    weights[:before] = (torch.arange(before) + 0.5) / max(before, 1)
+    weights[length - after :] *= 1 - (torch.arange(after) + 0.5) / max(after, 1)
+    return weights

@@ -1,0 +1,78 @@
+"""What a training run is made of; saved as the run's config.json and in its checkpoints."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from napari_darl.darl.config import LITE, PUBLISHED, Config, ModelConfig
+from napari_darl.darl.losses import LossConfig
+from napari_darl.data.batches import DrawConfig
+from napari_darl.errors import InputError
+
+Preset = Literal["lite", "published"]
+
+
+class TrainingConfig(Config):
+    """A training run.
+
+    Attributes
+    ----------
+    model, losses, draws
+        The model, the weights of its losses, and how crops are drawn.
+    steps
+        Optimisation steps, each of generator and discriminators.
+    batch
+        Samples a step.
+    learning_rate
+        Of Adam with betas 0.5 and 0.999.
+    ema
+        Decay of the running average of the weights, which is the model to use.
+    pool
+        Past fakes that a discriminator is shown beside the newest (Shrivastava et al. 2017).
+    seed
+        First part of the key of every random draw.
+    precision
+        `auto` computes in bfloat16 where the device gains from it, else in float32.
+    autosave
+        Most seconds between two checkpoints: what a crash can cost.
+    preview_every
+        Steps between previews.
+    """
+
+    model: ModelConfig
+    losses: LossConfig = LossConfig()
+    draws: DrawConfig = DrawConfig()
+    steps: int = Field(default=150 * 1621, ge=1)
+    batch: int = Field(default=1, ge=1, le=1024)
+    learning_rate: float = Field(default=5e-6, gt=0, lt=1)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    pool: int = Field(default=50, ge=1, le=10_000)
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    autosave: float = Field(default=60.0, gt=0)
+    preview_every: int = Field(default=100, ge=1)
+
+
+PRESETS: dict[str, TrainingConfig] = {
+    "published": TrainingConfig(model=PUBLISHED),
+    "lite": TrainingConfig(
+        model=LITE,
+        draws=DrawConfig(size=128, zoom=(0.7, 1.8), grounded=0.5, gamma=1.4, noise=0.05, blur=0.7),
+        steps=4000,
+        batch=8,
+        learning_rate=3e-4,
+    ),
+}
+
+
+def preset(name: str) -> TrainingConfig:
+    """Training configuration of a preset.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in PRESETS:
+        raise InputError(f"Unknown preset '{name}': choose one of {', '.join(sorted(PRESETS))}.")
+    return PRESETS[name]

@@ -1,0 +1,93 @@
+"""A run is a folder: config.json, checkpoint, model, losses.csv, and a lock while a run is at work there."""
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from napari_darl.darl.checkpoint import write_atomically
+from napari_darl.errors import FileError
+from napari_darl.training.config import TrainingConfig
+
+
+class RunFolder:
+    """Files of a training run.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made when the run begins.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.checkpoint = path / "checkpoint.safetensors"
+        self.model = path / "model.safetensors"
+        self.losses = path / "losses.csv"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out; the lock goes with the process, even if it is killed.
+
+        Raises
+        ------
+        FileError
+            If another run is at work in the folder, or it can't be written to.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / "run.lock", timeout=0)
+            with lock:
+                yield
+        except Timeout:
+            raise FileError(
+                f"Another run is at work in {self.path}: wait for it, stop it, or choose another folder."
+            ) from None
+        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            raise FileError(
+                f"{self.path} can't be written to ({error.strerror}): choose another folder."
+            ) from error
+
+    def write_config(self, config: TrainingConfig) -> None:
+        """Write config.json."""
+        write_atomically(self.config, (config.model_dump_json(indent=2) + "\n").encode())
+
+    def read_config(self) -> TrainingConfig:
+        """Read config.json.
+
+        Raises
+        ------
+        FileError
+            If there is none, or it is damaged.
+        """
+        try:
+            return TrainingConfig.model_validate(json.loads(self.config.read_text()))
+        except FileNotFoundError:
+            raise FileError(f"There is no run in {self.path}: start one without resuming.") from None
+        except (OSError, ValueError, ValidationError) as error:
+            raise FileError(f"{self.config} is damaged: put it back or start a new run.") from error
+
+    def forget_losses_after(self, step: int) -> None:
+        """Drop the rows of steps that the checkpoint doesn't know, which will be done again."""
+        if not self.losses.exists():
+            return
+        with self.losses.open(newline="") as file:
+            rows = list(csv.reader(file))
+        kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
+        write_atomically(self.losses, "".join(",".join(row) + "\n" for row in kept).encode())
+
+    def append_losses(self, rows: list[dict[str, float]]) -> None:
+        """Append rows of one column a loss, the step first."""
+        if not rows:
+            return
+        new = not self.losses.exists()
+        with self.losses.open("a", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerows(rows)

@@ -1,0 +1,87 @@
+"""Everything that a training step changes, and its way to tensors and back."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from napari_darl.darl.model import Critics, Darl, initialise
+from napari_darl.training.config import TrainingConfig
+from napari_darl.training.pool import ImagePool
+
+
+class TrainingState:
+    """Networks, their running average, optimisers, image pools and the number of steps done.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The run.
+    device : torch.device
+        Where to compute.
+    """
+
+    def __init__(self, config: TrainingConfig, device: torch.device) -> None:
+        model, critics = Darl(config.model), Critics(config.model)
+        initialise(model, critics, config.seed)
+        layout = torch.channels_last
+        self.model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.critics = critics.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        contrast = critics.contrast.parameters() if critics.contrast is not None else ()
+        judges = [p for part in (critics.angiogram, critics.mask) if part is not None for p in part.parameters()]
+        self.optimisers: dict[str, Optimizer] = {
+            "generator": Adam([*model.parameters(), *contrast], config.learning_rate, betas=(0.5, 0.999)),
+            "critics": Adam(judges, config.learning_rate, betas=(0.5, 0.999)),
+        }
+        self.pools = {"angiogram": ImagePool(config.pool), "mask": ImagePool(config.pool)}
+        self.device = device
+        self.step = 0
+
+    def start_from(self, model: Darl, critics: Critics | None = None) -> None:
+        """Begin with the weights of trained networks instead of random ones."""
+        self.model.load_state_dict(model.state_dict())
+        self.average.module.load_state_dict(model.state_dict())
+        if critics is not None:
+            self.critics.load_state_dict(critics.state_dict())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Name every tensor of the state."""
+        tensors = {f"{part}.{name}": tensor for part, name, tensor in self._networks()}
+        for part, optimiser in self.optimisers.items():
+            for index, moments in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser.{part}.{index}.{name}": value for name, value in moments.items()}
+        for part, pool in self.pools.items():
+            if pool.images:
+                tensors[f"pool.{part}"] = torch.stack(pool.images)
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Take up what `tensors` named, after `step` steps.
+
+        Raises
+        ------
+        KeyError, RuntimeError, ValueError
+            If the tensors aren't those of such a run.
+        """
+        with torch.no_grad():
+            for part, name, tensor in self._networks():
+                tensor.copy_(tensors[f"{part}.{name}"])
+        for part, optimiser in self.optimisers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in tensors.items():
+                if key.startswith(f"optimiser.{part}."):
+                    index, name = key.rsplit(".", 2)[1:]
+                    state.setdefault(int(index), {})[name] = value
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+        for part, pool in self.pools.items():
+            images = tensors.get(f"pool.{part}")
+            pool.images = [] if images is None else list(images.to(self.device))
+        self.step = step
+
+    def _networks(self) -> Iterator[tuple[str, str, Tensor]]:
+        for part, network in (("model", self.model), ("critics", self.critics), ("average", self.average)):
+            for name, tensor in network.state_dict().items():
+                yield part, name, tensor

@@ -1,0 +1,254 @@
+"""The one training loop: napari, the command line and the tests all iterate over `Trainer.run`."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_darl.darl.checkpoint import load_tensors, save_model, save_tensors
+from napari_darl.darl.device import resolve_device, working_precision
+from napari_darl.darl.losses import Batch, Paths, discriminator_losses, generator_losses, run_paths
+from napari_darl.darl.model import Critics, Darl
+from napari_darl.data.batches import Draw, Sampler
+from napari_darl.errors import CheckpointError, DarlError, FileError, InputError
+from napari_darl.training.config import TrainingConfig
+from napari_darl.training.run_folder import RunFolder
+from napari_darl.training.state import TrainingState
+
+Frame = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One sample of the latest step, float32 (H, W) in [-1, 1]: what paths A and B and the cycle made of it."""
+
+    angiogram: Frame
+    mask: Frame
+    background: Frame
+    pseudo_mask: Frame
+    fake_angiogram: Frame
+    cycle_mask: Frame
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a run after a step: `step` of `total`, the unweighted losses, now and then a preview."""
+
+    step: int
+    total: int
+    losses: dict[str, float]
+    preview: Preview | None = None
+
+
+class Trainer:
+    """Trains a DARL model on unpaired stacks, in a run folder from which it can go on at any time.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        The run; `napari_darl.training.config.preset` gives the presets. With `resume`, only its `steps` count.
+    output : path
+        The run folder.
+    angiograms : sequence of numpy.ndarray
+        Grey frames (H, W), of any sizes and real dtypes, vessels dark.
+    backgrounds : sequence of numpy.ndarray, optional
+        Frames before contrast. Without them: angiograms with their vessels filled up (DARL), or the same angiogram
+        (C-DARL, which takes no others).
+    masks : sequence of numpy.ndarray, optional
+        Pseudo-masks, vessel above half of the maximum. Without them: generated trees.
+    start : tuple of Darl and Critics or None, optional
+        Networks to begin with, for fine-tuning.
+    resume : bool
+        Go on with the run in `output`.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`.
+
+    Raises
+    ------
+    InputError
+        If a stack is empty or holds what can't be used, or the device isn't there.
+    FileError
+        If `output` holds a run already and `resume` wasn't asked for, or holds none and it was.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        output: str | Path,
+        angiograms: Sequence[NDArray[Any]],
+        backgrounds: Sequence[NDArray[Any]] | None = None,
+        masks: Sequence[NDArray[Any]] | None = None,
+        *,
+        start: tuple[Darl, Critics | None] | None = None,
+        resume: bool = False,
+        device: str = "auto",
+    ) -> None:
+        self.folder = RunFolder(Path(output))
+        if resume:
+            config = self.folder.read_config().model_copy(update={"steps": config.steps})
+        elif self.folder.checkpoint.exists():
+            raise FileError(f"{output} holds a run already: resume it or choose another folder.")
+        same = config.model.variant == "c-darl"
+        if same and backgrounds is not None:
+            raise InputError("C-DARL takes no backgrounds: leave them out or train the darl variant.")
+        self.config = config
+        self.sampler = Sampler(
+            config.draws, config.model.normalisation, angiograms, backgrounds, masks, same=same, seed=config.seed
+        )
+        self.state = TrainingState(config, resolve_device(device))
+        self.precision = working_precision(self.state.device, config.precision)
+        self._rows: list[dict[str, float]] = []
+        if resume and self.folder.checkpoint.exists():
+            self._restore()
+        elif start is not None:
+            self.state.start_from(*start)
+
+    @property
+    def model(self) -> Darl:
+        """The model to use: the running average of the weights."""
+        return self.state.average.module  # type: ignore[return-value]
+
+    def run(self, stop: Event | None = None) -> Iterator[Progress]:
+        """Train, saving as it goes, until the last step or until `stop` is set.
+
+        However it ends but for a crash, the state after the last step is saved. Closing the iterator stops, too.
+
+        Parameters
+        ----------
+        stop : threading.Event, optional
+            Ends the run after the current step.
+
+        Yields
+        ------
+        Progress
+            After every step.
+
+        Raises
+        ------
+        FileError
+            If another run is at work in the folder, or it can't be written to.
+        DarlError
+            If the losses are no longer finite; the last checkpoint stays.
+        """
+        with self.folder.locked():
+            self.folder.write_config(self.config)
+            self.folder.forget_losses_after(self.state.step)
+            saved = time.monotonic()
+            try:
+                while self.state.step < self.config.steps and not (stop is not None and stop.is_set()):
+                    yield self._advance()
+                    if time.monotonic() - saved > self.config.autosave:
+                        self.save()
+                        saved = time.monotonic()
+            except (DarlError, RuntimeError):
+                raise  # a step that failed half-way mustn't replace the last good checkpoint
+            except GeneratorExit:
+                self.save()
+                raise
+            self.save()
+
+    def save(self) -> None:
+        """Write the losses so far, the checkpoint to resume from and the model to use, each in one step.
+
+        Raises
+        ------
+        FileError
+            If that fails, say for a full disk; earlier files stay.
+        """
+        self.folder.append_losses(self._rows)
+        self._rows = []
+        config = self.config.model_dump(mode="json")
+        save_tensors(
+            self.folder.checkpoint,
+            self.state.tensors(),
+            "checkpoint",
+            {"config": config, "step": self.state.step},
+        )
+        save_model(
+            self.folder.model,
+            self.model,
+            {"training": config, "step": self.state.step},
+            half=self.config.model.preset == "lite",
+        )
+
+    def _restore(self) -> None:
+        tensors, contents = load_tensors(self.folder.checkpoint, "checkpoint")
+        try:
+            self.state.restore(tensors, int(contents["step"]))
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.folder.checkpoint} doesn't fit the run's config.json: put the right one back."
+            ) from error
+
+    def _advance(self) -> Progress:
+        step, config, state = self.state.step, self.config, self.state
+        rng = np.random.default_rng((config.seed, step))
+        batch = self._batch(self.sampler.draw(step, config.batch), rng)
+        paths, generator = self._train_generator(batch)
+        critics = self._train_critics(batch, paths, rng)
+        state.average.update_parameters(state.model)
+        state.step += 1
+        losses = {name: float(loss.detach()) for name, loss in (generator | critics).items()}
+        if not all(math.isfinite(loss) for loss in losses.values()):
+            raise DarlError(f"Training diverged at step {state.step}: start again with a lower learning rate.")
+        self._rows.append({"step": state.step, **losses})
+        preview = _preview(batch, paths) if step % config.preview_every == 0 else None
+        return Progress(state.step, config.steps, losses, preview)
+
+    def _batch(self, draw: Draw, rng: np.random.Generator) -> Batch:
+        """To tensors, with noise and timesteps; for `published`, one random phase of each frame."""
+        model, device = self.config.model, self.state.device
+        rows, columns = rng.integers(2, size=2) if model.phases == "batch" else (0, 0)
+        stride = 2 if model.phases == "batch" else 1
+
+        def tensor(array: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+        frames = [tensor(part[:, None, rows::stride, columns::stride]) for part in draw[:4]]
+        noise = rng.standard_normal(frames[0].shape, np.float32)
+        t_a = rng.integers(model.path_a_steps, size=len(noise))
+        t_b = rng.integers(model.schedule.steps, size=len(noise))
+        return Batch(*frames, tensor(draw.grounded), tensor(noise), tensor(t_a), tensor(t_b))
+
+    def _train_generator(self, batch: Batch) -> tuple[Paths, dict[str, Tensor]]:
+        state = self.state
+        state.critics.requires_grad_(False)
+        if state.critics.contrast is not None:
+            state.critics.contrast.requires_grad_(True)
+        with self.precision():
+            paths = run_paths(state.model, batch)
+            losses = generator_losses(paths, batch, state.critics, self.config.losses)
+        _descend(state.optimisers["generator"], losses["total"])
+        return paths, losses
+
+    def _train_critics(self, batch: Batch, paths: Paths, rng: np.random.Generator) -> dict[str, Tensor]:
+        state = self.state
+        state.critics.requires_grad_(True)
+        with self.precision():
+            losses = discriminator_losses(
+                batch,
+                state.pools["angiogram"].query(paths.b.image, rng),
+                state.pools["mask"].query(paths.a.image, rng),
+                state.critics,
+            )
+        _descend(state.optimisers["critics"], torch.stack(list(losses.values())).sum())
+        return losses
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+
+
+def _preview(batch: Batch, paths: Paths) -> Preview:
+    shown = (batch.angiogram, paths.a.image, batch.background, batch.mask, paths.b.image, paths.cycle.image)
+    return Preview(*(image[0, 0].detach().float().cpu().numpy() for image in shown))
