@@ -136,22 +136,16 @@ def table(rows: Sequence[Row]) -> str:
     """Lay the rows out; Sato's time is the unit."""
     sato = next(row.seconds for row in rows if row.method == "sato")
     header = ("method", "cut", *MEASURES, "s/frame", "x sato")
-    return markdown_table(
-        header, [(r.method, r.cut, *astuple(r.scores), r.seconds, r.seconds / sato) for r in rows]
-    )
+    return markdown_table(header, [(r.method, r.cut, *astuple(r.scores), r.seconds, r.seconds / sato) for r in rows])
 
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, required=True, help="folder of frames, vessels dark")
     parser.add_argument("--truth", type=Path, required=True, help="folder of expert masks")
     parser.add_argument("--fov", type=Path, help="folder of fields of view; nothing counts outside")
-    parser.add_argument(
-        "--by-order", action="store_true", help="pair files by their order, not by their names"
-    )
+    parser.add_argument("--by-order", action="store_true", help="pair files by their order, not by their names")
     parser.add_argument("--channel", choices=("green", "luminance"), default="green", help="grey of colours")
     parser.add_argument("--models", nargs="*", default=[], help="names of models or paths of checkpoints")
     parser.add_argument("--baselines", nargs="*", default=list(BASELINES), choices=list(BASELINES))

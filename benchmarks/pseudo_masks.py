@@ -58,9 +58,7 @@ def statistics(masks: Iterable[Mask]) -> dict[str, float]:
         neighbours = convolve(skeleton.astype(int), RING, mode="constant") - 1
         junctions = skeleton & (neighbours > 2)
         forks += label(junctions, RING)[1]
-        pieces, count = label(
-            skeleton & ~convolve(junctions.astype(int), RING, mode="constant").astype(bool), RING
-        )
+        pieces, count = label(skeleton & ~convolve(junctions.astype(int), RING, mode="constant").astype(bool), RING)
         where = [np.argwhere(pieces == i + 1) for i in range(count)]
         tortuosity += [arc_over_chord(piece) for piece in where if len(piece) >= 20]
     width = np.concatenate(widths)
@@ -94,9 +92,7 @@ def read_masks(folder: Path, width: int | None) -> list[Mask]:
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--masks", type=Path, action="append", default=[], help="folder of real masks; repeatable"
-    )
+    parser.add_argument("--masks", type=Path, action="append", default=[], help="folder of real masks; repeatable")
     parser.add_argument("--resize-to", type=int, help="width that real masks are resized to, px")
     parser.add_argument("--number", type=int, default=40, help="pseudo-masks of 512 x 512 px to measure")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each rate")

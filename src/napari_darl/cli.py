@@ -1,15 +1,14 @@
 """The command line: thin commands over the library; any error is one line and exit status 2."""
 
-import json
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import click
 import typer
@@ -20,8 +19,9 @@ from napari_darl import __version__
 from napari_darl.errors import DarlError, DarlWarning, FileError, InputError
 
 if TYPE_CHECKING:
-    from napari_darl.data.files import ImageFile
     from napari_darl.inference.models import Model
+
+T = TypeVar("T")
 
 app = typer.Typer(
     help="Vessel segmentation without labels (DARL). For research use, not for diagnosis.",
@@ -48,7 +48,7 @@ class Preset(StrEnum):
 def main() -> None:
     """Run the command line; the entry point of `napari-darl`."""
     warnings.simplefilter("always", DarlWarning)
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         status = app(standalone_mode=False)
     except DarlError as error:
@@ -95,24 +95,26 @@ def train(
     preset: Annotated[Preset, typer.Option(help="Networks and recipe.")] = Preset.LITE,
     c_darl: Annotated[bool, typer.Option("--c-darl", help="C-DARL: no backgrounds, no mask judge.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; the preset's if left out.")] = None,
-    start: Annotated[str | None, typer.Option(help="Model to begin with: a name, a file, a .pth.")] = None,
+    start: Annotated[str | None, typer.Option(help="Model to begin with: a name, a file or X_G.pth.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Key of all random draws.")] = 0,
     device: Device = "auto",
 ) -> None:
     """Train a model on unpaired stacks, without labels; Ctrl-C saves and stops."""
     from napari_darl.data.files import read_stack
+    from napari_darl.inference.models import starting_networks
     from napari_darl.training.config import training_config
-    from napari_darl.training.start import starting_networks
     from napari_darl.training.trainer import Trainer
 
     config = training_config(preset.value, c_darl=c_darl, steps=steps, seed=seed)
+    stack = read_stack(angiograms)
     trainer = Trainer(
         config,
         output,
-        read_stack(angiograms),
-        read_stack(backgrounds) if backgrounds else None,
-        read_stack(masks) if masks else None,
+        stack.frames,
+        read_stack(backgrounds).frames if backgrounds else None,
+        read_stack(masks).frames if masks else None,
+        bits=stack.bits,
         start=starting_networks(start) if start else None,
         resume=resume,
         device=device,
@@ -144,7 +146,7 @@ def synthesize(
     from napari_darl.inference.synthesize import synthesize as pairs
     from napari_darl.inference.synthesize import write_pair
 
-    frames = read_stack(backgrounds)
+    frames = read_stack(backgrounds).frames
     loaded = load_model(model, device)
     made = pairs(loaded, frames, count, noise_level=noise_level, seed=seed)
     settings = loaded.provenance(version=__version__, noise_level=noise_level, seed=seed)
@@ -207,10 +209,9 @@ def demo(
     device: Device = "auto",
 ) -> None:
     """Segment the sample angiogram; writes mask, probability and overlay, and prints figures."""
-    from napari_darl.data.samples import sample_path
     from napari_darl.inference.demo import run_demo
 
-    typer.echo(json.dumps(run_demo(sample_path(), output, device), indent=2))
+    typer.echo(run_demo(output, device))
 
 
 def _segment_file(
@@ -226,19 +227,57 @@ def _segment_file(
     import numpy as np
 
     from napari_darl.data.files import read_image
-    from napari_darl.data.output import write_mask, write_probability
+    from napari_darl.data.output import write_frames, write_mask
     from napari_darl.inference.segment import segment_probability
 
     image = read_image(path)
     try:
-        result = segment_probability(
-            image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize
-        )
+        result = segment_probability(image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    settings = {"threshold": threshold, "bright": bright, "resize": resize, "source": path.name}
+    settings: dict[str, str | float] = {"threshold": threshold, "bright": bright, "resize": resize, "source": path.name}
     provenance = model.provenance(version=__version__, **settings)
     place: dict[str, Any] = {"pixel_size": image.pixel_size, "unit": image.unit, "provenance": provenance}
     write_mask(files["mask"], (result > threshold).astype(np.uint8), **place, overwrite=overwrite)
     if "probability" in files:
-        write_probability(files["probability"], result, **place, overwrite=overwrite)
+        write_frames(files["probability"], result, **place, overwrite=overwrite)
+
+
+def _targets(paths: list[Path], output: Path, kinds: tuple[str, ...], overwrite: bool) -> dict[Path, dict[str, Path]]:
+    """Where the results of each image go; refused before any work if two would meet or one is there."""
+    targets = {path: {kind: output / f"{path.stem}_{kind}.tif" for kind in kinds} for path in paths}
+    names: dict[Path, Path] = {}
+    for path, files in targets.items():
+        other = names.setdefault(files[kinds[0]], path)
+        if other != path:
+            raise InputError(f"{other} and {path} would both become {files[kinds[0]]}: segment them into two folders.")
+    _refuse_existing([file for files in targets.values() for file in files.values()], overwrite)
+    return targets
+
+
+def _refuse_existing(files: list[Path], overwrite: bool) -> None:
+    taken = [file for file in files if file.exists()]
+    if taken and not overwrite:
+        others = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+        raise FileError(f"{taken[0]}{others} would be overwritten: choose another folder or pass --overwrite.")
+
+
+@contextmanager
+def _progress(extra: str = "") -> Iterator[Progress]:
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, *([TextColumn(extra)] if extra else []), console=_messages) as progress:
+        yield progress
+
+
+def _bar(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    with _progress() as progress:
+        yield from progress.track(items, total, description=description)
+
+
+def _fail(message: str, status: int = 2) -> int:
+    _messages.print("error: " + " ".join(message.split()))
+    return status
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    _messages.print(f"warning: {message}")

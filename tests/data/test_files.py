@@ -51,9 +51,7 @@ def test_grey_tiffs_never_turn_into_colours(tmp_path, shape):
 
 def test_other_kinds_of_tiff_pixels(tmp_path):
     path = tmp_path / "a.tif"
-    tifffile.imwrite(
-        path, np.stack([GREY, 255 - GREY], -1), photometric="minisblack", extrasamples=["unassalpha"]
-    )
+    tifffile.imwrite(path, np.stack([GREY, 255 - GREY], -1), photometric="minisblack", extrasamples=["unassalpha"])
     np.testing.assert_array_equal(read_image(path).data, GREY)
     tifffile.imwrite(path, np.stack([GREY, 255 - GREY], -1), photometric="minisblack", planarconfig="contig")
     np.testing.assert_array_equal(read_image(path).data, [GREY, 255 - GREY])
@@ -117,10 +115,8 @@ def test_pages_of_several_sizes(tmp_path):
         writer.write(GREY[:35, :45], metadata=None)
     with pytest.raises(FileError, match="2 different sizes or types"):
         read_image(path)
-    frames = read_stack(path)
-    assert [(frame.shape, frame.dtype) for frame in frames] == [((40, 50), np.uint16)] * 5 + [
-        ((35, 45), np.uint8)
-    ]
+    frames = read_stack(path).frames
+    assert [(frame.shape, frame.dtype) for frame in frames] == [((40, 50), np.uint16)] * 5 + [((35, 45), np.uint8)]
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "PNG"])
@@ -285,9 +281,7 @@ def test_a_file_of_a_larger_data_set_is_read_alone(tmp_path):
         tifffile.imwrite(tmp_path / f"{name}.ome.tif", GREY, description=xml, metadata=None)
     assert tifffile.imread(tmp_path / "a.ome.tif").shape == (2, 40, 50)
     images = read_images(tmp_path)
-    assert [(image.data.shape, image.pixel_size, image.unit) for image in images] == [
-        ((40, 50), (0.5, 0.5), "µm")
-    ] * 2
+    assert [(image.data.shape, image.pixel_size, image.unit) for image in images] == [((40, 50), (0.5, 0.5), "µm")] * 2
 
 
 def test_missing_files_folders_and_suffixes(tmp_path, monkeypatch):

@@ -183,9 +183,7 @@ def test_large_offsets_keep_their_detail(ramp):
     assert len(np.unique(normal)) > 4000
 
 
-@pytest.mark.parametrize(
-    "options", [{"low": 50, "high": 50}, {"low": -1}, {"high": 101}, {"kind": "z"}, {"x": 1}]
-)
+@pytest.mark.parametrize("options", [{"low": 50, "high": 50}, {"low": -1}, {"high": 101}, {"kind": "z"}, {"x": 1}])
 def test_senseless_normalisations_are_refused(options):
     with pytest.raises(ValidationError):
         Normalisation(**options)

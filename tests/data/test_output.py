@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from napari_darl.data.files import read_image
-from napari_darl.data.output import read_provenance, write_mask, write_png, write_probability
+from napari_darl.data.output import read_provenance, write_frames, write_mask, write_png
 from napari_darl.errors import FileError, InputError
 
 PROVENANCE = {"model": "coronary", "threshold": 0.5, "tile": 256, "note": "µ “quoted”"}
@@ -56,7 +56,7 @@ def test_any_unit_comes_back(tmp_path, mask, size, unit):
 
 def test_probabilities_stay_exact(tmp_path):
     probability = np.random.default_rng(0).random((2, 40, 50), np.float32)
-    write_probability(tmp_path / "p.tiff", probability, pixel_size=None, unit=None, provenance=PROVENANCE)
+    write_frames(tmp_path / "p.tiff", probability, pixel_size=None, unit=None, provenance=PROVENANCE)
     image = read_image(tmp_path / "p.tiff")
     assert image.data.dtype == np.float32
     np.testing.assert_array_equal(image.data, probability)
@@ -106,7 +106,7 @@ def test_only_masks_are_written_as_masks(tmp_path, mask):
     with pytest.raises(InputError, match="positive lengths"):
         write_mask(tmp_path / "mask.tif", mask, pixel_size=(0, 1), unit="µm", provenance={})
     with pytest.raises(InputError, match="empty"):
-        write_probability(tmp_path / "p.tif", [], pixel_size=None, unit=None, provenance={})
+        write_frames(tmp_path / "p.tif", [], pixel_size=None, unit=None, provenance={})
     assert os.listdir(tmp_path) == []
 
 

@@ -48,9 +48,7 @@ def test_probability_beside_a_mask_gives_areas_and_is_no_prediction(tmp_path, tr
 
 def test_lone_probability_is_thresholded_at_a_half(tmp_path, truth):
     path = tmp_path / "frame_2_probability.tif"
-    tifffile.imwrite(
-        path, np.where(OTHER, 0.4, 0.1).astype(np.float32)
-    )  # above half its maximum, yet no vessel
+    tifffile.imwrite(path, np.where(OTHER, 0.4, 0.1).astype(np.float32))  # above half its maximum, yet no vessel
     assert evaluate(path, truth / "frame_2.png").mean.recall == 0
     tifffile.imwrite(path, np.where(LINE, 0.6, 0.4).astype(np.float32))
     scores = evaluate(path, truth / "frame_2.png").frames["frame_2"]

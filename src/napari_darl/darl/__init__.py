@@ -1,0 +1,1 @@
+"""The method: networks, paths, losses, checkpoints; torch only."""

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from napari_darl.atomic import replacing
 from napari_darl.darl.config import PRESETS, ModelConfig
 from napari_darl.darl.model import Darl
-from napari_darl.errors import CheckpointError, FileError
+from napari_darl.errors import CheckpointError
 
 FORMAT = "napari-darl"
 VERSION = 1
@@ -43,7 +42,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], kind: str, contents: di
     """
     header = {"format": FORMAT, "version": str(VERSION), "kind": kind, "contents": json.dumps(contents)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(plain, header))
+    with replacing(path) as file:
+        file.write(save(plain, header))
 
 
 def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -93,7 +93,7 @@ def save_model(path: Path, model: Darl, info: dict[str, Any] | None = None, *, h
     """
     state = model.state_dict()
     if half:
-        state = {name: tensor.half() for name, tensor in state.items()}
+        state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     save_tensors(path, state, "model", {"config": model.config.model_dump(mode="json"), "info": info or {}})
 
 
@@ -132,28 +132,3 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file, hexadecimal: names the very weights that made a result."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to the disk and move it there in one step.
-
-    Raises
-    ------
-    FileError
-        If that fails, say for a full disk; what was there before stays.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        reason = error.strerror or error
-        raise FileError(f"{path} can't be written ({reason}): free some space or choose another folder.") from error

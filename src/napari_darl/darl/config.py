@@ -48,7 +48,7 @@ class GeneratorConfig(Config):
     blocks: int = Field(default=2, ge=1, le=16)
     kernel: Literal[3, 5, 7] = 7
     spade_channels: Width = 128
-    norm: Literal["instance", "channel"] = "instance"
+    norm: Literal["instance", "batch"] = "instance"
     spectral_norm: bool = True
     skips: bool = False
 
@@ -72,6 +72,7 @@ class ModelConfig(Config):
     variant: Variant = "darl"
     phases: Literal["batch", "channels"] = "batch"
     path_a_steps: int = Field(default=200, ge=1)
+    initialisation: Literal["published", "torch"] = "published"
     normalisation: Normalisation = Normalisation()
     tile: int = Field(default=512, ge=64, le=8192, multiple_of=64)
     overlap: int = Field(default=128, ge=0, multiple_of=2)
@@ -104,7 +105,8 @@ PUBLISHED = ModelConfig()
 LITE = ModelConfig(
     preset="lite",
     phases="channels",
-    normalisation=Normalisation(kind="percentiles"),
+    initialisation="torch",
+    normalisation=Normalisation(kind="percentiles", log_offset=0.05),
     tile=1024,
     overlap=192,
     denoiser=DenoiserConfig(
@@ -115,7 +117,7 @@ LITE = ModelConfig(
         blocks=2,
         kernel=3,
         spade_channels=16,
-        norm="channel",
+        norm="batch",
         spectral_norm=False,
         skips=True,
     ),

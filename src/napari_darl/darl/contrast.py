@@ -21,15 +21,12 @@ class MaskContrast(nn.Module):
         Width of the projection.
     """
 
-    def __init__(
-        self, patches: tuple[int, ...] = (16, 32, 64), temperature: float = 0.07, features: int = 64
-    ) -> None:
+    def __init__(self, patches: tuple[int, ...] = (16, 32, 64), temperature: float = 0.07, features: int = 64) -> None:
         super().__init__()
         self.patches = patches
         self.temperature = temperature
         self.projections = nn.ModuleList(
-            nn.Sequential(nn.Linear(size**2, features), nn.ReLU(), nn.Linear(features, features))
-            for size in patches
+            nn.Sequential(nn.Linear(size**2, features), nn.ReLU(), nn.Linear(features, features)) for size in patches
         )
 
     def forward(self, query: Tensor, positive: Tensor, negative: Tensor) -> Tensor:

@@ -57,9 +57,10 @@ class Denoiser(nn.Module):
                 current = width
             if level > 0:
                 self.up.append(Upsample(width))
-        self.out = nn.Sequential(
-            feature_norm(config.norm, current), nn.SiLU(), nn.Conv2d(current, channels, 3, padding=1)
-        )
+        head = [feature_norm(config.norm, current), nn.SiLU()]
+        if config.norm == "channel":
+            head = []  # it would take the amplitude out of the very noise that is asked for
+        self.out = nn.Sequential(*head, nn.Conv2d(current, channels, 3, padding=1))
 
     def forward(self, noisy: Tensor, t: Tensor) -> Tensor:
         """Noise eps_theta(x_t, t).
@@ -95,6 +96,7 @@ class SinusoidalEmbedding(nn.Module):
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, t: Tensor) -> Tensor:
+        """Embed timesteps (N,)."""
         phase = t[:, None].float() * self.frequencies
         return torch.cat([phase.sin(), phase.cos()], dim=1)
 
@@ -104,17 +106,14 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, time: int, norm: str, attention: bool) -> None:
         super().__init__()
-        self.first = nn.Sequential(
-            feature_norm(norm, inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)
-        )
+        self.first = nn.Sequential(feature_norm(norm, inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1))
         self.time = nn.Sequential(nn.SiLU(), nn.Linear(time, outputs))
-        self.second = nn.Sequential(
-            feature_norm(norm, outputs), nn.SiLU(), nn.Conv2d(outputs, outputs, 3, padding=1)
-        )
+        self.second = nn.Sequential(feature_norm(norm, outputs), nn.SiLU(), nn.Conv2d(outputs, outputs, 3, padding=1))
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         self.attention = SelfAttention(outputs, norm) if attention else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """Map features (N, inputs, H, W) and the embedded time (N, time) to (N, outputs, H, W)."""
         hidden = self.first(x) + self.time(time)[:, :, None, None]
         return self.attention(self.second(hidden) + self.shortcut(x))  # type: ignore[no-any-return]
 
@@ -129,6 +128,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Let each pixel of (N, C, H, W) attend to all others."""
         query, key, value = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, dim=2)
         attended = F.scaled_dot_product_attention(query, key, value)
         return x + self.out(attended.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
@@ -142,4 +142,5 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, 2 H, 2 W)."""
         return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))  # type: ignore[no-any-return]

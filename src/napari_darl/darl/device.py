@@ -68,3 +68,8 @@ def working_precision(device: torch.device, choice: str = "auto") -> Callable[[]
     if choice == "float32":
         return nullcontext
     return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of torch says that the device's memory ran out."""
+    return isinstance(error, torch.OutOfMemoryError) or "memory" in str(error).lower()

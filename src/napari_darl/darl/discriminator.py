@@ -1,5 +1,7 @@
 """PatchGAN discriminators of masks (D_s) and angiograms (D_a) (Isola et al. 2017)."""
 
+import itertools
+
 from torch import Tensor, nn
 
 from napari_darl.darl.config import DiscriminatorConfig
@@ -17,7 +19,7 @@ class Discriminator(nn.Sequential):
     def __init__(self, config: DiscriminatorConfig) -> None:
         widths = config.widths
         layers: list[nn.Module] = [nn.Conv2d(1, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), start=2):
+        for index, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=2):
             stride = 1 if index == len(widths) else 2
             layers += [
                 nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1),
@@ -28,4 +30,4 @@ class Discriminator(nn.Sequential):
 
     def forward(self, image: Tensor) -> Tensor:
         """Scores (N, 1, h, w) of images (N, 1, H, W): 1 for real, 0 for fake (LSGAN)."""
-        return super().forward(image)  # type: ignore[no-any-return]
+        return super().forward(image)  # type: ignore[no-any-return, no-untyped-call]

@@ -1,5 +1,7 @@
 """The generator G with switchable SPADE (Kim et al. 2023, section 3.2; SPADE: Park et al. 2019)."""
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -33,19 +35,13 @@ class Generator(nn.Module):
         def block(inputs: int, outputs: int) -> SSpadeBlock:
             return SSpadeBlock(inputs, outputs, 2 * channels, config)
 
-        encoder = [conv(2 * channels, widths[0])]
-        encoder += [
-            nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
-            for fine, coarse in zip(widths, widths[1:], strict=False)
-        ]
-        self.encoder = nn.ModuleList(
-            nn.Sequential(layer, feature_norm(config.norm, width, affine=False), nn.ReLU())
-            for layer, width in zip(encoder, widths, strict=True)
-        )
+        self.encoder = nn.ModuleList([conv(2 * channels, widths[0])])
+        for fine, coarse in itertools.pairwise(widths):
+            self.encoder.append(nn.Conv2d(fine, coarse, 3, stride=2, padding=1))
+        self.norms = nn.ModuleList(PathNorm(config.norm, width) for width in widths)
         self.middle = nn.ModuleList(block(widths[-1], widths[-1]) for _ in range(config.blocks))
         self.decoder = nn.ModuleList(
-            block(coarse + fine * config.skips, fine)
-            for fine, coarse in reversed(list(zip(widths, widths[1:], strict=False)))
+            block(coarse + fine * config.skips, fine) for fine, coarse in reversed(list(itertools.pairwise(widths)))
         )
         self.out = conv(widths[0], channels)
 
@@ -60,8 +56,8 @@ class Generator(nn.Module):
             One-hot mask (N, 2 C, H, W), background before vessel; none takes path A.
         """
         features = []
-        for layer in self.encoder:
-            x = layer(x)
+        for layer, norm in zip(self.encoder, self.norms, strict=True):
+            x = F.relu(norm(layer(x), mask))
             features.append(x)
         for block in self.middle:
             x = block(x, mask)
@@ -92,9 +88,23 @@ class SSpadeBlock(nn.Module):
             self.norm_s, self.conv_s = norm(inputs), conv(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Map features (N, inputs, H, W) to (N, outputs, H, W)."""
         hidden = self.conv_0(F.leaky_relu(self.norm_0(x, mask), _SLOPE))
         hidden = self.conv_1(F.leaky_relu(self.norm_1(hidden, mask), _SLOPE))
         return hidden + (self.conv_s(self.norm_s(x, mask)) if self.has_shortcut else x)  # type: ignore[no-any-return]
+
+
+class PathNorm(nn.Module):
+    """Norm without affine; one that keeps statistics has its own for each path."""
+
+    def __init__(self, norm: str, channels: int) -> None:
+        super().__init__()
+        self.a = feature_norm(norm, channels, affine=False)
+        self.b = feature_norm(norm, channels, affine=False)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Normalise features (N, C, H, W)."""
+        return self.a(x) if mask is None else self.b(x)  # type: ignore[no-any-return]
 
 
 class SwitchableSpade(nn.Module):
@@ -109,6 +119,7 @@ class SwitchableSpade(nn.Module):
         self.beta = nn.Conv2d(hidden, channels, 3, padding=1)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Normalise features (N, C, H, W)."""
         if mask is None:
             return self.plain(x)  # type: ignore[no-any-return]
         hidden = F.relu(self.shared(F.interpolate(mask, size=x.shape[2:], mode="nearest")))

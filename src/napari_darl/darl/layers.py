@@ -25,14 +25,17 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise features (N, C, H, W)."""
         last = x.permute(0, 2, 3, 1)
         return F.layer_norm(last, (self.channels,), self.weight, self.bias).permute(0, 3, 1, 2)
 
 
 def feature_norm(kind: str, channels: int, affine: bool = True) -> nn.Module:
-    """Norm of (N, C, H, W) features: `group` (32 groups), `instance` or `channel`."""
+    """Norm of (N, C, H, W) features: `group` (32 groups), `instance`, `batch` or `channel`."""
     if kind == "group":
         return nn.GroupNorm(32, channels, affine=affine)
     if kind == "instance":
         return nn.InstanceNorm2d(channels, affine=affine)
+    if kind == "batch":
+        return nn.BatchNorm2d(channels, affine=affine, momentum=0.02)
     return ChannelNorm(channels, affine)

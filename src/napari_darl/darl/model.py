@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from napari_darl.darl.config import ModelConfig
+from napari_darl.darl.contrast import MaskContrast
 from napari_darl.darl.denoiser import Denoiser
 from napari_darl.darl.discriminator import Discriminator
 from napari_darl.darl.generator import Generator
-from napari_darl.darl.contrast import MaskContrast
 from napari_darl.darl.schedule import NoiseSchedule
 
 
@@ -121,26 +121,32 @@ class Critics(nn.Module):
         self.contrast = MaskContrast() if config.variant == "c-darl" else None
 
 
-def initialise(model: Darl, critics: Critics, seed: int) -> None:
-    """Published initialisation: orthogonal for the denoiser, N(0, 0.02) for generator and discriminators."""
+def build(config: ModelConfig, seed: int) -> tuple[Darl, Critics]:
+    """Networks to be trained, initialised as the configuration says; on the CPU.
+
+    `published` is orthogonal for the denoiser and N(0, 0.02) for generator and discriminators; `torch` leaves
+    PyTorch's own initialisation, with which narrow networks learn to denoise four times as fast.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for module in model.denoiser.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.orthogonal_(module.weight)
-                if module.bias is not None:
+        model, critics = Darl(config), Critics(config)
+        if config.initialisation == "published":
+            for module in model.denoiser.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    nn.init.orthogonal_(module.weight)
+            for network in (model.generator, critics):
+                for module in network.modules():
+                    if isinstance(module, nn.Conv2d):
+                        normalised = parametrize.is_parametrized(module, "weight")
+                        nn.init.normal_(_original(module) if normalised else module.weight, 0, 0.02)
+            for module in (*model.modules(), *critics.modules()):
+                if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
                     nn.init.zeros_(module.bias)
-        for network in (model.generator, critics):
-            for module in network.modules():
-                if isinstance(module, nn.Conv2d):
-                    normalised = parametrize.is_parametrized(module, "weight")
-                    nn.init.normal_(_original(module) if normalised else module.weight, 0, 0.02)
-                    if module.bias is not None:
-                        nn.init.zeros_(module.bias)
+    return model, critics
 
 
 def _original(module: nn.Module) -> Tensor:
-    return module.parametrizations["weight"].original  # type: ignore[index, union-attr, return-value]
+    return module.parametrizations["weight"].original  # type: ignore[index, union-attr, no-any-return]
 
 
 def _one_hot(mask: Tensor) -> Tensor:

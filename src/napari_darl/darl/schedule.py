@@ -37,7 +37,7 @@ class NoiseSchedule(nn.Module):
         self.register_buffer("coefficients", torch.tensor(table, dtype=torch.float32), persistent=False)
 
     def add_noise(self, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Closed form x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps.
+        """Noise a frame by the closed form x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps.
 
         Parameters
         ----------

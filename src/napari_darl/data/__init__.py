@@ -1,0 +1,1 @@
+"""What goes in and out: frames, pseudo-masks, rendering, batches, files."""

@@ -8,7 +8,7 @@ WIDTH = 24 / 512
 """Dark structures narrower than this part of a frame's side count as vessels."""
 
 
-def suppress_vessels(frame: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+def suppress_vessels(frame: NDArray[np.float32], width: int, strength: float = 1.0) -> NDArray[np.float32]:
     """Fill up every dark structure that is narrower than `width`, keeping the noise on top of it.
 
     The black top-hat of the smoothed frame is added to the frame itself, so that what was a vessel has the
@@ -20,6 +20,8 @@ def suppress_vessels(frame: NDArray[np.float32], width: int) -> NDArray[np.float
         In [-1, 1], vessels dark.
     width : int
         Side of the square structuring element, px.
+    strength : float
+        Part of their depth by which dark structures are filled, 0 to 1.
 
     Returns
     -------
@@ -29,4 +31,5 @@ def suppress_vessels(frame: NDArray[np.float32], width: int) -> NDArray[np.float
     smooth = gaussian_filter(frame, 1.0)
     filled = gaussian_filter(grey_closing(smooth, size=(width, width)), width / 4)
     filled = np.maximum(filled, smooth)
-    return np.clip(frame + (filled - smooth), -1, 1).astype(np.float32)
+    background: NDArray[np.float32] = np.clip(frame + strength * (filled - smooth), -1, 1).astype(np.float32)
+    return background

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_darl.data.backgrounds import WIDTH, suppress_vessels
-from napari_darl.data.frames import check_frame, intensity_range, normalise
+from napari_darl.data.frames import check_frame, encode, intensity_range, normalise
 from napari_darl.data.masks import FRAME, PseudoMask, TreeConfig, draw_trees
 from napari_darl.data.phantom import render
 from napari_darl.errors import InputError
@@ -33,6 +33,9 @@ class DrawConfig(BaseModel):
         Share of samples whose fake angiogram in the cycle is rendered by attenuation instead of made by path B.
     transmission
         Least and greatest part of the intensity that passes the thickest vessel of a rendered angiogram.
+    suppression
+        Least and greatest part of their depth by which vessels are filled to make a background of an angiogram. What
+        is left of them, as of ribs and catheters, teaches that not every faint line is a vessel.
     gamma, noise, blur
         Augmentation: greatest exponent (and its inverse) of the intensity, greatest standard deviations of added
         noise (in units of [-1, 1]) and of a Gaussian blur (px). Flips and transposition always take part.
@@ -46,6 +49,7 @@ class DrawConfig(BaseModel):
     zoom: tuple[float, float] = (1.0, 1.0)
     grounded: float = Field(default=0.0, ge=0, le=1)
     transmission: tuple[float, float] = (0.25, 0.75)
+    suppression: tuple[float, float] = (1.0, 1.0)
     gamma: float = Field(default=1.0, ge=1)
     noise: float = Field(default=0.0, ge=0)
     blur: float = Field(default=0.0, ge=0)
@@ -77,6 +81,8 @@ class Sampler:
         The same before contrast; without them, angiograms with their vessels filled up.
     masks : sequence of numpy.ndarray, optional
         Pseudo-masks, vessel above half of the maximum; without them, generated trees.
+    bits : int, optional
+        Bits that integer frames use where fewer than their dtype has.
     same : bool
         Whether the background is the very crop of the angiogram (C-DARL).
     seed : int
@@ -96,21 +102,26 @@ class Sampler:
         backgrounds: Sequence[NDArray[Any]] | None = None,
         masks: Sequence[NDArray[Any]] | None = None,
         *,
+        bits: int | None = None,
         same: bool = False,
         seed: int = 0,
     ) -> None:
         self.config = config
+        self.normalisation = normalisation
         self.seed = seed
         self.same = same
-        self.angiograms = _Stack("angiogram", angiograms, normalisation)
-        self.backgrounds = _Stack("background", backgrounds, normalisation) if backgrounds is not None else None
-        self.masks = _Stack("mask", masks, Normalisation(kind="percentiles", low=0, high=100)) if masks is not None else None
+        self.angiograms = _Stack("angiogram", angiograms, normalisation, bits)
+        self.backgrounds = self.masks = None
+        if backgrounds is not None:
+            self.backgrounds = _Stack("background", backgrounds, normalisation, bits)
+        if masks is not None:
+            self.masks = _Stack("mask", masks, Normalisation(kind="percentiles", low=0, high=100))
 
     def draw(self, step: int, count: int) -> Draw:
         """Batch of `count` samples for a step."""
         samples = [self._sample(np.random.default_rng((self.seed, step, index))) for index in range(count)]
-        *frames, grounded = zip(*samples, strict=True)
-        return Draw(*(np.stack(part) for part in frames), np.array(grounded))
+        angiogram, background, mask, rendered, grounded = zip(*samples, strict=True)
+        return Draw(np.stack(angiogram), np.stack(background), np.stack(mask), np.stack(rendered), np.array(grounded))
 
     def _sample(self, rng: np.random.Generator) -> tuple[Frame, Frame, Frame, Frame, bool]:
         config = self.config
@@ -125,7 +136,13 @@ class Sampler:
         rendered = render(background, tree.thickness, absorption=self._absorption(rng, scale), blur=0.7 * scale)
         mask = np.where(tree.mask, 1, -1).astype(np.float32)
         grounded = bool(rng.random() < config.grounded)
-        return self._augment(angiogram, rng), self._augment(background, rng), mask, self._augment(rendered, rng), grounded
+        return (
+            self._augment(angiogram, rng),
+            self._augment(background, rng),
+            mask,
+            self._augment(rendered, rng),
+            grounded,
+        )
 
     def _tree(self, rng: np.random.Generator, scale: float) -> PseudoMask:
         if self.masks is None:
@@ -145,22 +162,28 @@ class Sampler:
         intensity = intensity ** np.exp(rng.uniform(-1, 1) * np.log(config.gamma))
         intensity = gaussian_filter(intensity, rng.uniform(0, 1) * config.blur)
         noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) * config.noise
-        return np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32)
+        return encode(np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32), self.normalisation)
 
 
 class _Stack:
     """Frames and the intensities that become -1 and 1 in each."""
 
-    def __init__(self, name: str, frames: Sequence[NDArray[Any]], normalisation: Normalisation) -> None:
+    def __init__(
+        self,
+        name: str,
+        frames: Sequence[NDArray[Any]],
+        normalisation: Normalisation,
+        bits: int | None = None,
+    ) -> None:
         if len(frames) == 0:
             raise InputError(f"The stack of {name}s is empty: give at least one frame.")
         for index, frame in enumerate(frames):
             check_frame(frame, f"{name} {index}")
         self.frames = frames
-        self.limits = [intensity_range(frame, normalisation) for frame in frames]
+        self.limits = [intensity_range(frame, normalisation, bits) for frame in frames]
 
     def crop(self, rng: np.random.Generator, config: DrawConfig, suppress: bool = False) -> tuple[Frame, float]:
-        """A random window of a random frame, and px of it per px of a frame of 512."""
+        """Cut a random window of a random frame; also say how many of its px go into one px of a 512 px frame."""
         index = int(rng.integers(len(self.frames)))
         frame = self.frames[index]
         side = min(frame.shape)
@@ -168,7 +191,8 @@ class _Stack:
         top, left = (int(rng.integers(length - window + 1)) for length in frame.shape)
         crop = normalise(frame[top : top + window, left : left + window], self.limits[index])
         if suppress:
-            crop = suppress_vessels(crop, max(3, round(WIDTH * side)))
+            strength = float(rng.uniform(*config.suppression))
+            crop = suppress_vessels(crop, max(3, round(WIDTH * side)), strength)
         if rng.random() < 0.5:
             crop = crop.T
         crop = crop[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
@@ -180,4 +204,4 @@ def _resize(crop: Frame, size: int) -> Frame:
         return np.ascontiguousarray(crop)
     tensor = torch.from_numpy(np.ascontiguousarray(crop))[None, None]
     resized = F.interpolate(tensor, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return resized[0, 0].numpy()  # type: ignore[no-any-return]
+    return resized[0, 0].numpy()

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import imageio.v3 as iio
 import numpy as np
@@ -105,17 +105,24 @@ def read_images(path: PathLike) -> list[ImageFile]:
     return [image for file in paths for image in _read(file)]
 
 
-def read_stack(path: PathLike) -> list[npt.NDArray[Any]]:
-    """Read the grey frames of a folder, of a multi-page file or of an image; sizes and dtypes may differ.
+class Stack(NamedTuple):
+    """Grey frames, each (Y, X), of any sizes and dtypes, and the bits their integers use, if known and the same."""
+
+    frames: list[npt.NDArray[Any]]
+    bits: int | None = None
+
+
+def read_stack(path: PathLike) -> Stack:
+    """Read the grey frames of a folder, of a multi-page file or of an image.
 
     Parameters
     ----------
     path : path-like
-        A folder or an image, as for `read_images`, which keeps the stored bits and the pixel size too.
+        A folder or an image, as for `read_images`.
 
     Returns
     -------
-    list of numpy.ndarray, each of shape (Y, X)
+    Stack
         The frames as stored; of colours, the green channel.
 
     Raises
@@ -123,8 +130,11 @@ def read_stack(path: PathLike) -> list[npt.NDArray[Any]]:
     FileError
         As `read_images`.
     """
-    greys = [to_grey(image.data) if image.rgb else image.data for image in read_images(path)]
-    return [frame for grey in greys for _, frame in iter_frames(grey, rgb=False)]
+    images = read_images(path)
+    greys = [to_grey(image.data) if image.rgb else image.data for image in images]
+    bits = {image.bits for image in images}
+    frames = [frame for grey in greys for _, frame in iter_frames(grey, rgb=False)]
+    return Stack(frames, bits.pop() if len(bits) == 1 else None)
 
 
 def image_paths(folder: PathLike) -> list[Path]:
@@ -210,9 +220,7 @@ def _read_picture(path: Path) -> list[ImageFile]:
             data = iio.imread(path, plugin="pillow", index=0, mode=target)
     except Exception as error:  # decoders raise nearly anything on damaged data
         if isinstance(error.__cause__, DecompressionBombError):
-            raise FileError(
-                f"{path} has too many pixels for a file of its kind: save it as a TIFF"
-            ) from error
+            raise FileError(f"{path} has too many pixels for a file of its kind: save it as a TIFF") from error
         raise FileError(f"{path} is damaged, cut short or no image: copy it again from its source") from error
     return [ImageFile(path, _native(path, data), rgb=not grey)]
 
@@ -230,9 +238,7 @@ def _read_npy(path: Path) -> list[ImageFile]:
 
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if data.dtype.kind not in "buif" or data.ndim < 2:
-        raise FileError(
-            f"{path} holds {data.dtype} of shape {data.shape}, no image: save frames of real numbers"
-        )
+        raise FileError(f"{path} holds {data.dtype} of shape {data.shape}, no image: save frames of real numbers")
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 

@@ -72,16 +72,14 @@ def _stamp(
     """Draw one rectangle, at least one pixel wide, into both arrays in place."""
     half = max(half_width, 0.5**0.5)
     margin = 2 * half
-    if (np.maximum(start, end) < -margin).any() or (
-        np.minimum(start, end) > np.array(radius.shape) + margin
-    ).any():
+    if (np.maximum(start, end) < -margin).any() or (np.minimum(start, end) > np.array(radius.shape) + margin).any():
         return
     axis = (end - start) / np.linalg.norm(end - start)
     across = np.array([-axis[1], axis[0]])
     # it begins a little earlier, so that no gap opens where the heading turns
     back = start - half / 2 * axis
     corners = np.array([back + half * across, end + half * across, end - half * across, back - half * across])
-    rows, cols = polygon(corners[:, 0], corners[:, 1], radius.shape)  # type: ignore[no-untyped-call]
+    rows, cols = polygon(corners[:, 0], corners[:, 1], radius.shape)
     distance = (rows - start[0]) * across[0] + (cols - start[1]) * across[1]
     depth = 2 * np.sqrt(np.maximum(half**2 - distance**2, 0)) * (half_width / half) ** 2
     radius[rows, cols] = np.maximum(radius[rows, cols], half_width)

@@ -58,9 +58,7 @@ def check_image(image: object, *, rgb: bool) -> ImageArray:
     """
     array = _as_image_array(image)
     if array.dtype.kind not in "buif":
-        raise InputError(
-            f"the image holds values of type {array.dtype}: convert it to integers or real floats"
-        )
+        raise InputError(f"the image holds values of type {array.dtype}: convert it to integers or real floats")
     shape = array.shape
     if any(not isinstance(length, int | np.integer) for length in shape):
         raise InputError(f"the image's shape {shape} isn't known yet: call its compute_chunk_sizes() first")
@@ -70,9 +68,7 @@ def check_image(image: object, *, rgb: bool) -> ImageArray:
         wanted = "(..., Y, X, 3 or 4) as colours need" if rgb else "(..., Y, X)"
         raise InputError(f"the image's shape is {shape}: hand an array of shape {wanted}")
     if rgb and shape[-1] not in (3, 4):
-        raise InputError(
-            f"the last axis of a colour image has 3 or 4 channels, not {shape[-1]}: hand it as grey"
-        )
+        raise InputError(f"the last axis of a colour image has 3 or 4 channels, not {shape[-1]}: hand it as grey")
     height, width = _frame_axes(shape, rgb)[:2]
     if min(height, width) < MIN_SIZE:
         raise InputError(
@@ -168,14 +164,10 @@ def check_frame(frame: Array, where: str) -> None:
     if frame.dtype.kind == "f" and (bad := int(frame.size - np.count_nonzero(np.isfinite(frame)))):
         raise InputError(f"{where} has {bad} NaN or infinite values: replace them, as with numpy.nan_to_num")
     if frame.min() == frame.max():
-        raise InputError(
-            f"{where} holds nothing but the value {frame.flat[0]}: hand a frame that shows something"
-        )
+        raise InputError(f"{where} holds nothing but the value {frame.flat[0]}: hand a frame that shows something")
 
 
-def intensity_range(
-    frame: Array, normalisation: Normalisation, bits: int | None = None
-) -> tuple[float, float]:
+def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None = None) -> tuple[float, float]:
     """Find the intensities of a frame that are to become -1 and 1.
 
     A tile is normalised by the range of the whole frame that it is cut from, so that tiles agree.
@@ -242,3 +234,33 @@ def normalise(frame: Array, limits: tuple[float, float], bright: bool = False) -
     values = (values - exact(low)) / exact(high - low) * 2 - 1
     result: npt.NDArray[np.float32] = (-values if bright else values).astype(np.float32, copy=False)
     return result
+
+
+def encode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.NDArray[np.float32]:
+    """Bring a normalised frame to the scale that the networks see: logarithmic, if the normalisation says so.
+
+    Parameters
+    ----------
+    frame : numpy.ndarray of float32
+        Intensities in [-1, 1].
+    normalisation : Normalisation
+        Gives the offset o of log(I + o), where I is the intensity in [0, 1].
+
+    Returns
+    -------
+    numpy.ndarray of float32
+        In [-1, 1], of the same shape.
+    """
+    offset = normalisation.log_offset
+    if not offset:
+        return frame
+    intensity = np.clip((frame + 1) / 2, 0, 1)
+    return (2 * np.log1p(intensity / offset) / math.log1p(1 / offset) - 1).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def decode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.NDArray[np.float32]:
+    """Undo `encode`: from the networks' scale to linear intensities in [-1, 1]."""
+    offset = normalisation.log_offset
+    if not offset:
+        return frame
+    return (2 * offset * np.expm1((frame + 1) / 2 * math.log1p(1 / offset)) - 1).astype(np.float32)  # type: ignore[no-any-return]

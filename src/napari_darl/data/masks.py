@@ -71,9 +71,7 @@ class TreeConfig(BaseModel):
     def _check_ranges(self) -> Self:
         (fewest, most), (least, greatest), (low, high) = self.trees, self.trunk_radius, self.branch_ratio
         if not (0 <= fewest <= most and 0 < least <= greatest and 0 < low <= high < 1):
-            raise ValueError(
-                "trees, trunk_radius and branch_ratio (between 0 and 1) need the lesser value first"
-            )
+            raise ValueError("trees, trunk_radius and branch_ratio (between 0 and 1) need the lesser value first")
         return self
 
 
@@ -109,9 +107,7 @@ def draw_trees(
     return rasterise(shape, tree_segments(shape, rng, config, scale))
 
 
-def tree_segments(
-    shape: tuple[int, int], rng: np.random.Generator, config: TreeConfig, scale: float
-) -> Segments:
+def tree_segments(shape: tuple[int, int], rng: np.random.Generator, config: TreeConfig, scale: float) -> Segments:
     """Grow the trees that `draw_trees` draws, with the same parameters.
 
     Returns
@@ -221,9 +217,7 @@ def _grow(branches: _Branches, rng: np.random.Generator, config: TreeConfig) -> 
     return _segments(branches, courses), _side_branches(branches, forks, courses, rng, config)
 
 
-def _fork(
-    branches: _Branches, steps: NDArray[np.int64], rng: np.random.Generator, config: TreeConfig
-) -> _Forks:
+def _fork(branches: _Branches, steps: NDArray[np.int64], rng: np.random.Generator, config: TreeConfig) -> _Forks:
     """Choose where side branches leave, and divide radius and heading by Murray's law."""
     mean = config.side_branches * np.sqrt(branches.radius / config.trunk_radius[1])
     parent = np.repeat(np.arange(steps.size), rng.poisson(mean))

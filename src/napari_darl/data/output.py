@@ -1,7 +1,6 @@
 """Writing what comes out: masks, probabilities and pictures, whole or not at all."""
 
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_darl.atomic import replacing
 from napari_darl.data.tiff import CENTIMETRES, TIFF_SUFFIXES, open_tiff
 from napari_darl.errors import FileError, InputError
 
@@ -23,9 +23,9 @@ def write_mask(
     path: str | os.PathLike[str],
     mask: npt.ArrayLike,
     *,
-    pixel_size: tuple[float, float] | None,
-    unit: str | None,
     provenance: Provenance,
+    pixel_size: tuple[float, float] | None = None,
+    unit: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a vessel mask as a TIFF of 0 and 255.
@@ -62,29 +62,29 @@ def write_mask(
     _write_tiff(path, array.astype(np.uint8) * np.uint8(255), pixel_size, unit, provenance, overwrite)
 
 
-def write_probability(
+def write_frames(
     path: str | os.PathLike[str],
-    probability: npt.ArrayLike,
+    frames: npt.ArrayLike,
     *,
-    pixel_size: tuple[float, float] | None,
-    unit: str | None,
     provenance: Provenance,
+    pixel_size: tuple[float, float] | None = None,
+    unit: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write vessel probabilities as a float32 TIFF; all else as in `write_mask`.
+    """Write probabilities or intensities as a TIFF; all else as in `write_mask`.
 
     Parameters
     ----------
     path : path-like
         A .tif or .tiff file; folders that are missing are made.
-    probability : array-like of float, shape (..., Y, X)
-        Probability of vessel, in [0, 1].
+    frames : array-like, shape (..., Y, X)
+        Integers are written as they are, floats as float32.
     pixel_size : tuple of float, optional
         Height and width of a pixel, in `unit`.
     unit : str, optional
         Unit of length, such as "µm" or "mm".
     provenance : mapping of str to str, float or int
-        Where the probabilities come from.
+        Where the frames come from.
     overwrite : bool
         Whether a file that is there may be replaced.
 
@@ -95,7 +95,9 @@ def write_probability(
     InputError
         If the array is empty, or the pixel size isn't positive.
     """
-    array = np.asarray(probability, np.float32)
+    array = np.asarray(frames)
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32)
     if array.size == 0:
         raise InputError(f"{path} can't be written: the array is empty, so hand one that has pixels")
     _write_tiff(path, array, pixel_size, unit, provenance, overwrite)
@@ -144,7 +146,7 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, str | float | int
     Returns
     -------
     dict
-        What was handed to `write_mask` or `write_probability`; empty for a TIFF that they didn't write.
+        What was handed to `write_mask` or `write_frames`; empty for a TIFF that they didn't write.
 
     Raises
     ------
@@ -169,9 +171,7 @@ def _write_tiff(
     resolution, resolution_unit = None, "NONE"
     if pixel_size is not None:
         if not all(0 < length < float("inf") for length in pixel_size):
-            raise InputError(
-                f"{path} can't be written with a pixel size of {pixel_size}: hand two positive lengths"
-            )
+            raise InputError(f"{path} can't be written with a pixel size of {pixel_size}: hand two positive lengths")
         description |= {"pixel_size": list(pixel_size), "unit": unit}
         scale = 1.0
         if unit in CENTIMETRES:
@@ -197,21 +197,5 @@ def _replacing(path: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iterat
     """Open a file beside `path` that takes its place once it is complete."""
     if path.suffix.lower() not in suffixes:
         raise FileError(f"{path} doesn't end in {' or '.join(suffixes)}: choose a name that does")
-    if os.path.isdir(path):
-        raise FileError(f"{path} is a folder: choose the name of a file")
-    if os.path.exists(path) and not overwrite:
-        raise FileError(f"{path} is there already: choose another name, or use --overwrite (overwrite=True)")
-    partial = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("xb") as file:
-                yield file
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise FileError(
-            f"{path} can't be written ({reason}): check the folder, its rights and the disk"
-        ) from error
+    with replacing(path, overwrite=overwrite) as file:
+        yield file

@@ -79,9 +79,7 @@ def phantom_angiogram(shape: tuple[int, int], rng: np.random.Generator) -> tuple
     return _expose(filled, rng), truth
 
 
-def phantom_movie(
-    frames: int, shape: tuple[int, int], rng: np.random.Generator
-) -> tuple[Frame, NDArray[np.bool_]]:
+def phantom_movie(frames: int, shape: tuple[int, int], rng: np.random.Generator) -> tuple[Frame, NDArray[np.bool_]]:
     """Make up a sequence: contrast agent flows in along the vessels while the heart beats.
 
     Parameters
@@ -177,9 +175,7 @@ def _tissue(shape: tuple[int, int], rng: np.random.Generator) -> Frame:
 def _clouds(shape: tuple[int, int], knots: int, rng: np.random.Generator) -> Floats:
     """Smooth noise of about unit variance, a few blobs wide."""
     coarse = rng.standard_normal((knots, knots))
-    clouds: Floats = zoom(
-        coarse, (shape[0] / knots, shape[1] / knots), order=3, mode="nearest", grid_mode=True
-    )
+    clouds: Floats = zoom(coarse, (shape[0] / knots, shape[1] / knots), order=3, mode="nearest", grid_mode=True)
     return clouds
 
 

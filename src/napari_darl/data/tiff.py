@@ -66,9 +66,7 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     except DarlError:
         raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise FileError(
-            f"{path} can't be opened ({error.strerror}): check its name and its rights"
-        ) from error
+        raise FileError(f"{path} can't be opened ({error.strerror}): check its name and its rights") from error
     except MemoryError as error:
         raise FileError(f"{path} doesn't fit into memory: split it into smaller files") from error
     except Exception as error:  # decoders raise nearly anything on damaged data
@@ -130,9 +128,7 @@ def series_frames(
     if photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and not tiff.is_imagej:
         return (np.moveaxis(page.colormap[:, data], 0, -1) >> 8).astype(np.uint8), True
     if photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE):
-        raise FileError(
-            f"{path} has colours of the kind {PHOTOMETRIC(photometric).name}: save it as grey or RGB"
-        )
+        raise FileError(f"{path} has colours of the kind {PHOTOMETRIC(photometric).name}: save it as grey or RGB")
     if "S" in axes:  # grey with more samples a pixel: alpha is dropped, channels lead
         alpha = any(int(sample) in (1, 2) for sample in page.extrasamples)
         data = data[..., 0] if alpha else np.moveaxis(data, -1, 0)
@@ -151,9 +147,7 @@ def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
         raise FileError(f"{path} holds values of an unknown type: save it as 8 or 16 bit grey or RGB")
     declared = math.prod(series.shape) * series.dtype.itemsize
     if declared > MAX_BYTES:
-        raise FileError(
-            f"{path} claims {declared / 2**30:.0f} GiB of pixels: it is damaged, or must be split"
-        )
+        raise FileError(f"{path} claims {declared / 2**30:.0f} GiB of pixels: it is damaged, or must be split")
     size = series.parent.filehandle.size if series.parent else path.stat().st_size
     if series.dataoffset is not None:  # one block, of which only the first page may be listed
         complete = series.dataoffset + declared <= size
@@ -164,10 +158,7 @@ def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
         needed = page.size * page.bitspersample // 8 if page.compression == COMPRESSION.NONE else 1
         complete = all(
             sum(part.databytecounts) >= needed
-            and all(
-                start + count <= size
-                for start, count in zip(part.dataoffsets, part.databytecounts, strict=True)
-            )
+            and all(start + count <= size for start, count in zip(part.dataoffsets, part.databytecounts, strict=True))
             for part in pages
         )
     if not complete:
@@ -223,9 +214,7 @@ def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str
     if "pixel_size" in own:
         return _checked(own["pixel_size"], own.get("unit"))
     if tiff.is_ome and tiff.ome_metadata:
-        pixels = _first(
-            _first(tifffile.xml2dict(tiff.ome_metadata)["OME"].get("Image", {})).get("Pixels", {})
-        )
+        pixels = _first(_first(tifffile.xml2dict(tiff.ome_metadata)["OME"].get("Image", {})).get("Pixels", {}))
         size = [pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")]
         return _checked(size, pixels.get("PhysicalSizeXUnit", "µm"))
     width, height = (1 / density if density > 0 else 0 for density in page.resolution)

@@ -1,1 +1,1 @@
-"""Measuring what comes out: agreement with expert masks, filters to compare with, reports."""
+"""Comparison with experts' masks and with classical filters."""

@@ -114,9 +114,7 @@ def vesselness(
     if frame.ndim != 2 or not (frame.size and frame.min() >= 0 and frame.max() <= 1):  # NaN fails both
         raise InputError("a baseline needs one 2-D frame of intensities in [0, 1]: normalise the frame first")
     if fov is not None and fov.shape != frame.shape:
-        raise InputError(
-            f"the field of view's shape {fov.shape} isn't the frame's {frame.shape}: hand the same"
-        )
+        raise InputError(f"the field of view's shape {fov.shape} isn't the frame's {frame.shape}: hand the same")
     seen = np.log(frame + _DARKEST) if settings.logarithm else frame
     response = BASELINES[name](seen, sigmas=settings.sigmas, black_ridges=True).astype(np.float32)
     return response if fov is None else np.where(fov, response, np.float32(0))
@@ -146,9 +144,7 @@ def brightest(response: Response, fraction: float, counted: Mask | None = None) 
     """
     values = response if counted is None else response[counted]
     if not (values.size and 0 < fraction < 1):
-        raise InputError(
-            f"{fraction} of {values.size} pixels can't be kept: hand pixels, and a part in (0, 1)"
-        )
+        raise InputError(f"{fraction} of {values.size} pixels can't be kept: hand pixels, and a part in (0, 1)")
     mask: Mask = response > np.quantile(values, 1 - fraction)
     return mask if counted is None else mask & counted
 

@@ -181,7 +181,7 @@ def _cldice(found: Mask, vessel: Mask, nothing: float) -> float:
 
 
 def _centreline(mask: Mask) -> Mask:
-    line: Mask = skeletonize(mask)  # type: ignore[no-untyped-call]
+    line: Mask = skeletonize(mask)
     return line
 
 

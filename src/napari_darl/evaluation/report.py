@@ -109,15 +109,11 @@ def pair_files(first: Path, second: Path, *, by_order: bool = False) -> list[tup
     if not (first.is_dir() or second.is_dir()):
         return [(first, second)]
     if not (first.is_dir() and second.is_dir()):
-        raise FileError(
-            f"{first} and {second} can't be paired: hand two files, or two folders that are there"
-        )
+        raise FileError(f"{first} and {second} can't be paired: hand two files, or two folders that are there")
     lefts, rights = _by_stem(first), _by_stem(second)
     if by_order:
         if len(lefts) != len(rights):
-            raise FileError(
-                f"{first} has {len(lefts)} images and {second} {len(rights)}: by order, both need as many"
-            )
+            raise FileError(f"{first} has {len(lefts)} images and {second} {len(rights)}: by order, both need as many")
         return list(zip(lefts.values(), rights.values(), strict=True))
     for have, lack, folder in ((lefts, rights, second), (rights, lefts, first)):
         if alone := [path.name for stem, path in have.items() if stem not in lack]:
@@ -183,9 +179,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
         if _is_probability(path) and stem in masks:
             continue
         if stem in files:
-            raise FileError(
-                f"{files[stem].name} and {path.name} in {folder} both stand for {stem}: keep one of them"
-            )
+            raise FileError(f"{files[stem].name} and {path.name} in {folder} both stand for {stem}: keep one of them")
         files[stem] = path
     return files
 

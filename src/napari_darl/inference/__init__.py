@@ -1,0 +1,1 @@
+"""Models in use: segmenting (path A), synthesizing (path B), tiling."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from napari_darl.darl.checkpoint import file_hash, load_tensors, model_from
 from napari_darl.darl.device import resolve_device
-from napari_darl.darl.model import Darl
+from napari_darl.darl.model import Critics, Darl
+from napari_darl.darl.published import import_published
 from napari_darl.errors import InputError
 
 DEFAULT = "default"
@@ -34,6 +35,10 @@ class Model:
     name: str
     sha256: str
     info: dict[str, Any]
+
+    def provenance(self, **settings: str | float) -> dict[str, str | float]:
+        """Tell of the making of a result: the model, its hash, and `settings`."""
+        return {"model": self.name, "sha256": self.sha256, **settings}
 
 
 def bundled_models() -> dict[str, Path]:
@@ -94,9 +99,7 @@ def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Mode
     path = model_path(name_or_path)
     tensors, contents = load_tensors(path, "model")
     network = model_from(tensors, contents, path).eval().requires_grad_(False)
-    return Model(
-        network.to(resolve_device(device)), str(name_or_path), file_hash(path), dict(contents.get("info", {}))
-    )
+    return Model(network.to(resolve_device(device)), str(name_or_path), file_hash(path), dict(contents.get("info", {})))
 
 
 @lru_cache(maxsize=2)
@@ -111,3 +114,16 @@ def as_model(model: Model | str | Path | None, device: str = "auto") -> Model:
     name = DEFAULT if model is None else model
     path = model_path(name)
     return _cached(path, path.stat().st_mtime, str(name), device)
+
+
+def starting_networks(name_or_path: str | Path) -> tuple[Darl, Critics | None]:
+    """Networks to go on training from: a model's, or those of a released `X_G.pth` with its discriminators.
+
+    Raises
+    ------
+    InputError, CheckpointError
+        As `load_model` and `import_published`.
+    """
+    if Path(name_or_path).suffix == ".pth":
+        return import_published(Path(name_or_path))
+    return load_model(name_or_path, "cpu").network, None

@@ -5,7 +5,7 @@ import itertools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_darl.darl.device import is_out_of_memory
 from napari_darl.darl.model import Darl
 from napari_darl.data.frames import (
     MIN_SIZE,
     check_frame,
     check_image,
+    encode,
     frame_count,
     intensity_range,
     iter_frames,
@@ -160,17 +162,20 @@ def iter_probability(
     alone = frame_count(array.shape, rgb) == 1
     height, width = array.shape[-3:-1] if rgb else array.shape[-2:]
     if min(height, width) * resize < MIN_SIZE:
-        raise InputError(f"resize {resize} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it.")
+        raise InputError(
+            f"resize {resize} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it."
+        )
     used = as_model(model, device)
     predictor = _Predictor(used.network)
+    normalisation = used.network.config.normalisation
 
     def prepared() -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
         for index, colours in iter_frames(array, rgb=rgb):
             frame = to_grey(colours, channel) if rgb else colours
             if alone or frame.min() != frame.max():
                 check_frame(frame, f"frame {index}" if index else "the image")
-            limits = intensity_range(frame, used.network.config.normalisation, bits)
-            yield index, normalise(frame, limits, bright)
+            limits = intensity_range(frame, normalisation, bits)
+            yield index, encode(normalise(frame, limits, bright), normalisation)
 
     pixels = max(1, round(height * width * resize**2))
     at_once = max(1, _PIXELS_AT_ONCE[predictor.device.type] // pixels)
@@ -178,7 +183,7 @@ def iter_probability(
     while group := list(itertools.islice(frames, at_once)):
         results = predictor(np.stack([frame for _, frame in group]), resize)
         for (index, frame), result in zip(group, results, strict=True):
-            yield index, result * bool(frame.any())
+            yield index, result * bool(np.ptp(frame) > 0)
 
 
 def check_threshold(threshold: float) -> None:
@@ -206,13 +211,13 @@ class _Predictor:
         result = apply_tiled(self._run, tensor, config.tile, config.overlap, config.stride)
         if resize != 1:
             result = F.interpolate(result, size, mode="bilinear", antialias=True)
-        return result.clamp(0, 1)[:, 0].numpy()  # type: ignore[no-any-return]
+        return result.clamp(0, 1)[:, 0].numpy()
 
     def _run(self, tiles: Tensor) -> Tensor:
         try:
             return self.network(tiles.to(self.device)).float().cpu()  # type: ignore[no-any-return]
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
                 raise
         # Outside of the handler, so that the failed call's tensors are free.
         if len(tiles) > 1:
@@ -220,17 +225,11 @@ class _Predictor:
         if self.device.type == "cpu":
             raise DarlError(f"Memory ran out for a tile of {tuple(tiles.shape[2:])} pixels: close other programs.")
         warnings.warn(
-            f"{self.device} ran out of memory: going on with the CPU, which is slower.", DarlWarning, stacklevel=2
+            f"{self.device} ran out of memory: going on with the CPU, which is slower.",
+            DarlWarning,
+            stacklevel=2,
         )
         self.network = copy.deepcopy(self.network).cpu()
         self.device = torch.device("cpu")
         return self._run(tiles)
 
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "memory" in str(error).lower()
-
-
-def provenance(model: Model, **settings: Any) -> dict[str, Any]:
-    """What a result's file tells of its making: model, weights' hash, settings."""
-    return {"model": model.name, "sha256": model.sha256, **settings}

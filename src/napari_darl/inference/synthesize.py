@@ -1,6 +1,6 @@
 """Path B in use: synthetic angiograms with their pseudo-masks, and the cycle back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_darl.data.frames import MIN_SIZE, check_frame, intensity_range, normalise
+from napari_darl.data.frames import MIN_SIZE, check_frame, decode, encode, intensity_range, normalise
 from napari_darl.data.masks import FRAME, TreeConfig, draw_trees
+from napari_darl.data.output import write_frames, write_mask
 from napari_darl.errors import InputError
 from napari_darl.inference.models import Model, as_model
 
@@ -86,7 +87,9 @@ def synthesize(
     for index, frame in enumerate(backgrounds):
         check_frame(frame, f"background {index}")
         if min(frame.shape) < MIN_SIZE:
-            raise InputError(f"Background {index} is {frame.shape} pixels: give frames of at least {MIN_SIZE} x {MIN_SIZE}.")
+            raise InputError(
+                f"Background {index} is {frame.shape} pixels: give frames of at least {MIN_SIZE} x {MIN_SIZE}."
+            )
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         frame = backgrounds[index % len(backgrounds)]
@@ -94,8 +97,32 @@ def synthesize(
         shape = (background.shape[0], background.shape[1])
         mask = draw_trees(shape, rng, trees, min(shape) / FRAME).mask
         noise = rng.standard_normal(shape, np.float32)
-        angiogram, cycle = _path_b(used, background, mask, noise, noise_level)
-        yield SyntheticPair(background, mask, angiogram, cycle)
+        angiogram, cycle = _path_b(used, encode(background, config.normalisation), mask, noise, noise_level)
+        yield SyntheticPair(background, mask, decode(angiogram, config.normalisation), cycle)
+
+
+def write_pair(
+    folder: Path,
+    name: str,
+    pair: SyntheticPair,
+    provenance: Mapping[str, str | float],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write a pair as TIFFs of the same name in `angiograms`, `masks`, `backgrounds` and `cycle_masks`.
+
+    Frames become uint8, 0 to 255, masks 0 and 255; the settings stand in each file.
+
+    Raises
+    ------
+    FileError
+        If a file is there already and may not be overwritten, or can't be written.
+    """
+    for kind, frame in (("angiograms", pair.angiogram), ("backgrounds", pair.background)):
+        grey = np.rint((frame + 1) * 127.5).astype(np.uint8)
+        write_frames(folder / kind / name, grey, provenance=provenance, overwrite=overwrite)
+    for kind, mask in (("masks", pair.mask), ("cycle_masks", pair.cycle_probability > 0.5)):
+        write_mask(folder / kind / name, mask, provenance=provenance, overwrite=overwrite)
 
 
 @torch.inference_mode()

@@ -32,9 +32,7 @@ def tile_grid(shape: tuple[int, int], tile: int, overlap: int) -> Iterator[Tile]
             yield Tile(rows, columns, (above, left), (below, right))
 
 
-def apply_tiled(
-    function: Callable[[Tensor], Tensor], frames: Tensor, tile: int, overlap: int, stride: int
-) -> Tensor:
+def apply_tiled(function: Callable[[Tensor], Tensor], frames: Tensor, tile: int, overlap: int, stride: int) -> Tensor:
     """Apply a function tile by tile and blend the results where tiles overlap.
 
     Parameters

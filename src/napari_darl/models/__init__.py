@@ -1,0 +1,1 @@
+"""The bundled models: weights and model cards."""

@@ -1,15 +1,14 @@
 """What a training run is made of; saved as the run's config.json and in its checkpoints."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from napari_darl.darl.config import LITE, PUBLISHED, Config, ModelConfig
-from napari_darl.darl.losses import LossConfig
+from napari_darl.darl.losses import C_DARL, LossConfig
 from napari_darl.data.batches import DrawConfig
+from napari_darl.data.masks import TreeConfig
 from napari_darl.errors import InputError
-
-Preset = Literal["lite", "published"]
 
 
 class TrainingConfig(Config):
@@ -57,22 +56,52 @@ PRESETS: dict[str, TrainingConfig] = {
     "published": TrainingConfig(model=PUBLISHED),
     "lite": TrainingConfig(
         model=LITE,
-        draws=DrawConfig(size=128, zoom=(0.7, 1.8), grounded=0.5, gamma=1.4, noise=0.05, blur=0.7),
+        losses=LossConfig(cycle_norm="overlap"),
+        draws=DrawConfig(
+            size=128,
+            zoom=(0.7, 1.8),
+            grounded=0.5,
+            transmission=(0.2, 0.7),
+            suppression=(0.8, 1.0),
+            gamma=1.4,
+            noise=0.05,
+            blur=0.7,
+            trees=TreeConfig(tip_radius=1.2, side_branches=5.0),
+        ),
         steps=4000,
         batch=8,
-        learning_rate=3e-4,
+        learning_rate=2e-3,
     ),
 }
 
 
-def preset(name: str) -> TrainingConfig:
+def training_config(preset: str, *, c_darl: bool = False, steps: int | None = None, seed: int = 0) -> TrainingConfig:
     """Training configuration of a preset.
+
+    Parameters
+    ----------
+    preset : str
+        `lite` or `published`.
+    c_darl : bool
+        Train C-DARL: no backgrounds and no mask discriminator, but a contrast of mask patches.
+    steps : int, optional
+        Instead of the preset's.
+    seed : int
+        First part of the key of every random draw.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is no such preset.
     """
-    if name not in PRESETS:
-        raise InputError(f"Unknown preset '{name}': choose one of {', '.join(sorted(PRESETS))}.")
-    return PRESETS[name]
+    if preset not in PRESETS:
+        raise InputError(f"Unknown preset '{preset}': choose one of {', '.join(sorted(PRESETS))}.")
+    config = PRESETS[preset]
+    update: dict[str, Any] = {"seed": seed, "steps": steps or config.steps}
+    if c_darl:
+        norm = config.losses.cycle_norm
+        update["model"] = config.model.model_copy(update={"variant": "c-darl"})
+        update["losses"] = C_DARL.model_copy(update={"cycle_norm": norm})
+        if preset == "published":
+            update["learning_rate"] = 1e-5
+    return config.model_copy(update=update)

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from napari_darl.darl.checkpoint import write_atomically
+from napari_darl.atomic import replacing
 from napari_darl.errors import FileError
 from napari_darl.training.config import TrainingConfig
 
@@ -49,13 +49,11 @@ class RunFolder:
                 f"Another run is at work in {self.path}: wait for it, stop it, or choose another folder."
             ) from None
         except (PermissionError, FileExistsError, NotADirectoryError) as error:
-            raise FileError(
-                f"{self.path} can't be written to ({error.strerror}): choose another folder."
-            ) from error
+            raise FileError(f"{self.path} can't be written to ({error.strerror}): choose another folder.") from error
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write config.json."""
-        write_atomically(self.config, (config.model_dump_json(indent=2) + "\n").encode())
+        self._write(self.config, config.model_dump_json(indent=2) + "\n")
 
     def read_config(self) -> TrainingConfig:
         """Read config.json.
@@ -79,7 +77,7 @@ class RunFolder:
         with self.losses.open(newline="") as file:
             rows = list(csv.reader(file))
         kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
-        write_atomically(self.losses, "".join(",".join(row) + "\n" for row in kept).encode())
+        self._write(self.losses, "".join(",".join(row) + "\n" for row in kept))
 
     def append_losses(self, rows: list[dict[str, float]]) -> None:
         """Append rows of one column a loss, the step first."""
@@ -91,3 +89,8 @@ class RunFolder:
             if new:
                 writer.writeheader()
             writer.writerows(rows)
+
+    @staticmethod
+    def _write(path: Path, text: str) -> None:
+        with replacing(path) as file:
+            file.write(text.encode())

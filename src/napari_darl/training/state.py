@@ -1,15 +1,17 @@
 """Everything that a training step changes, and its way to tensors and back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
-from napari_darl.darl.model import Critics, Darl, initialise
+from napari_darl.darl.model import Critics, Darl, build
 from napari_darl.training.config import TrainingConfig
 from napari_darl.training.pool import ImagePool
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class TrainingState:
@@ -24,12 +26,11 @@ class TrainingState:
     """
 
     def __init__(self, config: TrainingConfig, device: torch.device) -> None:
-        model, critics = Darl(config.model), Critics(config.model)
-        initialise(model, critics, config.seed)
+        model, critics = build(config.model, config.seed)
         layout = torch.channels_last
         self.model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.critics = critics.to(device, memory_format=layout)  # type: ignore[call-overload]
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        self.average = AveragedModel(self.model, multi_avg_fn=_moving_average(config.ema), use_buffers=True)
         contrast = critics.contrast.parameters() if critics.contrast is not None else ()
         judges = [p for part in (critics.angiogram, critics.mask) if part is not None for p in part.parameters()]
         self.optimisers: dict[str, Optimizer] = {
@@ -85,3 +86,18 @@ class TrainingState:
         for part, network in (("model", self.model), ("critics", self.critics), ("average", self.average)):
             for name, tensor in network.state_dict().items():
                 yield part, name, tensor
+
+
+def _moving_average(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
+    """Exponential moving average whose decay warms up, lest the first weights weigh for a thousand steps."""
+
+    @torch.no_grad()
+    def update(averages: _Tensors, news: _Tensors, count: Tensor | int) -> None:
+        keep = min(decay, (1 + int(count)) / (10 + int(count)))
+        for average, new in zip(averages, news, strict=True):
+            if average.is_floating_point():
+                average.lerp_(new, 1 - keep)
+            else:
+                average.copy_(new)
+
+    return update

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_darl.darl.checkpoint import load_tensors, save_model, save_tensors
-from napari_darl.darl.device import resolve_device, working_precision
+from napari_darl.darl.device import is_out_of_memory, resolve_device, working_precision
 from napari_darl.darl.losses import Batch, Paths, discriminator_losses, generator_losses, run_paths
 from napari_darl.darl.model import Critics, Darl
 from napari_darl.data.batches import Draw, Sampler
@@ -64,6 +64,8 @@ class Trainer:
         (C-DARL, which takes no others).
     masks : sequence of numpy.ndarray, optional
         Pseudo-masks, vessel above half of the maximum. Without them: generated trees.
+    bits : int, optional
+        Bits that integer frames use where fewer than their dtype has, say 12.
     start : tuple of Darl and Critics or None, optional
         Networks to begin with, for fine-tuning.
     resume : bool
@@ -87,6 +89,7 @@ class Trainer:
         backgrounds: Sequence[NDArray[Any]] | None = None,
         masks: Sequence[NDArray[Any]] | None = None,
         *,
+        bits: int | None = None,
         start: tuple[Darl, Critics | None] | None = None,
         resume: bool = False,
         device: str = "auto",
@@ -101,7 +104,14 @@ class Trainer:
             raise InputError("C-DARL takes no backgrounds: leave them out or train the darl variant.")
         self.config = config
         self.sampler = Sampler(
-            config.draws, config.model.normalisation, angiograms, backgrounds, masks, same=same, seed=config.seed
+            config.draws,
+            config.model.normalisation,
+            angiograms,
+            backgrounds,
+            masks,
+            bits=bits,
+            same=same,
+            seed=config.seed,
         )
         self.state = TrainingState(config, resolve_device(device))
         self.precision = working_precision(self.state.device, config.precision)
@@ -110,6 +120,11 @@ class Trainer:
             self._restore()
         elif start is not None:
             self.state.start_from(*start)
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.state.step
 
     @property
     def model(self) -> Darl:
@@ -148,11 +163,16 @@ class Trainer:
                     if time.monotonic() - saved > self.config.autosave:
                         self.save()
                         saved = time.monotonic()
-            except (DarlError, RuntimeError):
-                raise  # a step that failed half-way mustn't replace the last good checkpoint
-            except GeneratorExit:
+            except GeneratorExit:  # the caller has enough
                 self.save()
                 raise
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise DarlError(
+                    f"Memory ran out in step {self.step + 1}: resume on another device, or start a run of smaller "
+                    "batches or crops; the last checkpoint stays."
+                ) from error
             self.save()
 
     def save(self) -> None:
@@ -212,11 +232,23 @@ class Trainer:
         def tensor(array: NDArray[Any]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
-        frames = [tensor(part[:, None, rows::stride, columns::stride]) for part in draw[:4]]
-        noise = rng.standard_normal(frames[0].shape, np.float32)
+        def phase(frames: Frame) -> Tensor:
+            return tensor(frames[:, None, rows::stride, columns::stride])
+
+        angiogram = phase(draw.angiogram)
+        noise = rng.standard_normal(angiogram.shape, np.float32)
         t_a = rng.integers(model.path_a_steps, size=len(noise))
         t_b = rng.integers(model.schedule.steps, size=len(noise))
-        return Batch(*frames, tensor(draw.grounded), tensor(noise), tensor(t_a), tensor(t_b))
+        return Batch(
+            angiogram,
+            phase(draw.background),
+            phase(draw.mask),
+            phase(draw.rendered),
+            tensor(draw.grounded),
+            tensor(noise),
+            tensor(t_a),
+            tensor(t_b),
+        )
 
     def _train_generator(self, batch: Batch) -> tuple[Paths, dict[str, Tensor]]:
         state = self.state
@@ -245,7 +277,7 @@ class Trainer:
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimiser.step()
 
 

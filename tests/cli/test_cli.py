@@ -1,0 +1,133 @@
+"""The command line as a user types it, each time in a process of its own or through the same `main`."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+
+from napari_darl import __version__, cli
+from napari_darl.data.output import read_provenance
+from napari_darl.data.phantom import phantom_angiogram
+from napari_darl.data.samples import sample_path
+
+
+def run(*arguments: object) -> int:
+    """Exit status of `napari-darl ARGUMENTS`, in this process."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(sys, "argv", ["napari-darl", *map(str, arguments)])
+    try:
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+    finally:
+        patch.undo()
+    return int(exit_.value.code or 0)
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        frame, _ = phantom_angiogram((96, 96), rng)
+        iio.imwrite(folder / f"frame_{index}.png", ((frame + 1) * 127.5).astype(np.uint8))
+    return folder
+
+
+def test_segment_writes_masks_with_pixel_size_and_provenance(tmp_path: Path, untrained_path: Path) -> None:
+    frame, _ = phantom_angiogram((2, 96, 112)[1:], np.random.default_rng(0))
+    movie = np.stack([frame, frame[::-1]])
+    source, out = tmp_path / "movie.tif", tmp_path / "out"
+    tifffile.imwrite(source, ((movie + 1) * 2000).astype(np.uint16), resolution=(20, 20), resolutionunit="CENTIMETER")
+    status = run("segment", source, "--output", out, "--model", untrained_path, "--threshold", 0.4, "--probability")
+    assert status == 0
+    mask, probability = tifffile.imread(out / "movie_mask.tif"), tifffile.imread(out / "movie_probability.tif")
+    assert mask.shape == probability.shape == movie.shape
+    np.testing.assert_array_equal(mask, np.where(probability > 0.4, 255, 0))
+    made = read_provenance(out / "movie_mask.tif")
+    assert made["threshold"] == 0.4
+    assert made["version"] == __version__
+    assert len(str(made["sha256"])) == 64
+    with tifffile.TiffFile(out / "movie_mask.tif") as tiff:
+        assert tiff.pages.first.get_resolution("CENTIMETER") == pytest.approx((20, 20))
+
+
+def test_segment_takes_folders_and_refuses_to_overwrite(
+    tmp_path: Path, frames: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run("segment", frames, "--output", out, "--model", untrained_path) == 0
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert len(before) == 3
+    capsys.readouterr()
+    assert run("segment", frames, "--output", out, "--model", untrained_path) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    assert run("segment", frames, "--output", out, "--model", untrained_path, "--overwrite") == 0
+
+
+def test_two_inputs_never_share_an_output(tmp_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "frame_0.png").write_bytes((frames / "frame_0.png").read_bytes())
+    assert run("segment", frames, other, "--output", tmp_path / "out") == 2
+    assert "would both become" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_train_resume_segment_and_synthesize(tmp_path: Path, frames: Path) -> None:
+    runs, pairs = tmp_path / "run", tmp_path / "pairs"
+    assert run("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 0
+    assert run("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 2
+    assert run("train", "--angiograms", frames, "--output", runs, "--steps", 3, "--resume") == 0
+    with (runs / "losses.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3"]
+    assert run("segment", frames / "frame_0.png", "--output", tmp_path / "out", "--model", runs) == 0
+    assert run("synthesize", "--model", runs, "--backgrounds", frames, "--output", pairs, "--count", 4) == 0
+    for kind in ("angiograms", "masks", "backgrounds", "cycle_masks"):
+        assert len(list((pairs / kind).iterdir())) == 4
+    angiogram, mask = (iio.imread(pairs / kind / "00001.tif") for kind in ("angiograms", "masks"))
+    assert angiogram.shape == mask.shape == (96, 96)
+    assert set(np.unique(mask)) <= {0, 255}
+
+
+def test_evaluate_prints_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, prediction = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
+    truth[20:30], prediction[20:25] = 255, 255
+    iio.imwrite(tmp_path / "a.png", truth)
+    iio.imwrite(tmp_path / "a_mask.png", prediction)
+    assert run("evaluate", tmp_path / "a_mask.png", tmp_path / "a.png") == 0
+    assert "0.667" in capsys.readouterr().out
+    assert run("evaluate", tmp_path / "a_mask.png", tmp_path / "a.png", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["mean"]["dice"] == pytest.approx(2 / 3)
+
+
+def test_models_lists_and_shows_cards(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models") == 0
+    assert capsys.readouterr().out.startswith("default\t")
+    assert run("models", "default") == 0
+    assert "not for diagnosis" in capsys.readouterr().out
+
+
+def test_demo_writes_mask_probability_and_overlay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("demo", "--output", tmp_path / "demo") == 0
+    stem = sample_path().stem
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {
+        f"{stem}_mask.tif",
+        f"{stem}_probability.tif",
+        f"{stem}_overlay.png",
+    }
+    assert "Vessels cover" in capsys.readouterr().out
+
+
+def test_the_installed_command_answers() -> None:
+    code = "import sys; from napari_darl.cli import main; sys.argv = ['napari-darl', '--help']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for command in ("segment", "train", "synthesize", "evaluate", "import-checkpoint", "models", "demo"):
+        assert command in done.stdout

@@ -1,0 +1,39 @@
+"""Stand-ins for the published weights, by name: the same numbers on every machine, with no file to carry."""
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Values for a parameter: kernels of variance 1 / fan_in, scales about 1, biases about 0."""
+    if name.endswith(("weight_u", "weight_v")):
+        return np.full(shape, 1 / np.sqrt(np.prod(shape)), dtype=np.float32)
+    draw = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)  # noqa: NPY002 (as the reference)
+    if len(shape) > 1:
+        draw /= np.sqrt(np.prod(shape[1:]))
+        if name.endswith("weight_orig"):
+            draw += 2 / np.sqrt(np.prod(shape))
+    elif name.endswith("weight"):
+        draw = 1 + 0.1 * draw
+    else:
+        draw *= 0.1
+    return draw.astype(np.float32)
+
+
+def write_checkpoints(folder: Path, parts: tuple[str, ...] = ("G", "Ds", "Da")) -> Path:
+    """Write X_G.pth and, if asked for, X_Ds.pth and X_Da.pth as the authors release them; return X_G.pth."""
+    keys = json.loads((FIXTURES / "published_keys.json").read_text())
+    for part in parts:
+        prefix = "" if part == "G" else f"{part}."
+        state: dict[str, Tensor] = {
+            name: torch.from_numpy(fill(prefix + name, tuple(shape))) for name, shape in keys[part].items()
+        }
+        torch.save(state, folder / f"X_{part}.pth")
+    return folder / "X_G.pth"

@@ -1,0 +1,108 @@
+"""Presets, paths and the schedule, as far as the published outputs don't fix them."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from napari_darl.darl.config import LITE, PUBLISHED, ModelConfig, ScheduleConfig
+from napari_darl.darl.contrast import MaskContrast
+from napari_darl.darl.losses import cycle
+from napari_darl.darl.model import Critics, Darl, build
+from napari_darl.darl.schedule import NoiseSchedule
+
+
+def parameters(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_sizes_of_the_presets() -> None:
+    assert round(parameters(Darl(PUBLISHED)) / 1e6, 1) == 35.4
+    assert parameters(Darl(LITE)) <= 2e6
+
+
+def test_lite_sees_a_crop_as_it_sees_the_frame() -> None:
+    model, _ = build(LITE, seed=0)
+    frame = torch.rand(1, 1, 512, 512, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        whole = model.eval()(frame)
+        crop = model(frame[:, :, 64:448, 64:448])
+    torch.testing.assert_close(crop[:, :, 128:256, 128:256], whole[:, :, 192:320, 192:320], atol=1e-4, rtol=0)
+
+
+def test_mask_switches_the_path() -> None:
+    model, _ = build(LITE, seed=0)
+    t = torch.tensor([0])
+    frame = torch.zeros(1, 1, 64, 64)
+    mask = -torch.ones(1, 1, 64, 64)
+    mask[..., 30:34, :] = 1
+    with torch.no_grad():
+        a, b = model.eval().path_a(frame, t), model.path_b(frame, t, mask)
+    assert torch.equal(a.noise, b.noise)
+    assert not torch.allclose(a.image, b.image)
+
+
+def test_initialisation_depends_on_the_seed_only() -> None:
+    first, again, other = (build(LITE, seed)[0].state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["generator.out.weight"], other["generator.out.weight"])
+
+
+def test_published_initialisation() -> None:
+    model, critics = build(PUBLISHED, seed=0)
+    kernel = model.denoiser.middle[0].first[2].weight.flatten(1)
+    torch.testing.assert_close(kernel @ kernel.T, torch.eye(len(kernel)), atol=1e-4, rtol=0)
+    assert critics.mask is not None
+    for weight in (model.generator.encoder[2].weight, critics.angiogram[2].weight):
+        assert weight.std() == pytest.approx(0.02, rel=0.05)
+
+
+def test_c_darl_has_a_contrast_instead_of_a_mask_judge() -> None:
+    critics = Critics(LITE.model_copy(update={"variant": "c-darl"}))
+    assert critics.mask is None
+    assert critics.contrast is not None
+
+
+def test_contrast_reaches_the_masks() -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, positive, negative = (torch.rand(2, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(3))
+    positive.requires_grad_()
+    negative.requires_grad_()
+    contrast = MaskContrast()
+    contrast(query, positive, negative).backward()
+    assert positive.grad is not None
+    assert positive.grad.abs().sum() > 0
+    assert negative.grad is not None
+    assert negative.grad.abs().sum() > 0
+    assert contrast(query, query, negative) < contrast(query, negative, query)
+
+
+def test_cycle_norms() -> None:
+    mask = -torch.ones(1, 1, 8, 8)
+    mask[..., :2, :2] = 1
+    nothing = -torch.ones_like(mask)
+    assert cycle(nothing, mask, "l1") == pytest.approx(2 * 4 / 64)
+    assert cycle(nothing, mask, "mse") == pytest.approx(4 * 4 / 64)
+    assert cycle(mask, mask, "overlap") == pytest.approx(0)
+    assert cycle(nothing, mask, "overlap") > 0.9
+
+
+def test_one_reverse_step_with_the_true_noise_ends_at_the_clean_frame() -> None:
+    schedule = NoiseSchedule(ScheduleConfig())
+    generator = torch.Generator().manual_seed(0)
+    clean = torch.rand(2, 1, 8, 8, generator=generator) * 2 - 1
+    noise, fresh = (torch.randn(2, 1, 8, 8, generator=generator) for _ in range(2))
+    t = torch.tensor([0, 300])
+    noisy = schedule.add_noise(clean, t, noise)
+    torch.testing.assert_close(schedule.clean_estimate(noisy, t, noise), clean, atol=1e-4, rtol=0)
+    step = schedule.reverse_step(noisy, t, noise, fresh)
+    torch.testing.assert_close(step[0], clean[0], atol=1e-4, rtol=0)
+    assert (step[1] - clean[1]).abs().mean() < (noisy[1] - clean[1]).abs().mean() + 0.05
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"tile": 100}, {"overlap": 800}, {"path_a_steps": 5000}, {"unknown": 1}, {"denoiser": {"channels": 10**9}}],
+)
+def test_impossible_configurations_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ModelConfig.model_validate(change)

@@ -1,0 +1,136 @@
+"""The published networks: their checkpoints load and give their numbers."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from napari_darl.darl.losses import DARL, Batch, discriminator_losses, generator_losses, run_paths
+from napari_darl.darl.model import Critics, Darl
+from napari_darl.darl.published import import_published
+from napari_darl.errors import CheckpointError
+from published_weights import FIXTURES, write_checkpoints
+
+EVALUATION, TRAINING = 1e-3, 5e-3
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Darl, Critics]:
+    model, critics = import_published(write_checkpoints(tmp_path_factory.mktemp("published")))
+    assert critics is not None
+    return model, critics
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, Tensor]:
+    arrays = dict(np.load(FIXTURES / "published_seed0.npz"))
+    for name in ("input_a", "input_b", "input_x512"):
+        arrays[name] = arrays[name] / np.float32(32767)
+    arrays["input_noise"] = arrays["input_noise"] / np.float32(6000)
+    arrays["input_f"] = np.where(arrays["input_f"], 1, -1).astype(np.float32)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def difference(output: Tensor, expected: Tensor) -> float:
+    """Greatest absolute difference at the output's centre, where the reference was cropped."""
+    middle, half = output.shape[-1] // 2, expected.shape[-1] // 2
+    window = slice(middle - half, middle + half)
+    return float((output[..., window, window] - expected).abs().max())
+
+
+@pytest.mark.parametrize("t", [0, 150])
+def test_path_a(networks: tuple[Darl, Critics], reference: dict[str, Tensor], t: int) -> None:
+    model = networks[0].eval()
+    step = torch.tensor([t])
+    noisy = model.schedule.add_noise(reference["input_a"], step, reference["input_noise"])
+    with torch.no_grad():
+        noise, mask = model.path_a(noisy, step)
+    assert difference(noise, reference[f"path_a_t{t}_eps"]) < EVALUATION
+    assert difference(mask, reference[f"path_a_t{t}_mask"]) < EVALUATION
+
+
+def test_path_b_and_reverse_step(networks: tuple[Darl, Critics], reference: dict[str, Tensor]) -> None:
+    model = networks[0].eval()
+    step = torch.tensor([1200])
+    noisy = model.schedule.add_noise(reference["input_b"], step, reference["input_noise"])
+    with torch.no_grad():
+        noise, angiogram = model.path_b(noisy, step, reference["input_f"])
+    assert difference(noise, reference["path_b_t1200_eps"]) < EVALUATION
+    assert difference(angiogram, reference["path_b_t1200_angiogram"]) < EVALUATION
+    mean = model.schedule.reverse_mean(noisy, step, noise)
+    assert difference(mean, reference["reverse_mean_t1200"]) < EVALUATION
+    torch.testing.assert_close(model.schedule.reverse_variance(step), reference["reverse_var_t1200"].view(1, 1, 1, 1))
+
+
+def test_segmentation_by_phases(networks: tuple[Darl, Critics], reference: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        probability = networks[0].eval()(reference["input_x512"])
+    assert difference(2 * probability - 1, reference["segment_512"]) < EVALUATION
+
+
+def test_training_outputs_and_losses(reference: dict[str, Tensor], tmp_path: Path) -> None:
+    model, critics = import_published(write_checkpoints(tmp_path))  # fresh: training moves the spectral norms
+    assert critics is not None
+    frames = {name: reference[f"input_{name}"] for name in ("a", "b", "f", "noise")}
+    batch = Batch(
+        frames["a"],
+        frames["b"],
+        frames["f"],
+        rendered=frames["b"],
+        grounded=torch.tensor([False]),
+        noise=frames["noise"],
+        t_a=torch.tensor([150]),
+        t_b=torch.tensor([1200]),
+    )
+    with torch.no_grad():
+        paths = run_paths(model.train(), batch)
+        losses = generator_losses(paths, batch, critics.train(), DARL)
+        losses |= discriminator_losses(batch, paths.b.image, paths.a.image, critics)
+    assert difference(paths.a.image, reference["train_segm_V"]) < TRAINING
+    assert difference(paths.b.image, reference["train_synt_A"]) < TRAINING
+    assert difference(paths.cycle.image, reference["train_recn_F"]) < TRAINING
+    expected = {
+        "diffusion": "loss_diffusion",
+        "cycle": "loss_cycle_l1",
+        "adversarial_mask": "loss_adv_g_mask",
+        "adversarial_angiogram": "loss_adv_g_angiogram",
+        "discriminator_mask": "loss_adv_d_mask",
+        "discriminator_angiogram": "loss_adv_d_angiogram",
+    }
+    for name, key in expected.items():
+        assert abs(float(losses[name]) - float(reference[key])) < TRAINING, name
+    weighted = losses["diffusion"] + 5 * losses["cycle"]
+    weighted = weighted + 0.2 * (losses["adversarial_mask"] + losses["adversarial_angiogram"])
+    torch.testing.assert_close(losses["total"], weighted)
+
+
+def test_generator_alone_is_enough_to_segment(tmp_path: Path) -> None:
+    _, critics = import_published(write_checkpoints(tmp_path, ("G",)))
+    assert critics is None
+
+
+class _Attack:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("executed"),)  # type: ignore[return-value]
+
+
+def test_code_in_a_checkpoint_is_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "X_G.pth"
+    file.write_bytes(pickle.dumps(_Attack()))
+    with pytest.raises(CheckpointError, match="not executed"):
+        import_published(file)
+    torch.save({"denoise_fn": _Attack()}, file)
+    with pytest.raises(CheckpointError, match="not executed"):
+        import_published(file)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_other_networks_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "X_G.pth"
+    torch.save({"denoise_fn.downs.0.weight": torch.zeros(3)}, file)
+    with pytest.raises(CheckpointError, match="published DARL networks"):
+        import_published(file)

@@ -1,0 +1,222 @@
+"""Frames of every kind, tiles, resizing and memory that runs out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_darl import load_model, segment, segment_probability
+from napari_darl.data.phantom import phantom_angiogram, phantom_movie
+from napari_darl.data.samples import sample_angiogram
+from napari_darl.errors import DarlError, DarlWarning
+from napari_darl.evaluation.metrics import score
+from napari_darl.inference.models import Model
+from napari_darl.inference.segment import iter_probability
+
+FRAME = phantom_angiogram((96, 128), np.random.default_rng(0))[0]
+
+
+def as_type(dtype: str) -> np.ndarray:
+    """The frame in a dtype's range; integers keep a value of 4 steps or more."""
+    if np.dtype(dtype).kind == "f":
+        return FRAME.astype(dtype)
+    if dtype == "bool":
+        return FRAME > 0
+    info = np.iinfo(dtype)
+    low, high = (max(info.min, -(2**40)), min(info.max, 2**40))
+    return (low + (FRAME.astype(float) + 1) / 2 * (high - low)).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64"],
+)
+def test_dtypes(untrained: Model, dtype: str) -> None:
+    image = as_type(dtype)
+    probability = segment_probability(image, untrained)
+    assert probability.dtype == np.float32
+    assert probability.shape == image.shape
+    assert 0 <= probability.min() < probability.max() <= 1
+    if dtype not in ("bool", "int8", "uint8", "float16"):
+        np.testing.assert_allclose(probability, segment_probability(FRAME, untrained), atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (33, 47), (100, 257), (512, 300)])
+def test_sizes(untrained: Model, shape: tuple[int, int]) -> None:
+    frame = phantom_angiogram(shape, np.random.default_rng(1))[0]
+    mask = segment(frame, untrained)
+    assert mask.shape == shape
+    assert mask.dtype == np.uint8
+    assert mask.flags.writeable
+    assert set(np.unique(mask)) <= {0, 1}
+
+
+def test_stacks_are_segmented_frame_by_frame(untrained: Model) -> None:
+    movie, _ = phantom_movie(3, (64, 80), np.random.default_rng(2))
+    movie = movie.reshape(1, 3, 64, 80)
+    stack = segment_probability(movie, untrained)
+    assert stack.shape == movie.shape
+    for index in range(3):
+        np.testing.assert_allclose(stack[0, index], segment_probability(movie[0, index], untrained), atol=1e-4)
+
+
+def test_black_frames_in_a_stack_have_no_vessels(untrained: Model) -> None:
+    movie = np.stack([np.zeros_like(FRAME), FRAME])
+    probability = segment_probability(movie, untrained)
+    assert not probability[0].any()
+    assert probability[1].any()
+
+
+def test_a_last_axis_of_three_is_no_colour_unless_said(untrained: Model) -> None:
+    colours = np.stack([FRAME[::-1], FRAME, FRAME[:, ::-1]], axis=-1)
+    probability = segment_probability(colours, untrained, rgb=True)
+    assert probability.shape == FRAME.shape
+    np.testing.assert_array_equal(probability, segment_probability(FRAME, untrained))
+    luminance = segment_probability(colours, untrained, rgb=True, channel="luminance")
+    assert not np.array_equal(luminance, probability)
+    deep = np.zeros((2, 64, 32, 40)) + np.arange(40)
+    assert segment_probability(deep, untrained).shape == deep.shape
+
+
+def test_bright_vessels_are_dark_ones_inverted(untrained: Model) -> None:
+    np.testing.assert_allclose(
+        segment_probability(-FRAME, untrained, bright=True), segment_probability(FRAME, untrained), atol=1e-4
+    )
+
+
+def test_lists_tensors_and_lazy_arrays(untrained: Model) -> None:
+    expected = segment_probability(FRAME, untrained)
+    np.testing.assert_array_equal(segment_probability(FRAME.tolist(), untrained), expected)
+    np.testing.assert_array_equal(segment_probability(torch.from_numpy(FRAME), untrained), expected)
+    dask = pytest.importorskip("dask.array")
+    for chunks in ((96, 128), (17, 50)):
+        lazy = dask.from_array(FRAME, chunks=chunks)
+        np.testing.assert_array_equal(segment_probability(lazy, untrained), expected)
+
+
+def test_frames_are_computed_as_they_are_asked_for(untrained: Model) -> None:
+    dask = pytest.importorskip("dask.array")
+    seen = []
+
+    def block(block_info: dict) -> np.ndarray:  # type: ignore[type-arg]
+        seen.append(block_info[None]["chunk-location"][0])
+        return phantom_angiogram((1024, 1024), np.random.default_rng(0))[0][None]
+
+    lazy = dask.map_blocks(block, chunks=((1,) * 5, (1024,), (1024,)), dtype=np.float32, meta=np.empty((0, 0, 0)))
+    index, frame = next(iter_probability(lazy, untrained))
+    assert index == (0,)
+    assert frame.shape == (1024, 1024)
+    assert len(seen) < 5
+
+
+def test_tiles_agree_with_the_whole_frame(untrained: Model) -> None:
+    frame = phantom_angiogram((300, 420), np.random.default_rng(3))[0]
+    tiled = segment_probability(frame, untrained)
+    config = untrained.network.config
+    whole_config = config.model_copy(update={"tile": 512, "overlap": 64})
+    untrained.network.config = whole_config
+    try:
+        whole = segment_probability(frame, untrained)
+    finally:
+        untrained.network.config = config
+    assert np.abs(tiled - whole).mean() < 0.01
+
+
+def test_tiles_do_not_depend_on_the_frame_below(untrained: Model) -> None:
+    """The grid starts at the origin: what lies beyond a tile's reach changes nothing in it."""
+    frame = phantom_angiogram((400, 160), np.random.default_rng(4))[0]
+    frame[-1, :2] = frame.min(), frame.max()
+    cut = frame[:330].copy()
+    cut[-1, :2] = frame.min(), frame.max()
+    limits = {"dtype": np.uint8}
+    whole, part = (segment_probability(((f + 1) * 127.5).astype(**limits), untrained) for f in (frame, cut))
+    np.testing.assert_allclose(whole[:96], part[:96], atol=0.02)
+
+
+def test_resizing_gives_the_shape_back(untrained: Model) -> None:
+    for factor in (0.5, 1.7):
+        probability = segment_probability(FRAME, untrained, resize=factor)
+        assert probability.shape == FRAME.shape
+        assert probability.min() >= 0
+        assert probability.max() <= 1
+
+
+def test_stored_bits_decide_with_the_published_normalisation(untrained: Model, tmp_path: Path) -> None:
+    from napari_darl.darl.checkpoint import save_model
+    from napari_darl.normalisation import Normalisation
+
+    network = untrained.network
+    config = network.config
+    network.config = config.model_copy(update={"normalisation": Normalisation()})
+    try:
+        save_model(tmp_path / "bits.safetensors", network)
+    finally:
+        network.config = config
+    model = load_model(tmp_path / "bits.safetensors", "cpu")
+    eight = ((FRAME + 1) * 127.5).astype(np.uint8)
+    twelve = (eight.astype(np.uint16) * 4095 / 255).round().astype(np.uint16)
+    np.testing.assert_allclose(
+        segment_probability(twelve, model, bits=12), segment_probability(eight, model), atol=1e-2
+    )
+
+
+class _Small:
+    """A network that runs out of memory for batches larger than `most`, as a GPU does."""
+
+    def __init__(self, model: Model, most: int) -> None:
+        self.config, self.most, self.calls = model.network.config, most, []
+        self.forward = model.network.forward
+
+    def __call__(self, tiles: torch.Tensor) -> torch.Tensor:
+        self.calls.append(len(tiles))
+        if len(tiles) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.forward(tiles)
+
+
+def test_out_of_memory_makes_batches_smaller(untrained: Model) -> None:
+    from napari_darl.inference.segment import _Predictor
+
+    predictor = _Predictor(untrained.network)
+    frames = np.stack([FRAME] * 4)
+    expected = predictor(frames, 1.0)
+    small = _Small(untrained, most=1)
+    predictor.network = small  # type: ignore[assignment]
+    np.testing.assert_allclose(predictor(frames, 1.0), expected, atol=1e-4)
+    assert max(small.calls) == 4
+    assert small.calls.count(1) == 4
+
+
+def test_out_of_memory_ends_on_the_cpu_with_a_notice(untrained: Model) -> None:
+    from napari_darl.inference.segment import _Predictor
+
+    class Full(torch.nn.Module):
+        config = untrained.network.config
+
+        def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+            if tiles.device.type == "meta":
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return untrained.network(tiles)  # type: ignore[no-any-return]
+
+        def __deepcopy__(self, _: object) -> "Full":
+            return self
+
+    predictor = _Predictor(untrained.network)
+    expected = predictor(FRAME[None], 1.0)
+    predictor.network = Full()  # type: ignore[assignment]
+    predictor.device = torch.device("meta")
+    with pytest.warns(DarlWarning, match="going on with the CPU"):
+        result = predictor(FRAME[None], 1.0)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    predictor.network = _Small(untrained, most=0)  # type: ignore[assignment]
+    with pytest.raises(DarlError, match="Memory ran out"):
+        predictor(FRAME[None], 1.0)
+
+
+def test_the_bundled_model_finds_vessels() -> None:
+    rng = np.random.default_rng(7)
+    frame, truth = phantom_angiogram((512, 512), rng)
+    assert score(segment(frame), truth.mask).dice > 0.6
+    mask = segment(sample_angiogram())
+    assert 0.01 < mask.mean() < 0.2

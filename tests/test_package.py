@@ -1,0 +1,67 @@
+"""The package as a whole: cheap to import, and its parts know only those below them."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import napari_darl
+
+SOURCE = Path(napari_darl.__file__).parent
+HEAVY = ("torch", "napari", "qtpy", "scipy", "skimage", "PySide6", "numpy")
+
+# Part -> parts of the package that it may import, beside the modules at its top.
+BELOW = {
+    "darl": set(),
+    "data": set(),
+    "evaluation": {"data", "darl"},
+    "inference": {"data", "darl"},
+    "training": {"data", "darl"},
+    "models": set(),
+}
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = "import sys, time; t = time.perf_counter(); import napari_darl; t = time.perf_counter() - t; print(t, *sys.modules)"
+    best = 1.0
+    for _ in range(3):
+        seconds, *modules = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.split()
+        best = min(best, float(seconds))
+    assert not set(HEAVY) & set(modules)
+    assert best < 0.1
+
+
+def test_public_names_are_there() -> None:
+    for name in napari_darl.__all__:
+        assert getattr(napari_darl, name) is not None
+    with pytest.raises(AttributeError):
+        _ = napari_darl.nothing  # type: ignore[attr-defined]
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("part", sorted(BELOW))
+def test_parts_know_only_those_below_them(part: str) -> None:
+    for path in (SOURCE / part).rglob("*.py"):
+        for module in imports(path):
+            top, *rest = module.split(".")
+            assert top not in ("napari", "qtpy", "magicgui", "superqt"), path
+            if top == "napari_darl" and len(rest) > 1:
+                assert rest[0] == part or rest[0] in BELOW[part], f"{path} imports {module}"
+
+
+def test_every_part_is_listed() -> None:
+    parts = {path.name for path in SOURCE.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    assert parts - {"_napari"} == set(BELOW)
