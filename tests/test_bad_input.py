@@ -54,7 +54,9 @@ def huge_tiff(folder: Path) -> Path:
     with tifffile.TiffFile(path) as tiff:
         for tag in ("ImageWidth", "ImageLength"):
             place = tiff.pages.first.tags[tag]
-            data[place.valueoffset : place.valueoffset + 4] = (2**31 - 1).to_bytes(4, tiff.byteorder.replace("<", "little"))  # type: ignore[arg-type]
+            data[place.valueoffset : place.valueoffset + 4] = (2**31 - 1).to_bytes(
+                4, tiff.byteorder.replace("<", "little")
+            )  # type: ignore[arg-type]
     path.write_bytes(data)
     return path
 
@@ -171,7 +173,11 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (tmp_path / "m.tif").read_bytes()
     real = Path.open
     monkeypatch.setattr(
-        Path, "open", lambda self, mode="r", *a, **k: real(Path("/dev/full") if mode == "xb" else self, "wb" if mode == "xb" else mode, *a, **k)
+        Path,
+        "open",
+        lambda self, mode="r", *a, **k: real(
+            Path("/dev/full") if mode == "xb" else self, "wb" if mode == "xb" else mode, *a, **k
+        ),
     )
     with pytest.raises(DarlError, match="No space left"):
         write_mask(tmp_path / "m.tif", FRAME > 0.4, provenance={}, overwrite=True)

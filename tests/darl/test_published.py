@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_darl.darl.losses import DARL, Batch, discriminator_losses, generator_losses, run_paths
+from napari_darl.darl.losses import Batch, LossConfig, discriminator_losses, generator_losses, run_paths
 from napari_darl.darl.model import Critics, Darl
 from napari_darl.darl.published import import_published
 from napari_darl.errors import CheckpointError
@@ -80,6 +80,7 @@ def test_training_outputs_and_losses(reference: dict[str, Tensor], tmp_path: Pat
         frames["b"],
         frames["f"],
         rendered=frames["b"],
+        labels=torch.zeros_like(frames["a"]),
         grounded=torch.tensor([False]),
         noise=frames["noise"],
         t_a=torch.tensor([150]),
@@ -87,7 +88,7 @@ def test_training_outputs_and_losses(reference: dict[str, Tensor], tmp_path: Pat
     )
     with torch.no_grad():
         paths = run_paths(model.train(), batch)
-        losses = generator_losses(paths, batch, critics.train(), DARL)
+        losses = generator_losses(paths, batch, critics.train(), LossConfig())
         losses |= discriminator_losses(batch, paths.b.image, paths.a.image, critics)
     assert difference(paths.a.image, reference["train_segm_V"]) < TRAINING
     assert difference(paths.b.image, reference["train_synt_A"]) < TRAINING

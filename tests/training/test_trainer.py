@@ -66,7 +66,9 @@ def test_a_run_leaves_a_model_that_loads(tmp_path: Path) -> None:
 def test_training_reaches_every_parameter(tmp_path: Path, c_darl: bool) -> None:
     trainer = Trainer(tiny(2, c_darl=c_darl), tmp_path / "run", stack())
     before = {
-        name: value.clone() for part in (trainer.state.model, trainer.state.critics) for name, value in part.named_parameters()
+        name: value.clone()
+        for part in (trainer.state.model, trainer.state.critics)
+        for name, value in part.named_parameters()
     }
     list(trainer.run())
     for part in (trainer.state.model, trainer.state.critics):

@@ -14,29 +14,48 @@ CycleNorm = Literal["l1", "mse", "overlap"]
 
 
 class LossConfig(Config):
-    """Weights of the losses; the defaults are DARL's, `C_DARL` holds the variant's."""
+    """Weights of the losses; the defaults are DARL's.
+
+    Attributes
+    ----------
+    adversarial, cycle
+        alpha and beta.
+    cycle_norm
+        How the cycle's mask is compared with the pseudo-mask: see `cycle`.
+    contrast
+        Of mask patches, C-DARL's.
+    teacher
+        Of path A's mask with the teacher's labels. Not in the paper: it grounds path A in real contrast from the first
+        step, and so does `rendering` path B.
+    rendering
+        Mean absolute difference between path B's fake angiogram and the rendered one.
+    """
 
     adversarial: float = Field(default=0.2, ge=0)
     cycle: float = Field(default=5.0, ge=0)
     cycle_norm: CycleNorm = "l1"
     contrast: float = Field(default=0.0, ge=0)
+    teacher: float = Field(default=0.0, ge=0)
+    rendering: float = Field(default=0.0, ge=0)
 
 
-DARL = LossConfig()
-C_DARL = LossConfig(cycle=2.0, contrast=4e-4)
+C_DARL = {"cycle": 2.0, "contrast": 4e-4}
+"""What C-DARL changes in the weights."""
 
 
 class Batch(NamedTuple):
     """One step's draws: frames in [-1, 1], masks -1 / +1, all float (N, 1, H, W); timesteps int64 (N,).
 
     `rendered` are backgrounds with the pseudo-mask rendered into them by attenuation; where `grounded` (bool, (N,)) is
-    true they go through the cycle in place of path B's fake angiograms.
+    true they go through the cycle in place of path B's fake angiograms. `labels` are a teacher's for the angiogram:
+    -1 and +1 where it is sure, else 0.
     """
 
     angiogram: Tensor
     background: Tensor
     mask: Tensor
     rendered: Tensor
+    labels: Tensor
     grounded: Tensor
     noise: Tensor
     t_a: Tensor
@@ -79,6 +98,14 @@ def generator_losses(paths: Paths, batch: Batch, critics: Critics, config: LossC
     if critics.contrast is not None:
         losses["contrast"] = critics.contrast(batch.mask, paths.cycle.image, paths.a.image)
         total = total + config.contrast * losses["contrast"]
+    if config.rendering:
+        losses["rendering"] = F.l1_loss(paths.b.image, batch.rendered)
+        total = total + config.rendering * losses["rendering"]
+    if config.teacher:
+        known = batch.labels != 0
+        taught = torch.where(known, paths.a.image, -1)
+        losses["teacher"] = cycle(taught, torch.where(known, batch.labels, -1), config.cycle_norm)
+        total = total + config.teacher * losses["teacher"]
     return losses | {"total": total}
 
 

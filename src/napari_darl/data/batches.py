@@ -14,6 +14,7 @@ from napari_darl.data.backgrounds import WIDTH, suppress_vessels
 from napari_darl.data.frames import check_frame, encode, intensity_range, normalise
 from napari_darl.data.masks import FRAME, PseudoMask, TreeConfig, draw_trees
 from napari_darl.data.phantom import render
+from napari_darl.data.teacher import sure_labels
 from napari_darl.errors import InputError
 from napari_darl.normalisation import Normalisation
 
@@ -41,6 +42,8 @@ class DrawConfig(BaseModel):
         noise (in units of [-1, 1]) and of a Gaussian blur (px). Flips and transposition always take part.
     trees
         Look of generated pseudo-masks.
+    teacher
+        Whether to label what a ridge filter is sure of in the angiograms (`data.teacher`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,15 +57,20 @@ class DrawConfig(BaseModel):
     noise: float = Field(default=0.0, ge=0)
     blur: float = Field(default=0.0, ge=0)
     trees: TreeConfig = TreeConfig()
+    teacher: bool = False
 
 
 class Draw(NamedTuple):
-    """A batch: frames float32 in [-1, 1] and masks -1 / +1, all (N, H, W); `grounded` bool (N,)."""
+    """A batch: frames float32 in [-1, 1] and masks -1 / +1, all (N, H, W); `grounded` bool (N,).
+
+    `labels` are the teacher's of the angiogram: -1 and +1 where it is sure, else 0.
+    """
 
     angiogram: Frame
     background: Frame
     mask: Frame
     rendered: Frame
+    labels: Frame
     grounded: NDArray[np.bool_]
 
 
@@ -120,35 +128,39 @@ class Sampler:
     def draw(self, step: int, count: int) -> Draw:
         """Batch of `count` samples for a step."""
         samples = [self._sample(np.random.default_rng((self.seed, step, index))) for index in range(count)]
-        angiogram, background, mask, rendered, grounded = zip(*samples, strict=True)
-        return Draw(np.stack(angiogram), np.stack(background), np.stack(mask), np.stack(rendered), np.array(grounded))
+        *arrays, grounded = zip(*samples, strict=True)
+        angiogram, background, mask, rendered, labels = (np.stack(part) for part in arrays)
+        return Draw(angiogram, background, mask, rendered, labels, np.array(grounded))
 
-    def _sample(self, rng: np.random.Generator) -> tuple[Frame, Frame, Frame, Frame, bool]:
+    def _sample(self, rng: np.random.Generator) -> tuple[Frame, Frame, Frame, Frame, Frame, bool]:
         config = self.config
-        angiogram, _ = self.angiograms.crop(rng, config)
+        angiogram = self.angiograms.crop(rng, config, teach=config.teacher)
         if self.same:
-            background, scale = angiogram, 1.0
+            background = angiogram
         elif self.backgrounds is not None:
-            background, scale = self.backgrounds.crop(rng, config)
+            background = self.backgrounds.crop(rng, config)
         else:
-            background, scale = self.angiograms.crop(rng, config, suppress=True)
+            background = self.angiograms.crop(rng, config, suppress=True)
+        scale = background.scale
         tree = self._tree(rng, scale)
-        rendered = render(background, tree.thickness, absorption=self._absorption(rng, scale), blur=0.7 * scale)
+        absorption = self._absorption(rng, scale)
+        rendered = render(background.frame, tree.thickness, absorption=absorption, blur=0.7 * scale)
         mask = np.where(tree.mask, 1, -1).astype(np.float32)
         grounded = bool(rng.random() < config.grounded)
+        first, second = rng.integers(2**32, size=2)
         return (
-            self._augment(angiogram, rng),
-            self._augment(background, rng),
+            self._augment(angiogram.frame, first),
+            self._augment(background.frame, first if self.same else second),
             mask,
-            self._augment(rendered, rng),
+            self._augment(rendered, second),
+            angiogram.labels,
             grounded,
         )
 
     def _tree(self, rng: np.random.Generator, scale: float) -> PseudoMask:
         if self.masks is None:
             return draw_trees((self.config.size, self.config.size), rng, self.config.trees, scale)
-        crop, _ = self.masks.crop(rng, self.config)
-        mask = crop > 0
+        mask = self.masks.crop(rng, self.config).frame > 0
         radius = distance_transform_edt(mask).astype(np.float32)
         return PseudoMask(mask, radius, 2 * radius)
 
@@ -156,13 +168,22 @@ class Sampler:
         thickest = 2 * self.config.trees.trunk_radius[1] * scale
         return -float(np.log(rng.uniform(*self.config.transmission))) / thickest
 
-    def _augment(self, frame: Frame, rng: np.random.Generator) -> Frame:
-        config = self.config
+    def _augment(self, frame: Frame, key: int) -> Frame:
+        """Change intensities, blur and noise; the same key does the same to a background and its rendering."""
+        config, rng = self.config, np.random.default_rng(key)
         intensity = np.clip((frame + 1) / 2, 0, 1)
         intensity = intensity ** np.exp(rng.uniform(-1, 1) * np.log(config.gamma))
         intensity = gaussian_filter(intensity, rng.uniform(0, 1) * config.blur)
         noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) * config.noise
         return encode(np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32), self.normalisation)
+
+
+class _Crop(NamedTuple):
+    """A crop, the teacher's labels of it, and how many of its px go into one px of a 512 px frame."""
+
+    frame: Frame
+    labels: Frame
+    scale: float
 
 
 class _Stack:
@@ -180,23 +201,46 @@ class _Stack:
         for index, frame in enumerate(frames):
             check_frame(frame, f"{name} {index}")
         self.frames = frames
+        self.labels: dict[int, NDArray[np.int8]] = {}
         self.limits = [intensity_range(frame, normalisation, bits) for frame in frames]
 
-    def crop(self, rng: np.random.Generator, config: DrawConfig, suppress: bool = False) -> tuple[Frame, float]:
-        """Cut a random window of a random frame; also say how many of its px go into one px of a 512 px frame."""
+    def crop(
+        self, rng: np.random.Generator, config: DrawConfig, *, suppress: bool = False, teach: bool = False
+    ) -> _Crop:
+        """Cut a random window of a random frame, and resize, transpose and flip it."""
         index = int(rng.integers(len(self.frames)))
         frame = self.frames[index]
-        side = min(frame.shape)
-        window = min(round(config.size * float(np.exp(rng.uniform(*np.log(config.zoom))))), side)
+        side, size = min(frame.shape), config.size
+        window = min(round(size * float(np.exp(rng.uniform(*np.log(config.zoom))))), side)
         top, left = (int(rng.integers(length - window + 1)) for length in frame.shape)
         crop = normalise(frame[top : top + window, left : left + window], self.limits[index])
         if suppress:
             strength = float(rng.uniform(*config.suppression))
             crop = suppress_vessels(crop, max(3, round(WIDTH * side)), strength)
-        if rng.random() < 0.5:
-            crop = crop.T
-        crop = crop[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
-        return _resize(crop, config.size), side / FRAME * config.size / window
+        crop = _resize(crop, size)
+        labels = np.zeros((size, size), np.float32)
+        if teach:
+            known = self._labels(index)
+            at = (np.arange(size) + 0.5) * window / size
+            rows, columns = (
+                ((first + at) * known.shape[axis] / frame.shape[axis]).astype(int)
+                for axis, first in enumerate((top, left))
+            )
+            labels = known[rows][:, columns].astype(np.float32)
+        turn = rng.random(3) < 0.5
+        return _Crop(_turned(crop, turn), _turned(labels, turn), side / FRAME * size / window)
+
+    def _labels(self, index: int) -> NDArray[np.int8]:
+        """Labels of a whole frame, worked out when it is first drawn."""
+        if index not in self.labels:
+            self.labels[index] = sure_labels(normalise(self.frames[index], self.limits[index]))
+        return self.labels[index]
+
+
+def _turned(frame: Frame, turn: NDArray[np.bool_]) -> Frame:
+    transposed, *flipped = turn
+    frame = frame.T if transposed else frame
+    return np.ascontiguousarray(np.flip(frame, [axis for axis in (0, 1) if flipped[axis]]))
 
 
 def _resize(crop: Frame, size: int) -> Frame:

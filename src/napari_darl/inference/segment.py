@@ -232,4 +232,3 @@ class _Predictor:
         self.network = copy.deepcopy(self.network).cpu()
         self.device = torch.device("cpu")
         return self._run(tiles)
-

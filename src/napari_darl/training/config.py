@@ -22,8 +22,10 @@ class TrainingConfig(Config):
         Optimisation steps, each of generator and discriminators.
     batch
         Samples a step.
-    learning_rate
-        Of Adam with betas 0.5 and 0.999.
+    learning_rate, critics_learning_rate
+        Of Adam with betas 0.5 and 0.999, for model and discriminators.
+    clip
+        Greatest norm of a step's gradients, longer ones are shortened; none leaves them.
     ema
         Decay of the running average of the weights, which is the model to use.
     pool
@@ -44,6 +46,8 @@ class TrainingConfig(Config):
     steps: int = Field(default=150 * 1621, ge=1)
     batch: int = Field(default=1, ge=1, le=1024)
     learning_rate: float = Field(default=5e-6, gt=0, lt=1)
+    critics_learning_rate: float = Field(default=5e-6, gt=0, lt=1)
+    clip: float | None = Field(default=None, gt=0)
     ema: float = Field(default=0.999, ge=0, lt=1)
     pool: int = Field(default=50, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0)
@@ -56,10 +60,10 @@ PRESETS: dict[str, TrainingConfig] = {
     "published": TrainingConfig(model=PUBLISHED),
     "lite": TrainingConfig(
         model=LITE,
-        losses=LossConfig(cycle_norm="overlap"),
+        losses=LossConfig(cycle_norm="overlap", teacher=2.5, rendering=10.0),
         draws=DrawConfig(
             size=128,
-            zoom=(0.7, 1.8),
+            zoom=(0.6, 2.0),
             grounded=0.5,
             transmission=(0.2, 0.7),
             suppression=(0.8, 1.0),
@@ -67,10 +71,13 @@ PRESETS: dict[str, TrainingConfig] = {
             noise=0.05,
             blur=0.7,
             trees=TreeConfig(tip_radius=1.2, side_branches=5.0),
+            teacher=True,
         ),
-        steps=4000,
+        steps=4500,
         batch=8,
-        learning_rate=2e-3,
+        learning_rate=1e-3,
+        critics_learning_rate=2e-4,
+        clip=1.0,
     ),
 }
 
@@ -99,9 +106,8 @@ def training_config(preset: str, *, c_darl: bool = False, steps: int | None = No
     config = PRESETS[preset]
     update: dict[str, Any] = {"seed": seed, "steps": steps or config.steps}
     if c_darl:
-        norm = config.losses.cycle_norm
         update["model"] = config.model.model_copy(update={"variant": "c-darl"})
-        update["losses"] = C_DARL.model_copy(update={"cycle_norm": norm})
+        update["losses"] = config.losses.model_copy(update=C_DARL)
         if preset == "published":
-            update["learning_rate"] = 1e-5
+            update["learning_rate"] = update["critics_learning_rate"] = 1e-5
     return config.model_copy(update=update)

@@ -35,7 +35,7 @@ class TrainingState:
         judges = [p for part in (critics.angiogram, critics.mask) if part is not None for p in part.parameters()]
         self.optimisers: dict[str, Optimizer] = {
             "generator": Adam([*model.parameters(), *contrast], config.learning_rate, betas=(0.5, 0.999)),
-            "critics": Adam(judges, config.learning_rate, betas=(0.5, 0.999)),
+            "critics": Adam(judges, config.critics_learning_rate, betas=(0.5, 0.999)),
         }
         self.pools = {"angiogram": ImagePool(config.pool), "mask": ImagePool(config.pool)}
         self.device = device

@@ -244,6 +244,7 @@ class Trainer:
             phase(draw.background),
             phase(draw.mask),
             phase(draw.rendered),
+            phase(draw.labels),
             tensor(draw.grounded),
             tensor(noise),
             tensor(t_a),
@@ -258,7 +259,7 @@ class Trainer:
         with self.precision():
             paths = run_paths(state.model, batch)
             losses = generator_losses(paths, batch, state.critics, self.config.losses)
-        _descend(state.optimisers["generator"], losses["total"])
+        _descend(state.optimisers["generator"], losses["total"], self.config.clip)
         return paths, losses
 
     def _train_critics(self, batch: Batch, paths: Paths, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -271,13 +272,15 @@ class Trainer:
                 state.pools["mask"].query(paths.a.image, rng),
                 state.critics,
             )
-        _descend(state.optimisers["critics"], torch.stack(list(losses.values())).sum())
+        _descend(state.optimisers["critics"], torch.stack(list(losses.values())).sum(), self.config.clip)
         return losses
 
 
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float | None) -> None:
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    if clip is not None:
+        torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], clip)
     optimiser.step()
 
 
