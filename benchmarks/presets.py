@@ -2,8 +2,8 @@
 
     python benchmarks/presets.py [--size 512] [--repeats 5] [--threads 2]
 
-Prints a Markdown table: GFLOP (2 a multiply-add) and CPU time to segment one frame, parameters, and the size of the model
-file. The times are medians, taken in turn; the last column is the ratio of `published` to `lite`.
+Prints a Markdown table: GFLOP (2 a multiply-add) and CPU time to segment one frame, parameters, and the size of the
+model file. The times are medians, taken in turn; the last column is the ratio of `published` to `lite`.
 """
 
 import argparse

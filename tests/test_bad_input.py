@@ -14,9 +14,9 @@ import tifffile
 import torch
 
 from napari_darl import Trainer, cli, load_model, segment, segment_probability
+from napari_darl.darl.published import import_published
 from napari_darl.data.files import read_image, read_stack
 from napari_darl.data.output import write_mask
-from napari_darl.darl.published import import_published
 from napari_darl.errors import DarlError
 from napari_darl.evaluation.report import evaluate
 from napari_darl.inference.synthesize import synthesize
@@ -112,7 +112,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
         "a.npy",
     ),
     "folder for a file": (lambda f: read_image(f), "folder"),
-    "empty folder": (lambda f: read_stack(f), str("holds no")),
+    "empty folder": (lambda f: read_stack(f), "holds no"),
     "empty stack": (lambda f: train(f, []), "stack of angiograms is empty"),
     "constant background": (lambda f: train(f, [FRAME], backgrounds=[np.ones((64, 64))]), "background 0"),
     "NaN in a stack": (lambda f: train(f, [FRAME, with_values(np.nan)]), "angiogram 1"),

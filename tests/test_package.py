@@ -23,16 +23,10 @@ BELOW = {
 }
 
 
-def test_importing_the_package_is_cheap() -> None:
-    code = "import sys, time; t = time.perf_counter(); import napari_darl; t = time.perf_counter() - t; print(t, *sys.modules)"
-    best = 1.0
-    for _ in range(3):
-        seconds, *modules = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True
-        ).stdout.split()
-        best = min(best, float(seconds))
-    assert not set(HEAVY) & set(modules)
-    assert best < 0.1
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, napari_darl; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not set(HEAVY) & set(done.stdout.split())
 
 
 def test_public_names_are_there() -> None:

@@ -15,7 +15,7 @@ def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Values for a parameter: kernels of variance 1 / fan_in, scales about 1, biases about 0."""
     if name.endswith(("weight_u", "weight_v")):
         return np.full(shape, 1 / np.sqrt(np.prod(shape)), dtype=np.float32)
-    draw = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)  # noqa: NPY002 (as the reference)
+    draw = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
     if len(shape) > 1:
         draw /= np.sqrt(np.prod(shape[1:]))
         if name.endswith("weight_orig"):

@@ -1,4 +1,4 @@
-"""The training loop: what it yields, what it leaves behind, and that a killed run goes on as if nothing had happened."""
+"""The training loop: what it yields and leaves behind, and that a killed run goes on as if nothing had happened."""
 
 import csv
 import os

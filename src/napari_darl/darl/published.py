@@ -5,6 +5,7 @@ Only the names of parameters are theirs: every tensor is checked against the `pu
 
 import pickle
 import re
+import warnings
 from pathlib import Path
 
 import torch
@@ -91,7 +92,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}: give the path of a released X_G.pth.")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of unusual pickles, which are refused below
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} isn't a plain checkpoint of tensors, and what else is in it is not executed: "
