@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import click
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -30,9 +29,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+# Base of all usage errors: click's own, or, in newer versions, of typer's copy of click.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
 _messages = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
-Model_ = Annotated[str, typer.Option("--model", help="Name of a bundled model, a model file or a run folder.")]
+ModelName = Annotated[str, typer.Option("--model", help="Name of a bundled model, a model file or a run folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")]
 Output = Annotated[Path, typer.Option(help="Folder for the results; made if missing.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")]
@@ -53,9 +55,9 @@ def main() -> None:
         status = app(standalone_mode=False)
     except DarlError as error:
         status = _fail(str(error))
-    except click.ClickException as error:
+    except _UsageError as error:
         status = _fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         status = _fail("Interrupted.", 130)
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -64,7 +66,7 @@ def main() -> None:
 def segment(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
     output: Output,
-    model: Model_ = "default",
+    model: ModelName = "default",
     threshold: Annotated[float, typer.Option(help="Least probability that counts as vessel.")] = 0.5,
     probability: Annotated[bool, typer.Option("--probability", help="Write the probability, too.")] = False,
     bright: Annotated[bool, typer.Option("--bright", help="Vessels are brighter than the background.")] = False,
@@ -119,9 +121,7 @@ def train(
         resume=resume,
         device=device,
     )
-    stop = Event()
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
-    with _progress("cycle {task.fields[cycle]:.3f}") as progress:
+    with _stop_on_interrupt() as stop, _progress("cycle {task.fields[cycle]:.3f}") as progress:
         task = progress.add_task("Training", total=trainer.config.steps, completed=trainer.step, cycle=0.0)
         for state in trainer.run(stop):
             progress.update(task, completed=state.step, cycle=state.losses["cycle"])
@@ -134,7 +134,7 @@ def synthesize(
     backgrounds: Annotated[Path, typer.Option(help="Folder or stack of frames without contrast.")],
     output: Output,
     count: Annotated[int, typer.Option(min=1, help="Pairs to make.")],
-    model: Model_ = "default",
+    model: ModelName = "default",
     noise_level: Annotated[int, typer.Option(min=0, help="Timestep at which backgrounds are noised.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Key of all random draws.")] = 0,
     device: Device = "auto",
@@ -260,6 +260,17 @@ def _refuse_existing(files: list[Path], overwrite: bool) -> None:
     if taken and not overwrite:
         others = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
         raise FileError(f"{taken[0]}{others} would be overwritten: choose another folder or pass --overwrite.")
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Event]:
+    """Turn Ctrl-C into an event, so that the step under way is finished and saved."""
+    stop = Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

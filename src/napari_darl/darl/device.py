@@ -32,7 +32,7 @@ def resolve_device(name: str = "auto") -> torch.device:
     if device is None or device.type not in ("cpu", "cuda", "mps"):
         raise InputError(f"Unknown device '{name}': choose auto, cpu, cuda, cuda:0, cuda:1, ... or mps.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"Device '{name}' isn't there: {describe_device('auto')}. Choose auto or cpu.")
+        raise InputError(f"Device '{name}' isn't there ({describe_device('auto')}): choose auto or cpu.")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise InputError("Device 'mps' needs a Mac with an Apple GPU: choose auto or cpu.")
     return device

@@ -102,7 +102,8 @@ class Darl(nn.Module):
         noise = self.denoiser(folded, t)
         one_hot = None if mask is None else F.pixel_unshuffle(_one_hot(mask), factor)
         image = self.generator(torch.cat([folded, noise], dim=1), one_hot)
-        return PathOutput(F.pixel_shuffle(noise, factor), F.pixel_shuffle(image, factor))
+        # float32 whatever the working precision: losses are taken of these
+        return PathOutput(F.pixel_shuffle(noise, factor).float(), F.pixel_shuffle(image, factor).float())
 
 
 class Critics(nn.Module):

@@ -80,15 +80,26 @@ class RunFolder:
         self._write(self.losses, "".join(",".join(row) + "\n" for row in kept))
 
     def append_losses(self, rows: list[dict[str, float]]) -> None:
-        """Append rows of one column a loss, the step first."""
+        """Append rows of one column a loss, the step first.
+
+        Raises
+        ------
+        FileError
+            If they can't be written.
+        """
         if not rows:
             return
         new = not self.losses.exists()
-        with self.losses.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
+        try:
+            with self.losses.open("a", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+                if new:
+                    writer.writeheader()
+                writer.writerows(rows)
+        except OSError as error:
+            raise FileError(
+                f"{self.losses} can't be written ({error.strerror}): check the folder, its rights and the disk."
+            ) from error
 
     @staticmethod
     def _write(path: Path, text: str) -> None:

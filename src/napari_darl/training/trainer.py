@@ -54,7 +54,8 @@ class Trainer:
     Parameters
     ----------
     config : TrainingConfig
-        The run; `napari_darl.training.config.preset` gives the presets. With `resume`, only its `steps` count.
+        The run; `napari_darl.training.config.training_config` gives the presets. With `resume`, only its `steps`
+        count.
     output : path
         The run folder.
     angiograms : sequence of numpy.ndarray
@@ -184,7 +185,7 @@ class Trainer:
             If that fails, say for a full disk; earlier files stay.
         """
         self.folder.append_losses(self._rows)
-        self._rows = []
+        self._rows.clear()
         config = self.config.model_dump(mode="json")
         save_tensors(
             self.folder.checkpoint,
