@@ -1,7 +1,7 @@
 """Batches of unpaired frames and pseudo-masks, each draw keyed by (seed, step, sample)."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_darl.data.backgrounds import WIDTH, suppress_vessels
+from napari_darl.data.fractals import draw_fractal
 from napari_darl.data.frames import check_frame, encode, intensity_range, normalise
 from napari_darl.data.masks import FRAME, PseudoMask, TreeConfig, draw_trees
 from napari_darl.data.phantom import render
@@ -40,8 +41,10 @@ class DrawConfig(BaseModel):
     gamma, noise, blur
         Augmentation: greatest exponent (and its inverse) of the intensity, greatest standard deviations of added
         noise (in units of [-1, 1]) and of a Gaussian blur (px). Flips and transposition always take part.
+    pseudo_masks
+        Generated unless the user gives some: vessel-like `trees`, or the `fractals` of rectangles of the paper.
     trees
-        Look of generated pseudo-masks.
+        Look of the trees.
     teacher
         Whether to label what a ridge filter is sure of in the angiograms (`data.teacher`).
     """
@@ -56,6 +59,7 @@ class DrawConfig(BaseModel):
     gamma: float = Field(default=1.0, ge=1)
     noise: float = Field(default=0.0, ge=0)
     blur: float = Field(default=0.0, ge=0)
+    pseudo_masks: Literal["trees", "fractals"] = "trees"
     trees: TreeConfig = TreeConfig()
     teacher: bool = False
 
@@ -126,8 +130,9 @@ class Sampler:
             self.masks = _Stack("mask", masks, Normalisation(kind="percentiles", low=0, high=100))
 
     def draw(self, step: int, count: int) -> Draw:
-        """Batch of `count` samples for a step."""
-        samples = [self._sample(np.random.default_rng((self.seed, step, index))) for index in range(count)]
+        """Batch of `count` samples for a step; the keys of its samples end in 1, 2, ...: 0 is the step's own."""
+        keys = [(self.seed, step, sample) for sample in range(1, count + 1)]
+        samples = [self._sample(np.random.default_rng(key)) for key in keys]
         *arrays, grounded = zip(*samples, strict=True)
         angiogram, background, mask, rendered, labels = (np.stack(part) for part in arrays)
         return Draw(angiogram, background, mask, rendered, labels, np.array(grounded))
@@ -158,8 +163,11 @@ class Sampler:
         )
 
     def _tree(self, rng: np.random.Generator, scale: float) -> PseudoMask:
+        shape = (self.config.size, self.config.size)
+        if self.masks is None and self.config.pseudo_masks == "fractals":
+            return draw_fractal(shape, rng, scale)
         if self.masks is None:
-            return draw_trees((self.config.size, self.config.size), rng, self.config.trees, scale)
+            return draw_trees(shape, rng, self.config.trees, scale)
         mask = self.masks.crop(rng, self.config).frame > 0
         radius = distance_transform_edt(mask).astype(np.float32)
         return PseudoMask(mask, radius, 2 * radius)

@@ -9,7 +9,7 @@ SIDE = 300
 """Shorter side, px, at which the filter looks at a frame."""
 
 SIGMAS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5)
-SURE, UNSURE = 0.05, 0.10
+SURE, UNSURE = 0.035, 0.10
 
 
 def sure_labels(frame: NDArray[np.float32]) -> NDArray[np.int8]:
@@ -23,7 +23,7 @@ def sure_labels(frame: NDArray[np.float32]) -> NDArray[np.int8]:
     Returns
     -------
     numpy.ndarray of int8
-        1 at the strongest 5 % of responses, -1 below the strongest 10 % and where the frame is black, 0 between; the
+        1 at the strongest 3.5 % of responses, -1 below the strongest 10 % and where the frame is black, 0 between; the
         shorter side has at most 300 px.
     """
     factor = min(1.0, SIDE / min(frame.shape))

@@ -57,7 +57,7 @@ class TrainingConfig(Config):
 
 
 PRESETS: dict[str, TrainingConfig] = {
-    "published": TrainingConfig(model=PUBLISHED),
+    "published": TrainingConfig(model=PUBLISHED, draws=DrawConfig(pseudo_masks="fractals")),
     "lite": TrainingConfig(
         model=LITE,
         losses=LossConfig(cycle_norm="overlap", teacher=2.5, rendering=10.0),

@@ -211,7 +211,7 @@ class Trainer:
 
     def _advance(self) -> Progress:
         step, config, state = self.state.step, self.config, self.state
-        rng = np.random.default_rng((config.seed, step))
+        rng = np.random.default_rng((config.seed, step, 0))
         batch = self._batch(self.sampler.draw(step, config.batch), rng)
         paths, generator = self._train_generator(batch)
         critics = self._train_critics(batch, paths, rng)
