@@ -1,6 +1,6 @@
 """Measure models and ridge filters on frames with expert masks, and print a Markdown table.
 
-    python benchmarks/accuracy.py --images dca1/images --truth dca1/masks --models coronary
+    python benchmarks/accuracy.py --images dca1/images --truth dca1/masks --models default
     python benchmarks/accuracy.py --images drive/images --truth drive/masks --fov drive/fov --sigmas 1 2 3
 
 A row marked "best" took its threshold (of a model) or its part of brightest pixels (of a filter) from the
@@ -46,6 +46,7 @@ class Sample:
     """A frame with its truth."""
 
     grey: npt.NDArray[Any]
+    bits: int | None
     intensity: npt.NDArray[np.floating[Any]]
     truth: Mask
     counted: Mask
@@ -71,7 +72,7 @@ def load(args: argparse.Namespace) -> Iterator[Sample]:
         intensity = (normalise(grey, intensity_range(grey, Normalisation(kind="bits"), image.bits)) + 1) / 2
         truth = above_half(read_image(expert).data)
         counted = above_half(read_image(views[path]).data) if views else np.ones(truth.shape, np.bool_)
-        yield Sample(grey, intensity, truth, counted)
+        yield Sample(grey, image.bits, intensity, truth, counted)
 
 
 def mean_dice(samples: Sequence[Sample], masks: Sequence[Mask]) -> float:
@@ -120,7 +121,7 @@ def model_rows(name: str, samples: Sequence[Sample], threads: int) -> list[Row]:
 
     torch.set_num_threads(threads)
     model = load_model(name)
-    maps, seconds = timed(lambda sample: segment_probability(sample.grey, model, rgb=False), samples)
+    maps, seconds = timed(lambda sample: segment_probability(sample.grey, model, bits=sample.bits), samples)
 
     def cut(threshold: float) -> list[Mask]:
         return [map_ > threshold for map_ in maps]

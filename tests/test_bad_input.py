@@ -33,8 +33,10 @@ def with_values(value: float) -> np.ndarray:
 
 
 class Attack:
-    def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        return os.putenv, ("EXECUTED", "1")
+    """Makes a file where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (Path("executed"),)
 
 
 def file(folder: Path, name: str, content: bytes = b"") -> Path:
@@ -45,6 +47,11 @@ def file(folder: Path, name: str, content: bytes = b"") -> Path:
 
 def png(folder: Path, cut: int | None = None) -> Path:
     return file(folder, "frame.png", iio.imwrite("<bytes>", (FRAME * 255).astype(np.uint8), extension=".png")[:cut])
+
+
+def npy(folder: Path, array: np.ndarray, name: str = "a.npy") -> Path:
+    np.save(folder / name, array)
+    return folder / name
 
 
 def huge_tiff(folder: Path) -> Path:
@@ -112,7 +119,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
         "a.npy",
     ),
     "folder for a file": (lambda f: read_image(f), "folder"),
-    "empty folder": (lambda f: read_stack(f), "has no image"),
+    "empty folder": (lambda f: read_stack(f / "here"), "has no image"),
     "empty stack": (lambda f: train(f, []), "stack of angiograms is empty"),
     "constant background": (lambda f: train(f, [FRAME], backgrounds=[np.ones((64, 64))]), "background 0"),
     "NaN in a stack": (lambda f: train(f, [FRAME, with_values(np.nan)]), "angiogram 1"),
@@ -127,6 +134,13 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "released file as model": (lambda f: load_model(file(f, "X_G.pth")), "import-checkpoint"),
     "pickle with code": (lambda f: import_published(file(f, "X_G.pth", pickle.dumps(Attack()))), "not executed"),
     "missing checkpoint": (lambda f: import_published(f / "X_G.pth"), "no checkpoint at"),
+    "truncated checkpoint": (lambda f: import_published(file(f, "X_G.pth", b"PK\x03\x04 cut")), "X_G.pth"),
+    "text as checkpoint": (lambda f: import_published(file(f, "X_G.pth", b"some text")), "X_G.pth"),
+    "stack of volumes": (lambda f: train(f, [np.zeros((2, 64, 64))]), "grey frame"),
+    "frame of 5 px": (lambda f: train(f, [FRAME[:5, :5]]), "32 x 32"),
+    "pixels without any": (lambda f: read_stack(npy(f, np.zeros((2, 0, 64)))), "without pixels"),
+    "mismatched shapes": (lambda f: evaluate(npy(f, FRAME > 0.5), npy(f, FRAME[:40] > 0.5, "b.npy")), "64 x 64"),
+    "mismatched counts": (lambda f: evaluate(npy(f, np.ones((2, 64, 64))), npy(f, FRAME > 0.5, "b.npy")), "2 frames"),
     "truth missing": (lambda f: evaluate(png(f), f / "truth.png"), "truth.png"),
     "output is there": (
         lambda f: [write_mask(f / "m.tif", FRAME > 0.5, provenance={}) for _ in range(2)],
@@ -157,12 +171,14 @@ def test_arrays_and_options(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_files_and_folders(name: str, tmp_path: Path) -> None:
+def test_files_and_folders(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     call, part = FOLDERS[name]
     with pytest.raises(DarlError) as error:
         call(tmp_path)
     check_sentence(str(error.value), part)
-    assert "EXECUTED" not in os.environ
+    assert not Path("executed").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
@@ -220,6 +236,17 @@ COMMANDS: dict[str, list[str]] = {
     "pickle": ["import-checkpoint", "X_G.pth", "OUT.safetensors"],
     "import over a file": ["import-checkpoint", "X_G.pth", "taken.safetensors"],
     "unknown card": ["models", "nothing"],
+    "card of a file": ["models", "taken.safetensors"],
+    "start of another preset": [
+        "train",
+        "--angiograms",
+        "frame.png",
+        *OUT,
+        "--start",
+        "default",
+        "--preset",
+        "published",
+    ],
     "unknown command": ["segmnt", "frame.png"],
     "unknown option": ["segment", "frame.png", "--colour", *OUT],
     "missing option": ["segment", "frame.png"],
@@ -259,7 +286,7 @@ def test_command_line(
     assert captured.err.rstrip().endswith(errors[0])
     assert "Traceback" not in captured.err + captured.out
     assert {path: path.read_bytes() for path in before} == before
-    assert "EXECUTED" not in os.environ
+    assert not Path("executed").exists()
 
 
 def test_an_oom_in_training_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,6 @@ T = TypeVar("T")
 
 app = typer.Typer(
     help="Vessel segmentation without labels (DARL). For research use, not for diagnosis.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -49,6 +48,8 @@ class Preset(StrEnum):
 
 def main() -> None:
     """Run the command line; the entry point of `napari-darl`."""
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     warnings.simplefilter("always", DarlWarning)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
@@ -57,8 +58,10 @@ def main() -> None:
         status = _fail(str(error))
     except _UsageError as error:
         status = _fail(error.format_message())
-    except (typer.Abort, KeyboardInterrupt):
-        status = _fail("Interrupted.", 130)
+    except OSError as error:
+        status = _fail(f"{error.filename or 'A file'} can't be used ({error.strerror}): check it and its rights.")
+    except MemoryError:
+        status = _fail("Memory ran out: close other programs, or take smaller images.")
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -67,7 +70,7 @@ def segment(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
     output: Output,
     model: ModelName = "default",
-    threshold: Annotated[float, typer.Option(help="Least probability that counts as vessel.")] = 0.5,
+    threshold: Annotated[float, typer.Option(help="Greater probabilities count as vessel.")] = 0.5,
     probability: Annotated[bool, typer.Option("--probability", help="Write the probability, too.")] = False,
     bright: Annotated[bool, typer.Option("--bright", help="Vessels are brighter than the background.")] = False,
     resize: Annotated[float, typer.Option(help="Factor by which frames are resized first.")] = 1.0,
@@ -94,7 +97,7 @@ def train(
     output: Output,
     backgrounds: Annotated[Path | None, typer.Option(help="Frames before contrast; without, made.")] = None,
     masks: Annotated[Path | None, typer.Option(help="Pseudo-masks; without, generated.")] = None,
-    preset: Annotated[Preset, typer.Option(help="Networks and recipe.")] = Preset.LITE,
+    preset: Annotated[Preset | None, typer.Option(help="Networks and recipe; lite unless --start says.")] = None,
     c_darl: Annotated[bool, typer.Option("--c-darl", help="C-DARL: no backgrounds, no mask judge.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; the preset's if left out.")] = None,
     start: Annotated[str | None, typer.Option(help="Model to begin with: a name, a file or X_G.pth.")] = None,
@@ -106,9 +109,16 @@ def train(
     from napari_darl.data.files import read_stack
     from napari_darl.inference.models import starting_networks
     from napari_darl.training.config import training_config
+    from napari_darl.training.run_folder import RunFolder
     from napari_darl.training.trainer import Trainer
 
-    config = training_config(preset.value, c_darl=c_darl, steps=steps, seed=seed)
+    networks = starting_networks(start) if start and not resume else None
+    if resume:
+        config = RunFolder(output).read_config()
+        config = config if steps is None else config.updated(steps=steps)
+    else:
+        name = preset.value if preset else networks[0].config.preset if networks else "lite"
+        config = training_config(name, c_darl=c_darl, steps=steps, seed=seed)
     stack = read_stack(angiograms)
     trainer = Trainer(
         config,
@@ -117,7 +127,7 @@ def train(
         read_stack(backgrounds).frames if backgrounds else None,
         read_stack(masks).frames if masks else None,
         bits=stack.bits,
-        start=starting_networks(start) if start else None,
+        start=networks,
         resume=resume,
         device=device,
     )
@@ -146,10 +156,10 @@ def synthesize(
     from napari_darl.inference.synthesize import synthesize as pairs
     from napari_darl.inference.synthesize import write_pair
 
-    frames = read_stack(backgrounds).frames
+    stack = read_stack(backgrounds)
     loaded = load_model(model, device)
-    made = pairs(loaded, frames, count, noise_level=noise_level, seed=seed)
-    settings = loaded.provenance(version=__version__, noise_level=noise_level, seed=seed)
+    made = pairs(loaded, stack.frames, count, noise_level=noise_level, seed=seed, bits=stack.bits)
+    settings = loaded.provenance(noise_level=noise_level, seed=seed)
     for index, pair in _bar(enumerate(made), "Synthesizing", count):
         write_pair(output, f"{index:05d}.tif", pair, settings | {"index": index}, overwrite=overwrite)
     _messages.print(f"{count} pairs: {output}")
@@ -236,7 +246,7 @@ def _segment_file(
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     settings: dict[str, str | float] = {"threshold": threshold, "bright": bright, "resize": resize, "source": path.name}
-    provenance = model.provenance(version=__version__, **settings)
+    provenance = model.provenance(**settings)
     place: dict[str, Any] = {"pixel_size": image.pixel_size, "unit": image.unit, "provenance": provenance}
     write_mask(files["mask"], (result > threshold).astype(np.uint8), **place, overwrite=overwrite)
     if "probability" in files:

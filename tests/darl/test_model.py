@@ -101,7 +101,14 @@ def test_one_reverse_step_with_the_true_noise_ends_at_the_clean_frame() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"tile": 100}, {"overlap": 800}, {"path_a_steps": 5000}, {"unknown": 1}, {"denoiser": {"channels": 10**9}}],
+    [
+        {"tile": 100},
+        {"overlap": 800},
+        {"path_a_steps": 5000},
+        {"unknown": 1},
+        {"denoiser": {"channels": 10**9}},
+        {"denoiser": {"channels": 48}},
+    ],
 )
 def test_impossible_configurations_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

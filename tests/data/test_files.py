@@ -317,7 +317,7 @@ def test_a_folder_is_read_in_natural_order(tmp_path):
     (tmp_path / "folder.png").mkdir()
     names = [path.name for path in image_paths(tmp_path)]
     assert names == ["Frame_1.png", "Frame_2.png", "frame_3.PNG", "Frame_10.png", "frame_20.tif"]
-    frames = read_stack(tmp_path)
+    frames = read_stack(tmp_path).frames
     assert [frame.shape[0] for frame in frames] == [41, 42, 40, 50, *[40] * 5]
     np.testing.assert_array_equal(frames[2], COLOURS[..., 1])
 

@@ -13,6 +13,7 @@ from napari_darl.errors import DarlError, DarlWarning
 from napari_darl.evaluation.metrics import score
 from napari_darl.inference.models import Model
 from napari_darl.inference.segment import iter_probability
+from napari_darl.inference.tiling import pad_to_multiple
 
 FRAME = phantom_angiogram((96, 128), np.random.default_rng(0))[0]
 
@@ -134,6 +135,13 @@ def test_tiles_do_not_depend_on_the_frame_below(untrained: Model) -> None:
     np.testing.assert_allclose(whole[:96], part[:96], atol=0.02)
 
 
+def test_padding_reflects_or_repeats() -> None:
+    frame = torch.arange(32.0).repeat(1, 1, 40, 1)
+    padded = pad_to_multiple(frame, 64)
+    assert padded.shape == (1, 1, 64, 64)
+    assert torch.equal(padded[..., :40, :32], frame)
+
+
 def test_resizing_gives_the_shape_back(untrained: Model) -> None:
     for factor in (0.5, 1.7):
         probability = segment_probability(FRAME, untrained, resize=factor)
@@ -155,7 +163,7 @@ def test_stored_bits_decide_with_the_published_normalisation(untrained: Model, t
         network.config = config
     model = load_model(tmp_path / "bits.safetensors", "cpu")
     eight = ((FRAME + 1) * 127.5).astype(np.uint8)
-    twelve = (eight.astype(np.uint16) * 4095 / 255).round().astype(np.uint16)
+    twelve = (eight.astype(float) * 4095 / 255).round().astype(np.uint16)
     np.testing.assert_allclose(
         segment_probability(twelve, model, bits=12), segment_probability(eight, model), atol=1e-2
     )

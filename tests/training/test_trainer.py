@@ -105,7 +105,7 @@ KILLED = """
     from test_trainer import stack, tiny
     from napari_darl import Trainer
     torch.set_num_threads(1)
-    trainer = Trainer(tiny({steps}, autosave=1e-9), {folder!r}, stack(), resume={resume})
+    trainer = Trainer(tiny({steps}, autosave={autosave}), {folder!r}, stack(), resume={resume})
     for state in trainer.run():
         print(state.step, flush=True)
 """
@@ -114,14 +114,18 @@ KILLED = """
 def train_apart(folder: Path, steps: int, *, resume: bool, kill_after: int | None = None) -> None:
     """Train in a process of its own, killed with SIGKILL once it has done `kill_after` steps."""
     code = textwrap.dedent(KILLED).format(
-        path=[str(Path(__file__).parent)], folder=str(folder), steps=steps, resume=resume
+        path=[str(Path(__file__).parent)],
+        folder=str(folder),
+        steps=steps,
+        resume=resume,
+        autosave=60 if kill_after is None else 0.5,
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line) == kill_after:
-            os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == (0 if kill_after is None else -signal.SIGKILL)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) == kill_after:
+                os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode == (0 if kill_after is None else -signal.SIGKILL)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
@@ -169,8 +173,22 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
 def test_fine_tuning_begins_with_the_model(tmp_path: Path) -> None:
     list(Trainer(tiny(3), tmp_path / "first", stack()).run())
     network = load_model(tmp_path / "first", "cpu").network
-    trainer = Trainer(tiny(3), tmp_path / "second", stack(), start=(network, None))
+    trainer = Trainer(tiny(3, c_darl=True), tmp_path / "second", stack(), start=(network, None))
     assert same(dict(network.state_dict()), dict(trainer.model.state_dict()))
+    with pytest.raises(InputError, match="preset lite"):
+        Trainer(tiny(3, preset="published"), tmp_path / "third", stack(), start=(network, None))
+
+
+def test_a_run_that_went_on_elsewhere_is_left_alone(tmp_path: Path) -> None:
+    list(Trainer(tiny(1), tmp_path / "run", stack()).run())
+    late = Trainer(tiny(4), tmp_path / "run", stack(), resume=True)
+    list(Trainer(tiny(3), tmp_path / "run", stack(), resume=True).run())
+    with pytest.raises(FileError, match="since"):
+        next(late.run())
+    (tmp_path / "run" / "checkpoint.safetensors").unlink()
+    for resume in (False, True):
+        with pytest.raises(FileError, match="no checkpoint"):
+            Trainer(tiny(4), tmp_path / "run", stack(), resume=resume)
 
 
 def test_a_failing_step_keeps_the_last_checkpoint(tmp_path: Path) -> None:

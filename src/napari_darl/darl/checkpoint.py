@@ -46,8 +46,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], kind: str, contents: di
         file.write(save(plain, header))
 
 
-def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote.
+def load_tensors(path: Path, kind: str, *, only_contents: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote; the tensors, too, unless `only_contents`.
 
     Raises
     ------
@@ -65,8 +65,9 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
                 raise CheckpointError(
                     f"{path} was written by a newer napari-darl (format {header['version']}): update napari-darl."
                 )
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(header["contents"])  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+            names = [] if only_contents else file.keys()
+            return {name: file.get_tensor(name) for name in names}, dict(json.loads(header["contents"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is damaged or no safetensors file: get it again.") from error
@@ -97,23 +98,11 @@ def save_model(path: Path, model: Darl, info: dict[str, Any] | None = None, *, h
     save_tensors(path, state, "model", {"config": model.config.model_dump(mode="json"), "info": info or {}})
 
 
-def read_model(path: Path) -> Darl:
-    """Model of a file that `save_model` wrote, float32, in evaluation mode, on the CPU.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing, damaged, or its tensors don't fit its configuration.
-    """
-    tensors, contents = load_tensors(path, "model")
-    return model_from(tensors, contents, path).eval()
-
-
 def model_from(tensors: dict[str, Tensor], contents: dict[str, Any], path: Path) -> Darl:
     """Build the model that `contents["config"]` describes and fill it with `tensors`; `path` is for messages."""
     try:
         config = ModelConfig.model_validate(contents["config"])
-    except (KeyError, ValidationError) as error:
+    except (KeyError, TypeError, ValidationError) as error:
         raise CheckpointError(f"{path} has no valid configuration: get it again.") from error
     # A hostile configuration mustn't take memory, so its shapes are checked without any; the presets
     # are spared that, as torch's meta device costs a second of imports.

@@ -1,9 +1,10 @@
 """What a model is made of: frozen, validated, and saved in every checkpoint."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from napari_darl.errors import InputError
 from napari_darl.normalisation import Normalisation
 
 Width = Annotated[int, Field(ge=1, le=2048)]
@@ -14,6 +15,23 @@ class Config(BaseModel):
     """Base of all configurations: immutable, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def updated(self, **changes: Any) -> Self:
+        """Make a copy with some fields changed, as strictly checked as any other.
+
+        Raises
+        ------
+        InputError
+            If the values don't fit.
+        """
+        try:
+            return type(self).model_validate(dict(self) | changes)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise InputError(
+                f"{place or 'The configuration'} can't be that ({first['msg']}): choose another."
+            ) from error
 
 
 class ScheduleConfig(Config):
@@ -39,6 +57,12 @@ class DenoiserConfig(Config):
     attention_levels: tuple[int, ...] = (4,)
     time_channels: Annotated[int, Field(ge=2, le=1024, multiple_of=2)] = 64
     norm: Literal["group", "channel"] = "group"
+
+    @model_validator(mode="after")
+    def _groups_fit(self) -> Self:
+        if self.norm == "group" and self.channels % 32:
+            raise ValueError("channels must be a multiple of 32 for a group norm")
+        return self
 
 
 class GeneratorConfig(Config):

@@ -71,5 +71,8 @@ def working_precision(device: torch.device, choice: str = "auto") -> Callable[[]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of torch says that the device's memory ran out."""
-    return isinstance(error, torch.OutOfMemoryError) or "memory" in str(error).lower()
+    """Tell whether an error says that memory ran out, the device's or the computer's."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error).lower()
+    return any(words in said for words in ("out of memory", "not enough memory", "can't allocate memory"))

@@ -83,7 +83,8 @@ def run_paths(model: Darl, batch: Batch) -> Paths:
 def generator_losses(paths: Paths, batch: Batch, critics: Critics, config: LossConfig) -> dict[str, Tensor]:
     """Losses of denoiser and generator, unweighted, and their weighted sum under `total`.
 
-    L_G = L_diff + alpha (L_adv(D_s(s_v)) + L_adv(D_a(x^a_hat))) + beta L_cyc, plus C-DARL's contrast.
+    L_G = L_diff + alpha (L_adv(D_s(s_v)) + L_adv(D_a(x^a_hat))) + beta L_cyc, plus contrast, rendering and teacher
+    where `config` gives them a weight.
     """
     losses = {
         "diffusion": F.mse_loss(paths.b.noise, batch.noise),

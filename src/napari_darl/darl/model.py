@@ -85,16 +85,41 @@ class Darl(nn.Module):
         Tensor
             (tanh + 1) / 2, the probability of vessel, (N, 1, H, W).
         """
-        if self.config.phases == "batch":
-            phases = F.pixel_unshuffle(frames, 2)
-            masks = self._segment(phases.flatten(0, 1)[:, None])
-            mask = F.pixel_shuffle(masks.view_as(phases), 2)
-        else:
-            mask = self._segment(frames)
-        return (mask + 1) / 2
+        phases = self.split(frames)
+        t = torch.zeros(len(phases), dtype=torch.long, device=frames.device)
+        return (self.join(self.path_a(phases, t).image) + 1) / 2
 
-    def _segment(self, frames: Tensor) -> Tensor:
-        return self.path_a(frames, torch.zeros(len(frames), dtype=torch.long, device=frames.device)).image
+    def synthesize(self, backgrounds: Tensor, masks: Tensor, noise: Tensor, t: int = 0) -> Tensor:
+        """Turn backgrounds into fake angiograms by path B.
+
+        Parameters
+        ----------
+        backgrounds, masks, noise : Tensor
+            Float (N, 1, H, W): frames in [-1, 1], masks -1 / +1, and N(0, 1); H and W multiples of `config.stride`.
+        t : int
+            Timestep at which the backgrounds are noised.
+
+        Returns
+        -------
+        Tensor
+            In (-1, 1), (N, 1, H, W).
+        """
+        clean = self.split(backgrounds)
+        steps = torch.full((len(clean),), t, device=clean.device)
+        noisy = self.schedule.add_noise(clean, steps, self.split(noise))
+        return self.join(self.path_b(noisy, steps, self.split(masks)).image)
+
+    def split(self, frames: Tensor) -> Tensor:
+        """Split (N, 1, H, W) into what the paths take: four phases a frame where they go into the batch."""
+        if self.config.phases == "channels":
+            return frames
+        return F.pixel_unshuffle(frames, 2).flatten(0, 1)[:, None]
+
+    def join(self, phases: Tensor) -> Tensor:
+        """Undo `split`."""
+        if self.config.phases == "channels":
+            return phases
+        return F.pixel_shuffle(phases.view(-1, 4, *phases.shape[2:]), 2)
 
     def _path(self, noisy: Tensor, t: Tensor, mask: Tensor | None) -> PathOutput:
         factor = self.config.stem_factor

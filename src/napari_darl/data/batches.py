@@ -1,13 +1,13 @@
 """Batches of unpaired frames and pseudo-masks, each draw keyed by (seed, step, sample)."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_darl.data.backgrounds import WIDTH, suppress_vessels
@@ -63,6 +63,14 @@ class DrawConfig(BaseModel):
     trees: TreeConfig = TreeConfig()
     teacher: bool = False
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name in ("zoom", "transmission", "suppression"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high or (low == 0 and name != "suppression"):
+                raise ValueError(f"{name} takes two positive numbers, the lesser first")
+        return self
+
 
 class Draw(NamedTuple):
     """A batch: frames float32 in [-1, 1] and masks -1 / +1, all (N, H, W); `grounded` bool (N,).
@@ -92,7 +100,7 @@ class Sampler:
     backgrounds : sequence of numpy.ndarray, optional
         The same before contrast; without them, angiograms with their vessels filled up.
     masks : sequence of numpy.ndarray, optional
-        Pseudo-masks, vessel above half of the maximum; without them, generated trees.
+        Pseudo-masks, vessel above half of the maximum; without them, generated ones.
     bits : int, optional
         Bits that integer frames use where fewer than their dtype has.
     same : bool
@@ -153,9 +161,11 @@ class Sampler:
         mask = np.where(tree.mask, 1, -1).astype(np.float32)
         grounded = bool(rng.random() < config.grounded)
         first, second = rng.integers(2**32, size=2)
+        if self.same:
+            second = first
         return (
             self._augment(angiogram.frame, first),
-            self._augment(background.frame, first if self.same else second),
+            self._augment(background.frame, second),
             mask,
             self._augment(rendered, second),
             angiogram.labels,

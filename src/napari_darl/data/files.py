@@ -193,7 +193,10 @@ def _read(path: Path) -> list[ImageFile]:
         raise FileError(f"{path} can't be opened ({error.strerror}): check the rights to read it") from error
     if empty:
         raise FileError(f"{path} is an empty file: copy it again from its source")
-    return _READERS[path.suffix.lower()](path)
+    images = _READERS[path.suffix.lower()](path)
+    if any(image.data.size == 0 for image in images):
+        raise FileError(f"{path} holds an image without pixels: save it again from its source")
+    return images
 
 
 def _read_tiff(path: Path) -> list[ImageFile]:

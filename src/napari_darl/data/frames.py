@@ -159,8 +159,14 @@ def check_frame(frame: Array, where: str) -> None:
     Raises
     ------
     InputError
-        If values are NaN or infinite, or all are the same.
+        If it is no frame of real numbers, is smaller than `MIN_SIZE`, or has values that are NaN, infinite or
+        all the same.
     """
+    if frame.ndim != 2 or frame.dtype.kind not in "buif" or min(frame.shape) < MIN_SIZE:
+        raise InputError(
+            f"{where} has shape {frame.shape} and type {frame.dtype}: hand a grey frame (Y, X) of real numbers, of at "
+            f"least {MIN_SIZE} x {MIN_SIZE} pixels"
+        )
     if frame.dtype.kind == "f" and (bad := int(frame.size - np.count_nonzero(np.isfinite(frame)))):
         raise InputError(f"{where} has {bad} NaN or infinite values: replace them, as with numpy.nan_to_num")
     if frame.min() == frame.max():
@@ -197,7 +203,7 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
     if normalisation.kind == "bits":
         if frame.dtype == np.bool_:
             return 0.0, 1.0
-        known = bits or (8 if frame.dtype == np.uint8 else None)
+        known = min(bits or 8, 8) if frame.dtype == np.uint8 else bits
         if known and frame.dtype.kind in "ui":
             return 0.0, float(2**known - 1)
     step = math.ceil(math.sqrt(max(frame.size / _MAX_SAMPLES, 1)))

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from napari_darl import __version__
 from napari_darl.darl.checkpoint import file_hash, load_tensors, model_from
 from napari_darl.darl.device import resolve_device
 from napari_darl.darl.model import Critics, Darl
@@ -37,8 +38,8 @@ class Model:
     info: dict[str, Any]
 
     def provenance(self, **settings: str | float) -> dict[str, str | float]:
-        """Tell of the making of a result: the model, its hash, and `settings`."""
-        return {"model": self.name, "sha256": self.sha256, **settings}
+        """Tell of the making of a result: the package's version, the model, its hash, and `settings`."""
+        return {"version": __version__, "model": self.name, "sha256": self.sha256, **settings}
 
 
 def bundled_models() -> dict[str, Path]:
@@ -48,8 +49,17 @@ def bundled_models() -> dict[str, Path]:
 
 
 def model_card(name: str) -> str:
-    """Model card of a bundled model: data, recipe, hardware, figures, limits; Markdown."""
-    return model_path(name).with_suffix(".md").read_text(encoding="utf-8")
+    """Model card of a bundled model: data, recipe, hardware, figures, limits; Markdown.
+
+    Raises
+    ------
+    InputError
+        If no bundled model has that name.
+    """
+    bundled = bundled_models()
+    if name not in bundled:
+        raise InputError(f"There is no bundled model '{name}': choose one of {', '.join(bundled)}.")
+    return bundled[name].with_suffix(".md").read_text(encoding="utf-8")
 
 
 def model_path(name_or_path: str | Path = DEFAULT) -> Path:
@@ -104,7 +114,7 @@ def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Mode
 
 @lru_cache(maxsize=2)
 def _cached(path: Path, changed: float, name: str, device: str) -> Model:
-    return load_model(path if name == str(path) else name, device)
+    return load_model(name, device)
 
 
 def as_model(model: Model | str | Path | None, device: str = "auto") -> Model:

@@ -52,7 +52,7 @@ def segment(
     Parameters
     ----------
     threshold : float
-        Least probability that counts as vessel, between 0 and 1.
+        Pixels of a greater probability count as vessel; between 0 and 1.
 
     image, model, rgb, channel, bright, bits, resize, device
         As in `segment_probability`.
@@ -181,7 +181,14 @@ def iter_probability(
     at_once = max(1, _PIXELS_AT_ONCE[predictor.device.type] // pixels)
     frames = prepared()
     while group := list(itertools.islice(frames, at_once)):
-        results = predictor(np.stack([frame for _, frame in group]), resize)
+        try:
+            results = predictor(np.stack([frame for _, frame in group]), resize)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DarlError(
+                f"Memory ran out for frames of {height} x {width} pixels resized by {resize}: choose a smaller factor."
+            ) from error
         for (index, frame), result in zip(group, results, strict=True):
             yield index, result * bool(np.ptp(frame) > 0)
 
@@ -216,7 +223,7 @@ class _Predictor:
     def _run(self, tiles: Tensor) -> Tensor:
         try:
             return self.network(tiles.to(self.device)).float().cpu()  # type: ignore[no-any-return]
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         # Outside of the handler, so that the failed call's tensors are free.

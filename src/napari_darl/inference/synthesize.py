@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from napari_darl.data.frames import MIN_SIZE, check_frame, decode, encode, intensity_range, normalise
+from napari_darl.darl.device import is_out_of_memory
+from napari_darl.data.frames import check_frame, decode, encode, intensity_range, normalise
 from napari_darl.data.masks import FRAME, TreeConfig, draw_trees
 from napari_darl.data.output import write_frames, write_mask
-from napari_darl.errors import InputError
+from napari_darl.errors import DarlError, InputError
 from napari_darl.inference.models import Model, as_model
+from napari_darl.inference.tiling import pad_to_multiple
 
 Frame = npt.NDArray[np.float32]
 
@@ -47,6 +48,7 @@ def synthesize(
     *,
     noise_level: int = 0,
     seed: int = 0,
+    bits: int | None = None,
     trees: TreeConfig = TreeConfig(),  # noqa: B008 (frozen)
     device: str = "auto",
 ) -> Iterator[SyntheticPair]:
@@ -66,6 +68,8 @@ def synthesize(
         Timestep t_b at which the background is noised, from 0 to below the schedule's steps.
     seed : int
         Key of the random draws.
+    bits : int, optional
+        Bits that integer backgrounds use where fewer than their dtype has.
     trees : TreeConfig
         Look of the pseudo-masks.
     device : str
@@ -86,14 +90,10 @@ def synthesize(
         raise InputError(f"The noise level is {noise_level}: choose one from 0 to {config.schedule.steps - 1}.")
     for index, frame in enumerate(backgrounds):
         check_frame(frame, f"background {index}")
-        if min(frame.shape) < MIN_SIZE:
-            raise InputError(
-                f"Background {index} is {frame.shape} pixels: give frames of at least {MIN_SIZE} x {MIN_SIZE}."
-            )
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         frame = backgrounds[index % len(backgrounds)]
-        background = normalise(frame, intensity_range(frame, config.normalisation))
+        background = normalise(frame, intensity_range(frame, config.normalisation, bits))
         shape = (background.shape[0], background.shape[1])
         mask = draw_trees(shape, rng, trees, min(shape) / FRAME).mask
         noise = rng.standard_normal(shape, np.float32)
@@ -129,17 +129,22 @@ def write_pair(
 def _path_b(
     model: Model, background: Frame, mask: npt.NDArray[np.bool_], noise: Frame, noise_level: int
 ) -> tuple[Frame, Frame]:
+    """Fake angiogram of a background and a mask, and the probability that path A finds in it."""
     network = model.network
     device = next(network.parameters()).device
-    stride = network.config.stride
     height, width = background.shape
 
     def tensor(array: npt.NDArray[Any]) -> Tensor:
-        padding = (0, -width % stride, 0, -height % stride)
-        return F.pad(torch.from_numpy(array.astype(np.float32))[None, None], padding, mode="reflect").to(device)
+        frame = torch.from_numpy(array.astype(np.float32))[None, None]
+        return pad_to_multiple(frame, network.config.stride).to(device)
 
-    t = torch.tensor([noise_level], device=device)
-    noisy = network.schedule.add_noise(tensor(background), t, tensor(noise))
-    angiogram = network.path_b(noisy, t, tensor(mask) * 2 - 1).image
-    cycle = network(angiogram)
-    return tuple(image[0, 0, :height, :width].float().cpu().numpy() for image in (angiogram, cycle))  # type: ignore[return-value]
+    def array(image: Tensor) -> Frame:
+        return image[0, 0, :height, :width].float().cpu().numpy()
+
+    try:
+        angiogram = network.synthesize(tensor(background), 2 * tensor(mask) - 1, tensor(noise), noise_level)
+        return array(angiogram), array(network(angiogram))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DarlError(f"Memory ran out for a background of {background.shape} pixels: take smaller ones.") from error

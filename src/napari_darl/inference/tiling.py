@@ -54,12 +54,20 @@ def apply_tiled(function: Callable[[Tensor], Tensor], frames: Tensor, tile: int,
     for part in tile_grid((height, width), tile, overlap):
         window = frames[:, :, part.rows, part.columns]
         h, w = window.shape[2:]
-        padded = F.pad(window, (0, -w % stride, 0, -h % stride), mode="reflect")
-        output = function(padded)[:, :, :h, :w].to(result)
+        output = function(pad_to_multiple(window, stride))[:, :, :h, :w].to(result)
         down = _ramp(h, part.before[0], part.after[0])[:, None]
         across = _ramp(w, part.before[1], part.after[1])
         result[:, :, part.rows, part.columns] += output * (down * across).to(result)
     return result
+
+
+def pad_to_multiple(frames: Tensor, stride: int) -> Tensor:
+    """Enlarge (N, 1, H, W) at the bottom and the right, by reflection, to multiples of `stride`."""
+    height, width = frames.shape[2:]
+    below, right = -height % stride, -width % stride
+    # A reflection must be smaller than what it reflects.
+    mode = "reflect" if below < height and right < width else "replicate"
+    return F.pad(frames, (0, right, 0, below), mode=mode)
 
 
 def _spans(length: int, tile: int, overlap: int) -> Iterator[tuple[slice, int, int]]:

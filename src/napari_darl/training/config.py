@@ -1,8 +1,8 @@
 """What a training run is made of; saved as the run's config.json and in its checkpoints."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_darl.darl.config import LITE, PUBLISHED, Config, ModelConfig
 from napari_darl.darl.losses import C_DARL, LossConfig
@@ -55,6 +55,12 @@ class TrainingConfig(Config):
     autosave: float = Field(default=60.0, gt=0)
     preview_every: int = Field(default=100, ge=1)
 
+    @model_validator(mode="after")
+    def _crops_fit(self) -> Self:
+        if self.draws.size % self.model.stride:
+            raise ValueError(f"draws.size must be a multiple of {self.model.stride} for this model")
+        return self
+
 
 PRESETS: dict[str, TrainingConfig] = {
     "published": TrainingConfig(model=PUBLISHED, draws=DrawConfig(pseudo_masks="fractals")),
@@ -73,7 +79,7 @@ PRESETS: dict[str, TrainingConfig] = {
             trees=TreeConfig(tip_radius=1.2, side_branches=5.0),
             teacher=True,
         ),
-        steps=4500,
+        steps=3500,
         batch=8,
         learning_rate=1e-3,
         critics_learning_rate=2e-4,
@@ -99,15 +105,15 @@ def training_config(preset: str, *, c_darl: bool = False, steps: int | None = No
     Raises
     ------
     InputError
-        If there is no such preset.
+        If there is no such preset, or a value is out of range.
     """
     if preset not in PRESETS:
         raise InputError(f"Unknown preset '{preset}': choose one of {', '.join(sorted(PRESETS))}.")
     config = PRESETS[preset]
-    update: dict[str, Any] = {"seed": seed, "steps": steps or config.steps}
+    update: dict[str, Any] = {"seed": seed, "steps": config.steps if steps is None else steps}
     if c_darl:
-        update["model"] = config.model.model_copy(update={"variant": "c-darl"})
-        update["losses"] = config.losses.model_copy(update=C_DARL)
+        update["model"] = config.model.updated(variant="c-darl")
+        update["losses"] = config.losses.updated(**C_DARL)
         if preset == "published":
             update["learning_rate"] = update["critics_learning_rate"] = 1e-5
-    return config.model_copy(update=update)
+    return config.updated(**update)

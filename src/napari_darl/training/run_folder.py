@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from napari_darl.atomic import replacing
+from napari_darl.darl.checkpoint import load_tensors
 from napari_darl.errors import FileError
 from napari_darl.training.config import TrainingConfig
 
@@ -39,17 +40,35 @@ class RunFolder:
         FileError
             If another run is at work in the folder, or it can't be written to.
         """
+        lock = FileLock(self.path / "run.lock", timeout=0)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / "run.lock", timeout=0)
-            with lock:
-                yield
+            lock.acquire()
         except Timeout:
             raise FileError(
                 f"Another run is at work in {self.path}: wait for it, stop it, or choose another folder."
             ) from None
-        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        except OSError as error:
             raise FileError(f"{self.path} can't be written to ({error.strerror}): choose another folder.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def saved_step(self) -> int | None:
+        """Step of the checkpoint, or none if there is none.
+
+        Raises
+        ------
+        FileError
+            If it is damaged, or missing where a model was saved beside it.
+        """
+        if self.checkpoint.exists():
+            _, contents = load_tensors(self.checkpoint, "checkpoint", only_contents=True)
+            return int(contents["step"])
+        if self.model.exists():
+            raise FileError(f"{self.path} holds a model but no checkpoint: put it back or choose another folder.")
+        return None
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write config.json."""

@@ -30,7 +30,7 @@ class TrainingState:
         layout = torch.channels_last
         self.model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.critics = critics.to(device, memory_format=layout)  # type: ignore[call-overload]
-        self.average = AveragedModel(self.model, multi_avg_fn=_moving_average(config.ema), use_buffers=True)
+        self.average = AveragedModel(self.model, multi_avg_fn=_moving_average(config.ema), use_buffers=True).eval()
         contrast = critics.contrast.parameters() if critics.contrast is not None else ()
         judges = [p for part in (critics.angiogram, critics.mask) if part is not None for p in part.parameters()]
         self.optimisers: dict[str, Optimizer] = {
@@ -42,11 +42,11 @@ class TrainingState:
         self.step = 0
 
     def start_from(self, model: Darl, critics: Critics | None = None) -> None:
-        """Begin with the weights of trained networks instead of random ones."""
+        """Begin with the weights of trained networks of the same shapes instead of random ones."""
         self.model.load_state_dict(model.state_dict())
         self.average.module.load_state_dict(model.state_dict())
-        if critics is not None:
-            self.critics.load_state_dict(critics.state_dict())
+        if critics is not None:  # a contrast, or no judge of masks, is the variant's own
+            self.critics.load_state_dict(critics.state_dict(), strict=False)
 
     def tensors(self) -> dict[str, Tensor]:
         """Name every tensor of the state."""

@@ -1,8 +1,10 @@
 """The one training loop: napari, the command line and the tests all iterate over `Trainer.run`."""
 
+import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -64,7 +66,7 @@ class Trainer:
         Frames before contrast. Without them: angiograms with their vessels filled up (DARL), or the same angiogram
         (C-DARL, which takes no others).
     masks : sequence of numpy.ndarray, optional
-        Pseudo-masks, vessel above half of the maximum. Without them: generated trees.
+        Pseudo-masks, vessel above half of the maximum. Without them: generated ones.
     bits : int, optional
         Bits that integer frames use where fewer than their dtype has, say 12.
     start : tuple of Darl and Critics or None, optional
@@ -77,7 +79,7 @@ class Trainer:
     Raises
     ------
     InputError
-        If a stack is empty or holds what can't be used, or the device isn't there.
+        If a stack is empty or holds what can't be used, `start` is another network, or the device isn't there.
     FileError
         If `output` holds a run already and `resume` wasn't asked for, or holds none and it was.
     """
@@ -96,13 +98,16 @@ class Trainer:
         device: str = "auto",
     ) -> None:
         self.folder = RunFolder(Path(output))
+        self._saved = self.folder.saved_step()
         if resume:
-            config = self.folder.read_config().model_copy(update={"steps": config.steps})
-        elif self.folder.checkpoint.exists():
+            config = self.folder.read_config().updated(steps=config.steps)
+        elif self._saved is not None:
             raise FileError(f"{output} holds a run already: resume it or choose another folder.")
+        elif start is not None:
+            config = _fine_tuning(config, start[0])
         same = config.model.variant == "c-darl"
         if same and backgrounds is not None:
-            raise InputError("C-DARL takes no backgrounds: leave them out or train the darl variant.")
+            raise InputError("C-DARL takes no backgrounds: leave them out, or train the other variant.")
         self.config = config
         self.sampler = Sampler(
             config.draws,
@@ -117,7 +122,7 @@ class Trainer:
         self.state = TrainingState(config, resolve_device(device))
         self.precision = working_precision(self.state.device, config.precision)
         self._rows: list[dict[str, float]] = []
-        if resume and self.folder.checkpoint.exists():
+        if self._saved is not None:
             self._restore()
         elif start is not None:
             self.state.start_from(*start)
@@ -155,19 +160,23 @@ class Trainer:
             If the losses are no longer finite; the last checkpoint stays.
         """
         with self.folder.locked():
+            if self.folder.saved_step() != self._saved:
+                raise FileError(f"Another run has been at work in {self.folder.path} since: start again from there.")
             self.folder.write_config(self.config)
             self.folder.forget_losses_after(self.state.step)
             saved = time.monotonic()
             try:
-                while self.state.step < self.config.steps and not (stop is not None and stop.is_set()):
-                    yield self._advance()
+                for draw in self._draws():
+                    if stop is not None and stop.is_set():
+                        break
+                    yield self._advance(draw)
                     if time.monotonic() - saved > self.config.autosave:
                         self.save()
                         saved = time.monotonic()
             except GeneratorExit:  # the caller has enough
                 self.save()
                 raise
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 raise DarlError(
@@ -177,7 +186,7 @@ class Trainer:
             self.save()
 
     def save(self) -> None:
-        """Write the losses so far, the checkpoint to resume from and the model to use, each in one step.
+        """Append the losses so far, and replace checkpoint and model, each in one step.
 
         Raises
         ------
@@ -193,6 +202,7 @@ class Trainer:
             "checkpoint",
             {"config": config, "step": self.state.step},
         )
+        self._saved = self.state.step
         save_model(
             self.folder.model,
             self.model,
@@ -209,10 +219,21 @@ class Trainer:
                 f"{self.folder.checkpoint} doesn't fit the run's config.json: put the right one back."
             ) from error
 
-    def _advance(self) -> Progress:
+    def _draws(self) -> Iterator[Draw]:
+        """Batches from the next step to the last, each drawn in the background while the one before is at work."""
+        with ThreadPoolExecutor(1) as pool:
+            steps = range(self.state.step, self.config.steps)
+            coming = (pool.submit(self.sampler.draw, step, self.config.batch) for step in steps)
+            ahead = list(itertools.islice(coming, 1))
+            while ahead:
+                draw = ahead.pop().result()
+                ahead += itertools.islice(coming, 1)
+                yield draw
+
+    def _advance(self, draw: Draw) -> Progress:
         step, config, state = self.state.step, self.config, self.state
         rng = np.random.default_rng((config.seed, step, 0))
-        batch = self._batch(self.sampler.draw(step, config.batch), rng)
+        batch = self._batch(draw, rng)
         paths, generator = self._train_generator(batch)
         critics = self._train_critics(batch, paths, rng)
         state.average.update_parameters(state.model)
@@ -275,6 +296,14 @@ class Trainer:
             )
         _descend(state.optimisers["critics"], torch.stack(list(losses.values())).sum(), self.config.clip)
         return losses
+
+
+def _fine_tuning(config: TrainingConfig, start: Darl) -> TrainingConfig:
+    """Take over the model of `start`, if its networks are those that the configuration asks for."""
+    wanted, given = config.model, start.config
+    if (wanted.phases, wanted.denoiser, wanted.generator) != (given.phases, given.denoiser, given.generator):
+        raise InputError(f"The model to start from is of the preset {given.preset}: train with that preset.")
+    return config.updated(model=given.updated(variant=wanted.variant))
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float | None) -> None:
