@@ -39,7 +39,7 @@ def file_size(model: Darl, half: bool) -> int:
         return path.stat().st_size
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=512, help="side of the frame, px")

@@ -258,7 +258,7 @@ class _Stack:
 def _turned(frame: Frame, turn: NDArray[np.bool_]) -> Frame:
     transposed, *flipped = turn
     frame = frame.T if transposed else frame
-    return np.ascontiguousarray(np.flip(frame, [axis for axis in (0, 1) if flipped[axis]]))
+    return np.ascontiguousarray(np.flip(frame, tuple(axis for axis in (0, 1) if flipped[axis])))
 
 
 def _resize(crop: Frame, size: int) -> Frame:

@@ -261,7 +261,7 @@ def encode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.
     if not offset:
         return frame
     intensity = np.clip((frame + 1) / 2, 0, 1)
-    return (2 * np.log1p(intensity / offset) / math.log1p(1 / offset) - 1).astype(np.float32)  # type: ignore[no-any-return]
+    return (2 * np.log1p(intensity / offset) / math.log1p(1 / offset) - 1).astype(np.float32)
 
 
 def decode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.NDArray[np.float32]:
@@ -269,4 +269,4 @@ def decode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.
     offset = normalisation.log_offset
     if not offset:
         return frame
-    return (2 * offset * np.expm1((frame + 1) / 2 * math.log1p(1 / offset)) - 1).astype(np.float32)  # type: ignore[no-any-return]
+    return (2 * offset * np.expm1((frame + 1) / 2 * math.log1p(1 / offset)) - 1).astype(np.float32)
