@@ -67,7 +67,7 @@ def main() -> None:
 
 @app.command()
 def segment(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Images, or folders of images.")],
     output: Output,
     model: ModelName = "default",
     threshold: Annotated[float, typer.Option(help="Greater probabilities count as vessel.")] = 0.5,
@@ -176,7 +176,7 @@ def evaluate(
     """Compare masks with an expert's: Dice, IoU, precision, recall, clDice, and areas for probabilities."""
     from napari_darl.evaluation.report import evaluate as compare
 
-    report = compare(predictions, truth, fov=fov, by_order=by_order)
+    report = compare(predictions, truth, fov=fov, by_order=by_order, track=lambda pairs: _bar(pairs, "Comparing"))
     typer.echo(report.to_json() if as_json else report.to_table())
 
 
@@ -254,7 +254,10 @@ def _segment_file(
 
 
 def _targets(paths: list[Path], output: Path, kinds: tuple[str, ...], overwrite: bool) -> dict[Path, dict[str, Path]]:
-    """Where the results of each image go; refused before any work if two would meet or one is there."""
+    """Where the results of each image go; refused before any work if an image is missing or a result is there."""
+    for path in paths:
+        if not path.exists():
+            raise FileError(f"{path} isn't there: check its name and its folder.")
     targets = {path: {kind: output / f"{path.stem}_{kind}.tif" for kind in kinds} for path in paths}
     names: dict[Path, Path] = {}
     for path, files in targets.items():

@@ -1,6 +1,7 @@
 """Which models there are, and the files that hold them."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,14 @@ def test_weights_come_back(tmp_path: Path) -> None:
         torch.testing.assert_close(model.network.state_dict()[name], value, atol=1e-3, rtol=1e-3)
 
 
-def test_named_models_are_loaded_once_and_again_when_they_change(untrained_path: Path) -> None:
-    assert as_model(untrained_path) is as_model(str(untrained_path))
+def test_named_models_are_loaded_once_and_again_when_they_change(untrained_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(untrained_path.read_bytes())
+    first = as_model(path)
+    assert as_model(str(path)) is first
+    save_model(path, first.network, {"note": "changed"})
+    os.utime(path, (0, 0))
+    assert as_model(path).info == {"note": "changed"}
 
 
 def rewritten(source: Path, target: Path, contents: dict[str, object] | None = None, **header: str) -> Path:

@@ -122,7 +122,7 @@ def discriminator_losses(
 
 def adversarial(scores: Tensor, *, real: bool) -> Tensor:
     """Least-squares GAN loss: mean (score - 1)^2 for what should look real, mean score^2 for what shouldn't."""
-    return (scores - 1).square().mean() if real else scores.square().mean()
+    return (scores.float() - float(real)).square().mean()
 
 
 def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor:

@@ -1,7 +1,7 @@
 """Comparing files: pairing predictions with expert masks, and the report."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,17 @@ class Report:
         return json.dumps({"mean": asdict(self.mean), "frames": frames}, indent=2, allow_nan=False)
 
 
-def evaluate(predictions: Path, truth: Path, *, fov: Path | None = None, by_order: bool = False) -> Report:
+Pairs = list[tuple[Path, Path]]
+
+
+def evaluate(
+    predictions: Path,
+    truth: Path,
+    *,
+    fov: Path | None = None,
+    by_order: bool = False,
+    track: Callable[[Pairs], Iterable[tuple[Path, Path]]] = iter,
+) -> Report:
     """Measure predicted masks against expert masks, frame by frame.
 
     Vessel is what lies above half the maximum of a file. A `<stem>_probability` file beside a mask is no
@@ -60,6 +70,8 @@ def evaluate(predictions: Path, truth: Path, *, fov: Path | None = None, by_orde
         One page serves a whole stack.
     by_order : bool
         Whether to pair the files of folders by their natural order, not by their names.
+    track : callable
+        Wraps the pairs of files as they are gone through, say to show a progress bar.
 
     Returns
     -------
@@ -78,7 +90,7 @@ def evaluate(predictions: Path, truth: Path, *, fov: Path | None = None, by_orde
     if fov is not None and fov.is_dir():
         views = dict(pair_files(predictions, fov, by_order=by_order))
     frames: dict[str, Scores] = {}
-    for prediction, expert in pairs:
+    for prediction, expert in track(pairs):
         frames.update(_score_file(prediction, expert, views[prediction]))
     return Report(frames, mean_scores(list(frames.values())))
 
