@@ -41,7 +41,7 @@ def frames(tmp_path: Path) -> Path:
 
 
 def test_segment_writes_masks_with_pixel_size_and_provenance(tmp_path: Path, untrained_path: Path) -> None:
-    frame, _ = phantom_angiogram((2, 96, 112)[1:], np.random.default_rng(0))
+    frame, _ = phantom_angiogram((96, 112), np.random.default_rng(0))
     movie = np.stack([frame, frame[::-1]])
     source, out = tmp_path / "movie.tif", tmp_path / "out"
     tifffile.imwrite(source, ((movie + 1) * 2000).astype(np.uint16), resolution=(20, 20), resolutionunit="CENTIMETER")

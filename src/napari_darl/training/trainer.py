@@ -1,6 +1,5 @@
 """The one training loop: napari, the command line and the tests all iterate over `Trainer.run`."""
 
-import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -222,12 +221,10 @@ class Trainer:
     def _draws(self) -> Iterator[Draw]:
         """Batches from the next step to the last, each drawn in the background while the one before is at work."""
         with ThreadPoolExecutor(1) as pool:
-            steps = range(self.state.step, self.config.steps)
-            coming = (pool.submit(self.sampler.draw, step, self.config.batch) for step in steps)
-            ahead = list(itertools.islice(coming, 1))
-            while ahead:
-                draw = ahead.pop().result()
-                ahead += itertools.islice(coming, 1)
+            ahead = pool.submit(self.sampler.draw, self.step, self.config.batch)
+            for step in range(self.step, self.config.steps):
+                draw = ahead.result()
+                ahead = pool.submit(self.sampler.draw, step + 1, self.config.batch)
                 yield draw
 
     def _advance(self, draw: Draw) -> Progress:
