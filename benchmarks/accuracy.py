@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_darl.data.field_of_view import coronary_field_of_view, fundus_field_of_view
 from napari_darl.data.files import read_image
 from napari_darl.data.frames import intensity_range, normalise, to_grey
 from napari_darl.errors import DarlError
@@ -27,8 +28,6 @@ from napari_darl.evaluation.baselines import (
     BASELINES,
     BaselineSettings,
     brightest,
-    coronary_field_of_view,
-    fundus_field_of_view,
     vesselness,
 )
 from napari_darl.evaluation.metrics import MEASURES, Mask, Scores, above_half, mean_scores, score

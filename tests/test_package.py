@@ -18,7 +18,7 @@ BELOW: dict[str, set[str]] = {
     "darl": set(),
     "data": set(),
     "evaluation": {"data", "darl"},
-    "inference": {"data", "darl"},
+    "inference": {"data", "darl", "models"},
     "training": {"data", "darl"},
     "models": set(),
 }

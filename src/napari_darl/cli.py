@@ -18,6 +18,7 @@ from napari_darl import __version__
 from napari_darl.errors import DarlError, DarlWarning, FileError, InputError
 
 if TYPE_CHECKING:
+    from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.models import Model
 
 T = TypeVar("T")
@@ -71,6 +72,9 @@ def segment(
     output: Output,
     model: ModelName = "default",
     threshold: Annotated[float, typer.Option(help="Greater probabilities count as vessel.")] = 0.5,
+    hysteresis: Annotated[float, typer.Option(help="How far below the threshold what is connected counts.")] = 0.0,
+    smallest_piece: Annotated[int, typer.Option(help="Drop pieces of fewer pixels.")] = 0,
+    largest_hole: Annotated[int, typer.Option(help="Fill holes of up to so many pixels.")] = 0,
     probability: Annotated[bool, typer.Option("--probability", help="Write the probability, too.")] = False,
     bright: Annotated[bool, typer.Option("--bright", help="Vessels are brighter than the background.")] = False,
     resize: Annotated[float, typer.Option(help="Factor by which frames are resized first.")] = 1.0,
@@ -79,15 +83,17 @@ def segment(
 ) -> None:
     """Segment vessels: writes <stem>_mask.tif (0 / 255) and, if asked, <stem>_probability.tif."""
     from napari_darl.data.files import image_paths
+    from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.models import load_model
-    from napari_darl.inference.segment import check_threshold
 
-    check_threshold(threshold)
+    cleaning = Cleaning().updated(
+        threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
+    )
     paths = [path for entry in inputs for path in (image_paths(entry) if entry.is_dir() else [entry])]
     targets = _targets(paths, output, ("mask", "probability") if probability else ("mask",), overwrite)
     loaded = load_model(model, device)
     for path, files in _bar(list(targets.items()), "Segmenting"):
-        _segment_file(path, files, loaded, threshold, bright=bright, resize=resize, overwrite=overwrite)
+        _segment_file(path, files, loaded, cleaning, bright=bright, resize=resize, overwrite=overwrite)
     _messages.print(f"{len(paths)} segmented by {model}: {output}")
 
 
@@ -203,7 +209,7 @@ def models(
     name: Annotated[str | None, typer.Argument(help="Print the card of this model.")] = None,
 ) -> None:
     """List the bundled models, or print a model's card."""
-    from napari_darl.inference.models import bundled_models, model_card
+    from napari_darl.models import bundled_models, model_card
 
     if name is not None:
         typer.echo(model_card(name))
@@ -228,16 +234,15 @@ def _segment_file(
     path: Path,
     files: dict[str, Path],
     model: "Model",
-    threshold: float,
+    cleaning: "Cleaning",
     *,
     bright: bool,
     resize: float,
     overwrite: bool,
 ) -> None:
-    import numpy as np
-
     from napari_darl.data.files import read_image
     from napari_darl.data.output import write_frames, write_mask
+    from napari_darl.inference.cleaning import clean_mask
     from napari_darl.inference.segment import segment_probability
 
     image = read_image(path)
@@ -245,10 +250,9 @@ def _segment_file(
         result = segment_probability(image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    settings: dict[str, str | float] = {"threshold": threshold, "bright": bright, "resize": resize, "source": path.name}
-    provenance = model.provenance(**settings)
+    provenance = model.provenance(**cleaning.model_dump(), bright=bright, resize=resize, source=path.name)
     place: dict[str, Any] = {"pixel_size": image.pixel_size, "unit": image.unit, "provenance": provenance}
-    write_mask(files["mask"], (result > threshold).astype(np.uint8), **place, overwrite=overwrite)
+    write_mask(files["mask"], clean_mask(result, cleaning), **place, overwrite=overwrite)
     if "probability" in files:
         write_frames(files["probability"], result, **place, overwrite=overwrite)
 

@@ -15,6 +15,7 @@ from napari_darl import __version__, cli
 from napari_darl.data.output import read_provenance
 from napari_darl.data.phantom import phantom_angiogram
 from napari_darl.data.samples import sample_path
+from napari_darl.inference.cleaning import Cleaning, clean_mask
 
 
 def run(*arguments: object) -> int:
@@ -56,6 +57,25 @@ def test_segment_writes_masks_with_pixel_size_and_provenance(tmp_path: Path, unt
     assert len(str(made["sha256"])) == 64
     with tifffile.TiffFile(out / "movie_mask.tif") as tiff:
         assert tiff.pages.first.get_resolution("CENTIMETER") == pytest.approx((20, 20))
+
+
+def test_segment_cleans_the_mask(tmp_path: Path, frames: Path, untrained_path: Path) -> None:
+    options = {"threshold": 0.5, "hysteresis": 0.05, "smallest_piece": 9, "largest_hole": 4}
+    typed = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+    out = tmp_path / "out"
+    assert run("segment", frames, "--output", out, "--model", untrained_path, "--probability", *typed) == 0
+    for path in out.glob("*_mask.tif"):
+        probability = tifffile.imread(path.with_name(path.name.replace("mask", "probability")))
+        np.testing.assert_array_equal(tifffile.imread(path), 255 * clean_mask(probability, Cleaning(**options)))
+        assert options.items() <= read_provenance(path).items()
+
+
+@pytest.mark.parametrize("option", ["--threshold", "--hysteresis", "--smallest-piece", "--largest-hole"])
+def test_segment_refuses_impossible_cleaning(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("segment", "frame.png", "--output", "out", option, -1) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {option[2:].replace('-', '_')} can't be that")
+    assert message.endswith(": choose another.\n")
 
 
 def test_segment_takes_folders_and_refuses_to_overwrite(

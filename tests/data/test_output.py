@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from napari_darl.data.files import read_image
-from napari_darl.data.output import read_provenance, write_frames, write_mask, write_png
+from napari_darl.data.output import read_description, read_provenance, write_frames, write_mask, write_png
 from napari_darl.errors import FileError, InputError
 
 PROVENANCE = {"model": "coronary", "threshold": 0.5, "tile": 256, "note": "µ “quoted”"}
@@ -120,6 +120,18 @@ def test_pictures_are_written_as_png(tmp_path):
         write_png(tmp_path / "b.png", colours)
     with pytest.raises(InputError, match="float64"):
         write_png(tmp_path / "c.png", colours / 255)
+
+
+@pytest.mark.parametrize("write", [write_mask, write_frames])
+def test_notes_are_kept_beside_the_provenance(tmp_path, mask, write):
+    notes = {"name": "µ", "numbers": [[1, 0.1], []], "nothing": None}
+    write(tmp_path / "a.tif", mask, provenance=PROVENANCE, notes=notes, pixel_size=(0.5, 0.25), unit="mm")
+    description = read_description(tmp_path / "a.tif")
+    assert description["notes"] == notes
+    assert description["provenance"] == PROVENANCE
+    assert (description["pixel_size"], description["unit"]) == ([0.5, 0.25], "mm")
+    tifffile.imwrite(tmp_path / "plain.tif", mask, photometric="minisblack")
+    assert read_description(tmp_path / "plain.tif") is None
 
 
 def test_provenance_of_other_files(tmp_path):

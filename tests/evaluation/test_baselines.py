@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from napari_darl.data.field_of_view import coronary_field_of_view
 from napari_darl.data.files import image_paths, read_image
 from napari_darl.errors import InputError
 from napari_darl.evaluation.baselines import (
     BASELINES,
     BaselineSettings,
     brightest,
-    coronary_field_of_view,
-    fundus_field_of_view,
     vesselness,
 )
 from napari_darl.evaluation.metrics import above_half, score
@@ -73,25 +72,6 @@ def test_refuses_what_cannot_be_filtered(name, frame, fov, message):
 def test_settings_refuse_nonsense(wrong):
     with pytest.raises(ValidationError):
         BaselineSettings(**wrong)
-
-
-def test_coronary_field_of_view_leaves_out_collimator_specks_and_margin():
-    frame = np.full((60, 60), 0.02)
-    frame[10:50, 10:50] = 0.5
-    frame[3, 30] = 0.9
-    expected = np.zeros((60, 60), bool)
-    expected[16:44, 16:44] = True
-    inside = coronary_field_of_view(frame)
-    corners = [(16, 16), (16, 43), (43, 16), (43, 43)]
-    assert (inside & ~expected).sum() == 0
-    assert (expected & ~inside).sum() <= 3 * len(corners)  # opening with a cross rounds corners
-
-
-def test_fundus_field_of_view_takes_off_the_rim():
-    camera = np.zeros((40, 40), bool)
-    camera[5:35, 5:35] = True
-    rows, columns = np.nonzero(fundus_field_of_view(camera))
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (9, 30, 9, 30)
 
 
 def test_brightest_keeps_the_part_asked_for_of_the_pixels_that_count():

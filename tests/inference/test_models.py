@@ -13,7 +13,8 @@ from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.config import LITE
 from napari_darl.darl.model import build
 from napari_darl.errors import CheckpointError, InputError
-from napari_darl.inference.models import as_model, bundled_models, model_card
+from napari_darl.inference.models import as_model
+from napari_darl.models import bundled_models, model_card
 
 
 def test_bundled_models_have_cards_and_are_small() -> None:

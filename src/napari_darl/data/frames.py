@@ -103,7 +103,9 @@ def frame_count(shape: tuple[int, ...], rgb: bool) -> int:
     return math.prod(_leading_axes(shape, rgb))
 
 
-def iter_frames(image: ImageArray, *, rgb: bool) -> Iterator[tuple[tuple[int, ...], Array]]:
+def iter_frames(
+    image: ImageArray, *, rgb: bool, first: tuple[int, ...] | None = None
+) -> Iterator[tuple[tuple[int, ...], Array]]:
     """Go through the frames of an image, each computed only when its turn comes.
 
     Parameters
@@ -112,6 +114,8 @@ def iter_frames(image: ImageArray, *, rgb: bool) -> Iterator[tuple[tuple[int, ..
         As `check_image` returns it.
     rgb : bool
         Whether the last axis holds colours.
+    first : tuple of int, optional
+        Place of the frame to begin with; those after it follow, then those before it.
 
     Yields
     ------
@@ -119,8 +123,20 @@ def iter_frames(image: ImageArray, *, rgb: bool) -> Iterator[tuple[tuple[int, ..
         The frame's place on the leading axes; () for a single frame.
     numpy.ndarray, shape (Y, X) or (Y, X, C)
         The frame, of the image's dtype.
+
+    Raises
+    ------
+    InputError
+        If there is no frame at `first`.
     """
-    for index in np.ndindex(_leading_axes(image.shape, rgb)):
+    axes = _leading_axes(image.shape, rgb)
+    count = math.prod(axes)
+    try:
+        start = 0 if first is None else int(np.ravel_multi_index(first, axes)) if axes else 0
+    except ValueError as error:
+        raise InputError(f"there is no frame at {first} of a stack of {axes}: choose a place inside it") from error
+    for number in range(start, start + count):
+        index = tuple(int(place) for place in np.unravel_index(number % count, axes))
         yield index, np.asarray(image[index])
 
 

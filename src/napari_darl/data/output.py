@@ -26,6 +26,7 @@ def write_mask(
     provenance: Provenance,
     pixel_size: tuple[float, float] | None = None,
     unit: str | None = None,
+    notes: Mapping[str, object] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a vessel mask as a TIFF of 0 and 255.
@@ -46,6 +47,8 @@ def write_mask(
         Unit of length, such as "µm" or "mm".
     provenance : mapping of str to str, float or int
         Where the mask comes from: model, version, threshold and the like.
+    notes : mapping of str to JSON values, optional
+        What else is kept in the description, for `read_description`.
     overwrite : bool
         Whether a file that is there may be replaced.
 
@@ -59,7 +62,7 @@ def write_mask(
     array = np.asarray(mask)
     if array.dtype.kind not in "bui" or array.size == 0 or array.min() < 0 or array.max() > 1:
         raise InputError(f"{path} can't be written: a mask holds 0 and 1 only, so threshold the image first")
-    _write_tiff(path, array.astype(np.uint8) * np.uint8(255), pixel_size, unit, provenance, overwrite)
+    _write_tiff(path, array.astype(np.uint8) * np.uint8(255), pixel_size, unit, provenance, notes, overwrite)
 
 
 def write_frames(
@@ -69,6 +72,7 @@ def write_frames(
     provenance: Provenance,
     pixel_size: tuple[float, float] | None = None,
     unit: str | None = None,
+    notes: Mapping[str, object] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write probabilities or intensities as a TIFF; all else as in `write_mask`.
@@ -85,6 +89,8 @@ def write_frames(
         Unit of length, such as "µm" or "mm".
     provenance : mapping of str to str, float or int
         Where the frames come from.
+    notes : mapping of str to JSON values, optional
+        What else is kept in the description, for `read_description`.
     overwrite : bool
         Whether a file that is there may be replaced.
 
@@ -100,7 +106,7 @@ def write_frames(
         array = array.astype(np.float32)
     if array.size == 0:
         raise InputError(f"{path} can't be written: the array is empty, so hand one that has pixels")
-    _write_tiff(path, array, pixel_size, unit, provenance, overwrite)
+    _write_tiff(path, array, pixel_size, unit, provenance, notes, overwrite)
 
 
 def write_png(path: str | os.PathLike[str], array: npt.ArrayLike, *, overwrite: bool = False) -> None:
@@ -153,10 +159,32 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, str | float | int
     FileError
         If the file is missing or no readable TIFF.
     """
+    provenance: dict[str, str | float | int] = (read_description(path) or {}).get("provenance", {})
+    return provenance
+
+
+def read_description(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Read all that `write_mask` or `write_frames` put into a file beside the pixels.
+
+    Parameters
+    ----------
+    path : path-like
+        A TIFF file.
+
+    Returns
+    -------
+    dict or None
+        `provenance`, `notes`, `pixel_size` and `unit`, where they were handed over; None for a TIFF that these
+        functions didn't write.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or no readable TIFF.
+    """
     with open_tiff(Path(path)) as tiff:
         description = (tiff.shaped_metadata or ({},))[0]
-    provenance = description.get("provenance", {})
-    return provenance if isinstance(provenance, dict) else {}
+    return description if isinstance(description.get("provenance"), dict) else None
 
 
 def _write_tiff(
@@ -165,9 +193,12 @@ def _write_tiff(
     pixel_size: tuple[float, float] | None,
     unit: str | None,
     provenance: Provenance,
+    notes: Mapping[str, object] | None,
     overwrite: bool,
 ) -> None:
     description: dict[str, object] = {"provenance": dict(provenance)}
+    if notes is not None:
+        description["notes"] = dict(notes)
     resolution, resolution_unit = None, "NONE"
     if pixel_size is not None:
         if not all(0 < length < float("inf") for length in pixel_size):

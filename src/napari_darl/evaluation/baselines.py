@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import ndimage
 from skimage.filters import frangi, meijering, sato
 
 from napari_darl.errors import InputError
@@ -22,7 +21,6 @@ BASELINES: dict[str, Callable[..., npt.NDArray[Any]]] = {
 """The filters of scikit-image by name (Sato et al. 1998, Frangi et al. 1998, Meijering et al. 2004)."""
 
 _DARKEST = 0.03  # keeps the logarithm finite, and the noise of black pixels small
-_LIT = 0.08  # intensity above which a pixel of an angiogram lies inside the collimator
 
 
 class BaselineSettings(BaseModel):
@@ -44,39 +42,6 @@ class BaselineSettings(BaseModel):
     sigmas: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1, 1.5, 2, 2.5, 3, 3.5), min_length=1)
     logarithm: bool = True
     fraction: float = Field(default=0.06, gt=0, lt=1)
-
-
-def coronary_field_of_view(frame: npt.NDArray[np.floating[Any]]) -> Mask:
-    """Find where the collimator lets X-rays through.
-
-    Parameters
-    ----------
-    frame : numpy.ndarray of float, shape (H, W)
-        Intensities in [0, 1].
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (H, W)
-        Intensities above 0.08, opened twice, less a margin of 6 pixels: there the edges of the collimator and
-        of the frame look like ridges.
-    """
-    return _eroded(ndimage.binary_opening(frame > _LIT, iterations=2), 6)
-
-
-def fundus_field_of_view(camera: Mask) -> Mask:
-    """Take off the rim of a fundus camera's field of view, which looks like a ridge.
-
-    Parameters
-    ----------
-    camera : numpy.ndarray of bool, shape (H, W)
-        The field of view that came with the photograph.
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (H, W)
-        The same less a margin of 4 pixels.
-    """
-    return _eroded(camera, 4)
 
 
 def vesselness(
@@ -147,8 +112,3 @@ def brightest(response: Response, fraction: float, counted: Mask | None = None) 
         raise InputError(f"{fraction} of {values.size} pixels can't be kept: hand pixels, and a part in (0, 1)")
     mask: Mask = response > np.quantile(values, 1 - fraction)
     return mask if counted is None else mask & counted
-
-
-def _eroded(mask: Mask, margin: int) -> Mask:
-    inside: Mask = ndimage.binary_erosion(mask, iterations=margin)
-    return inside

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from napari_darl.darl.device import resolve_device
 from napari_darl.darl.model import Critics, Darl
 from napari_darl.darl.published import import_published
 from napari_darl.errors import InputError
+from napari_darl.models import bundled_models, model_card
 
 DEFAULT = "default"
 
@@ -40,26 +40,6 @@ class Model:
     def provenance(self, **settings: str | float) -> dict[str, str | float]:
         """Tell of the making of a result: the package's version, the model, its hash, and `settings`."""
         return {"version": __version__, "model": self.name, "sha256": self.sha256, **settings}
-
-
-def bundled_models() -> dict[str, Path]:
-    """Names and files of the models that come with the package; a model card `<name>.md` lies beside each."""
-    folder = Path(str(files("napari_darl") / "models"))
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
-
-
-def model_card(name: str) -> str:
-    """Model card of a bundled model: data, recipe, hardware, figures, limits; Markdown.
-
-    Raises
-    ------
-    InputError
-        If no bundled model has that name.
-    """
-    bundled = bundled_models()
-    if name not in bundled:
-        raise InputError(f"There is no bundled model '{name}': choose one of {', '.join(bundled)}.")
-    return bundled[name].with_suffix(".md").read_text(encoding="utf-8")
 
 
 def model_path(name_or_path: str | Path = DEFAULT) -> Path:
@@ -137,3 +117,25 @@ def starting_networks(name_or_path: str | Path) -> tuple[Darl, Critics | None]:
     if Path(name_or_path).suffix == ".pth":
         return import_published(Path(name_or_path))
     return load_model(name_or_path, "cpu").network, None
+
+
+def describe_model(name_or_path: str | Path) -> str:
+    """Tell of a model: a bundled one's card, or what the file tells of itself; Markdown.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A bundled model's name, a model file, or a run folder.
+
+    Raises
+    ------
+    InputError, CheckpointError
+        As `load_model`.
+    """
+    if str(name_or_path) in bundled_models():
+        return model_card(str(name_or_path))
+    path = model_path(name_or_path)
+    _, contents = load_tensors(path, "model", only_contents=True)
+    told = {"file": path, "size": f"{path.stat().st_size / 1e6:.1f} MB", "SHA-256": file_hash(path)}
+    told |= dict(contents.get("info", {}))
+    return "\n".join([f"# {path.stem}", "", *(f"- **{key}**: {value}" for key, value in told.items())])

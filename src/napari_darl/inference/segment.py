@@ -3,7 +3,7 @@
 import copy
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.device import is_out_of_memory
 from napari_darl.darl.model import Darl
 from napari_darl.data.frames import (
@@ -45,6 +46,7 @@ def segment(
     bright: bool = False,
     bits: int | None = None,
     resize: float = 1.0,
+    tile: int | None = None,
     device: str = "auto",
 ) -> npt.NDArray[np.uint8]:
     """Segment vessels.
@@ -54,7 +56,7 @@ def segment(
     threshold : float
         Pixels of a greater probability count as vessel; between 0 and 1.
 
-    image, model, rgb, channel, bright, bits, resize, device
+    image, model, rgb, channel, bright, bits, resize, tile, device
         As in `segment_probability`.
 
     Returns
@@ -69,7 +71,7 @@ def segment(
     """
     check_threshold(threshold)
     probability = segment_probability(
-        image, model, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, device=device
+        image, model, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, tile=tile, device=device
     )
     return (probability > threshold).astype(np.uint8)
 
@@ -83,6 +85,7 @@ def segment_probability(
     bright: bool = False,
     bits: int | None = None,
     resize: float = 1.0,
+    tile: int | None = None,
     device: str = "auto",
 ) -> npt.NDArray[np.float32]:
     """Probability of vessel, pixel by pixel.
@@ -103,6 +106,8 @@ def segment_probability(
         Bits that an integer image uses where fewer than its dtype has, say 12.
     resize : float
         Factor by which frames are resized before path A; probabilities are resampled back.
+    tile : int, optional
+        Side of the tiles in which frames are segmented, in pixels, where memory is short; by default the model's own.
     device : str
         `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; a `Model` stays on its own.
 
@@ -127,7 +132,7 @@ def segment_probability(
     shape = array.shape[:-1] if rgb else array.shape
     probability = np.zeros(shape, np.float32)
     for index, frame in iter_probability(
-        array, model, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, device=device
+        array, model, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, tile=tile, device=device
     ):
         probability[index] = frame
     return probability
@@ -142,12 +147,22 @@ def iter_probability(
     bright: bool = False,
     bits: int | None = None,
     resize: float = 1.0,
+    tile: int | None = None,
     device: str = "auto",
+    first: Index | None = None,
+    interrupt: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
     """Probability of vessel frame by frame, computed as they are asked for.
 
-    Parameters and errors are those of `segment_probability`. Frames of a single value in a stack that has others, such
-    as the black ones before a series begins, have probability 0.
+    Parameters and errors are those of `segment_probability`, and two more. Frames of a single value in a stack that has
+    others, such as the black ones before a series begins, have probability 0.
+
+    Parameters
+    ----------
+    first : tuple of int, optional
+        Place on the leading axes of the frame to begin with; those after it follow, then those before it.
+    interrupt : callable, optional
+        Called before each tile; what it raises ends the work.
 
     Yields
     ------
@@ -166,11 +181,11 @@ def iter_probability(
             f"resize {resize} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it."
         )
     used = as_model(model, device)
-    predictor = _Predictor(used.network)
+    predictor = _Predictor(used.network, tile, interrupt)
     normalisation = used.network.config.normalisation
 
     def prepared() -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
-        for index, colours in iter_frames(array, rgb=rgb):
+        for index, colours in iter_frames(array, rgb=rgb, first=first):
             frame = to_grey(colours, channel) if rgb else colours
             if alone or frame.min() != frame.max():
                 check_frame(frame, f"frame {index}" if index else "the image")
@@ -199,12 +214,23 @@ def check_threshold(threshold: float) -> None:
         raise InputError(f"The threshold is {threshold}: choose one between 0 and 1.")
 
 
+def _tiles(config: ModelConfig, tile: int | None) -> tuple[int, int]:
+    """Side and overlap of the tiles: the model's, or those asked for."""
+    if tile is None:
+        return config.tile, config.overlap
+    if tile < 64 or tile % config.stride:
+        raise InputError(f"The tile is {tile} pixels: choose a multiple of {config.stride}, of at least 64.")
+    return tile, min(config.overlap, tile // 2)
+
+
 class _Predictor:
     """Runs path A on normalised frames, in smaller batches and at last on the CPU when memory runs out."""
 
-    def __init__(self, network: Darl) -> None:
+    def __init__(self, network: Darl, tile: int | None = None, interrupt: Callable[[], None] | None = None) -> None:
         self.network = network
         self.device = next(network.parameters()).device
+        self.tile, self.overlap = _tiles(network.config, tile)
+        self.interrupt = interrupt
 
     @torch.inference_mode()
     def __call__(self, frames: npt.NDArray[np.float32], resize: float) -> npt.NDArray[np.float32]:
@@ -214,13 +240,14 @@ class _Predictor:
         if resize != 1:
             resized = [max(MIN_SIZE, round(length * resize)) for length in size]
             tensor = F.interpolate(tensor, resized, mode="bilinear", antialias=True).clamp(-1, 1)
-        config = self.network.config
-        result = apply_tiled(self._run, tensor, config.tile, config.overlap, config.stride)
+        result = apply_tiled(self._run, tensor, self.tile, self.overlap, self.network.config.stride)
         if resize != 1:
             result = F.interpolate(result, size, mode="bilinear", antialias=True)
         return result.clamp(0, 1)[:, 0].numpy()
 
     def _run(self, tiles: Tensor) -> Tensor:
+        if self.interrupt:
+            self.interrupt()
         try:
             return self.network(tiles.to(self.device)).float().cpu()  # type: ignore[no-any-return]
         except (RuntimeError, MemoryError) as error:

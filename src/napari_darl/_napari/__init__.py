@@ -1,0 +1,1 @@
+"""The napari front: everything that imports napari or Qt."""

@@ -1,0 +1,81 @@
+"""Threshold, hysteresis, small pieces and holes, as controls."""
+
+from typing import Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QSpinBox
+from superqt import QLabeledDoubleSlider
+
+from napari_darl.inference.cleaning import Cleaning
+
+_LARGEST = 100_000
+
+
+class CleaningForm(QGroupBox):
+    """Shows and changes a `Cleaning`.
+
+    Signals
+    -------
+    changed
+        A person changed a control.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__("Mask")
+        self._threshold = _slider(0.01, 0.99, "Pixels of a greater probability are vessel.")
+        self._hysteresis = _slider(
+            0.0, 0.98, "How far below the threshold a pixel may lie if it connects to one above; 0 is off."
+        )
+        self._piece = _pixels("Pieces of fewer pixels are dropped.")
+        self._hole = _pixels("Holes of up to so many pixels are filled.")
+        self.controls: dict[str, Any] = {
+            "threshold": self._threshold,
+            "hysteresis": self._hysteresis,
+            "smallest_piece": self._piece,
+            "largest_hole": self._hole,
+        }
+        form = QFormLayout(self)
+        form.addRow("threshold", self._threshold)
+        form.addRow("hysteresis", self._hysteresis)
+        form.addRow("smallest piece", self._piece)
+        form.addRow("fill holes up to", self._hole)
+        self.value = Cleaning()
+        for control in self.controls.values():
+            control.valueChanged.connect(self.changed)
+
+    @property
+    def value(self) -> Cleaning:
+        """What the controls say; setting it emits nothing."""
+        return Cleaning(
+            threshold=round(self._threshold.value(), 2),
+            hysteresis=round(self._hysteresis.value(), 2),
+            smallest_piece=self._piece.value(),
+            largest_hole=self._hole.value(),
+        )
+
+    @value.setter
+    def value(self, cleaning: Cleaning) -> None:
+        for name, control in self.controls.items():
+            with QSignalBlocker(control):
+                control.setValue(getattr(cleaning, name))
+
+
+def _slider(low: float, high: float, tip: str) -> QLabeledDoubleSlider:
+    slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+    slider.setRange(low, high)
+    slider.setSingleStep(0.01)  # type: ignore[arg-type]
+    slider.setDecimals(2)
+    slider.setToolTip(tip)
+    return slider
+
+
+def _pixels(tip: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(0, _LARGEST)
+    box.setSuffix(" px")
+    box.setSpecialValueText("off")
+    box.setSingleStep(10)
+    box.setToolTip(tip)
+    return box

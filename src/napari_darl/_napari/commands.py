@@ -1,0 +1,39 @@
+"""What stands in napari's menus."""
+
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+
+def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
+    """Segment the active image layer in the background; a Labels layer over it is the result."""
+    from napari_darl._napari.layers import bare, chosen_image
+    from napari_darl._napari.run import preferred_options
+    from napari_darl._napari.segmenter import Segmenter
+    from napari_darl._napari.task import sentence
+    from napari_darl.errors import DarlError
+    from napari_darl.inference.cleaning import Cleaning
+
+    segmenter = Segmenter.of(viewer)
+    active = bare(viewer.layers.selection.active)
+    result = segmenter.result_on(active)
+    image = result.image if result else chosen_image(viewer)
+    if image is None and active is not None:
+        show_error(f"'{active.name}' is a {type(active).__name__} layer: select the image layer to segment.")
+    elif image is None and len(viewer.layers):
+        show_error("No layer is selected: select the image layer to segment.")
+    elif image is None:
+        show_error("There is no image layer: open an image first, or File > Open Sample > DARL.")
+    else:
+        try:
+            segmenter.run(image, preferred_options(), Cleaning())
+        except DarlError as error:
+            show_error(sentence(error))
+
+
+def show_segment_widget(viewer: "napari.viewer.Viewer") -> None:
+    """Open the Segment widget."""
+    viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")

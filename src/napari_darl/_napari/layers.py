@@ -1,0 +1,112 @@
+"""What the plugin asks of napari's layers: pixels, the visible frame, a free name, a mask layer over an image."""
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_darl._napari.geometry import geometry
+from napari_darl.errors import InputError
+
+if TYPE_CHECKING:
+    import napari
+
+T = TypeVar("T")
+Index = tuple[int, ...]
+
+_COLOURS = ("#ff6020", "#20c0ff", "#e0e020", "#ff40c0", "#40e080")
+_PAINTED = "#ffffff"  # labels other than 1, which only a person paints
+
+
+def bare(thing: T) -> T:
+    """Take off the proxy in which napari hands its objects to plugins: two proxies of one layer aren't the same."""
+    return getattr(thing, "__wrapped__", thing)
+
+
+def frame_order(image: Image) -> tuple[int, ...]:
+    """Order of an image layer's axes that puts y and x last: its own, unless its axis labels say otherwise."""
+    labels = [label.lower() for label in image.axis_labels]
+    axes = list(range(image.ndim))
+    if labels.count("y") == labels.count("x") == 1:
+        axes.sort(key=lambda axis: {"y": 1, "x": 2}.get(labels[axis], 0))
+    return tuple(axes)
+
+
+def pixels(image: Image) -> Any:
+    """Array of an image layer with y and x as the last axes before colours, the finest level; lazy ones stay lazy."""
+    data = image.data[0] if image.multiscale else image.data
+    order = frame_order(image)
+    if order == tuple(range(image.ndim)):
+        return data
+    if not hasattr(data, "transpose"):
+        raise InputError(f"the axes of '{image.name}' can't be reordered: store it with y and x as the last ones")
+    return data.transpose((*order, image.ndim) if image.rgb else order)
+
+
+def frames_shape(image: Image) -> tuple[int, ...]:
+    """Shape of `pixels` without colours."""
+    data = image.data[0] if image.multiscale else image.data
+    return tuple(int(data.shape[axis]) for axis in frame_order(image))
+
+
+def stack_axes(image: Image) -> str:
+    """Name the axes along which frames are stacked, as "24 t" or "3 c x 24 t"; "" for a single frame."""
+    order, shape = frame_order(image), frames_shape(image)
+    labels = [image.axis_labels[axis] for axis in order[:-2]]
+    named = [f"{n} {label}" if label.isalpha() else str(n) for n, label in zip(shape, labels, strict=False)]
+    return " x ".join(named)
+
+
+def visible_frame(image: Image, viewer: "napari.Viewer") -> Index:
+    """Place, on the leading axes of `pixels`, of the frame that the viewer shows, or of the nearest one to it."""
+    point = image.world_to_data(viewer.dims.point[-image.ndim :])
+    shape, stacked = frames_shape(image), frame_order(image)[:-2]
+    return tuple(int(np.clip(round(float(point[axis])), 0, n - 1)) for axis, n in zip(stacked, shape, strict=False))
+
+
+def chosen_image(viewer: "napari.Viewer") -> Image | None:
+    """Image layer that a person means: the active layer, or else the only image layer that there is."""
+    active = bare(viewer.layers.selection.active)
+    if active is not None:
+        return active if isinstance(active, Image) else None
+    images = [bare(layer) for layer in viewer.layers if isinstance(bare(layer), Image)]
+    return images[0] if len(images) == 1 else None
+
+
+def free_name(wanted: str, viewer: "napari.Viewer") -> str:
+    """Return the wanted name, with the first number behind it that makes it one that no layer has."""
+    taken = {layer.name for layer in viewer.layers}
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted} {number}"
+    return name
+
+
+def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
+    """Make an empty mask that lies over an image, to be added to the viewer.
+
+    Parameters
+    ----------
+    image : Image
+        The layer to lie over.
+    viewer : napari.Viewer
+        Where the name must be free; decides the colour.
+
+    Returns
+    -------
+    Labels
+        A fresh writable uint8 array of the image's shape without its colours, of 0; 1 will be vessel.
+    """
+    others = sum(isinstance(bare(layer), Labels) for layer in viewer.layers)
+    colours = {None: _PAINTED, 0: "transparent", 1: _COLOURS[others % len(_COLOURS)]}
+    data = image.data[0] if image.multiscale else image.data
+    empty: npt.NDArray[np.uint8] = np.zeros(data.shape[: image.ndim], np.uint8)
+    return Labels(
+        empty,
+        name=free_name(f"{image.name} vessels", viewer),
+        colormap=DirectLabelColormap(color_dict=colours),
+        **geometry(image),
+    )

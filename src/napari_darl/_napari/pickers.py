@@ -1,0 +1,202 @@
+"""Parts that widgets share: which model, which device."""
+
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QTextBrowser,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import create_worker
+
+from napari_darl._napari.model_list import import_released, known_models, remember
+from napari_darl._napari.settings import read_settings
+from napari_darl._napari.task import Task, sentence
+from napari_darl.errors import DarlError
+from napari_darl.models import bundled_models
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import napari
+
+_BROWSE, _IMPORT = "Browse...", "Import released .pth..."
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class ModelPicker(QWidget):
+    """Chooses a model: a bundled one, one used before, another file, or one to be imported; its card a click away."""
+
+    changed = Signal()
+
+    def __init__(self, viewer: "napari.Viewer") -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._folder = read_settings().models
+        self._choices = QComboBox()
+        self._choices.setToolTip("What segments: a bundled model, one of yours, or the published networks.")
+        widen(self._choices)
+        self._card = QToolButton()
+        self._card.setText("Card")
+        self._card.setToolTip("What the model is, what it was trained on, and its limits.")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._choices, 1)
+        row.addWidget(self._card)
+        self._fill(known_models(self._folder)[0])
+        self._choices.activated.connect(self._activated)
+        self._card.clicked.connect(self.show_card)
+
+    @property
+    def model(self) -> str:
+        """Name of a bundled model or path of a file, as `load_model` takes it."""
+        return self._model
+
+    def choose(self, model: str | Path) -> None:
+        """Choose a model; a file's path is remembered for other days."""
+        if str(model) not in bundled_models():
+            try:
+                remember(model, self._folder)
+            except DarlError as error:
+                show_error(sentence(error))
+        self._fill(str(model))
+        self.changed.emit()
+
+    def show_card(self) -> None:
+        """Open the model's card."""
+        from napari_darl.inference.models import describe_model
+
+        try:
+            card = describe_model(self.model)
+        except DarlError as error:
+            show_error(sentence(error))
+            return
+        dialog = card_dialog(Path(self.model).stem, card, self)
+        dialog.open()
+
+    def _fill(self, chosen: str) -> None:
+        self._model = chosen
+        models = known_models(self._folder)
+        if chosen not in models:
+            models.append(chosen)
+        with QSignalBlocker(self._choices):
+            self._choices.clear()
+            for model in models:
+                self._choices.addItem(_short(model), model)
+                self._choices.setItemData(self._choices.count() - 1, model, Qt.ItemDataRole.ToolTipRole)
+            self._choices.insertSeparator(self._choices.count())
+            self._choices.addItem(_BROWSE)
+            self._choices.addItem(_IMPORT)
+            self._choices.setCurrentIndex(models.index(chosen))
+
+    def _activated(self, index: int) -> None:
+        wanted = self._choices.itemText(index)
+        model = self._choices.itemData(index)
+        if model is not None:
+            self.choose(model)
+            return
+        self._fill(self._model)  # the entries that ask are never the choice
+        if wanted == _BROWSE:
+            path, _ = QFileDialog.getOpenFileName(self, "Model", str(self._folder), "Models (*.safetensors)")
+            if path:
+                self.choose(path)
+        elif wanted == _IMPORT:
+            path, _ = QFileDialog.getOpenFileName(self, "Released checkpoint", "", "DARL's generator (*_G.pth *.pth)")
+            if path:
+                self.import_checkpoint(Path(path))
+
+    def import_checkpoint(self, path: Path) -> None:
+        """Turn a released checkpoint into a model in the background, and choose it."""
+        folder = self._folder
+
+        def work(_: Event) -> "Generator[Path, None, None]":
+            yield import_released(path, folder)
+
+        Task(work, self._viewer, title=f"Importing {path.name}", total=0, on_yield=self.choose, on_end=lambda _: None)
+
+
+class DevicePicker(QComboBox):
+    """Chooses the device; `line` tells what it is and, where it is the CPU, why."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addItems(_DEVICES)
+        self.setCurrentText(read_settings().device)
+        self.setToolTip("Where the network runs; auto takes a GPU if there is one.")
+        widen(self)
+        self.line = explanation()
+        self.line.setText("Looking for a GPU...")
+        self.currentTextChanged.connect(self._describe)
+        self._describe(self.device)
+
+    @property
+    def device(self) -> str:
+        """As `resolve_device` takes it."""
+        return self.currentText()
+
+    def _describe(self, name: str) -> None:
+        # In a thread, as it imports torch; which also spares the first click that wait.
+        create_worker(_described, name, _connect={"returned": self._show})
+
+    def _show(self, described: tuple[str, str]) -> None:
+        name, line = described
+        if name == self.device:
+            self.line.setText(line)
+
+
+def widen(choices: QComboBox) -> None:
+    """Let a combo box take the width that there is, however long its entries are."""
+    choices.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    choices.setMinimumContentsLength(10)
+    choices.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+
+def explanation() -> QLabel:
+    """Make a line of text that wraps, and never widens its widget."""
+    line = QLabel()
+    line.setWordWrap(True)
+    line.setMinimumWidth(1)
+    return line
+
+
+def _described(name: str) -> tuple[str, str]:
+    from napari_darl.darl.device import describe_device
+
+    try:
+        return name, describe_device(name)
+    except DarlError as error:
+        return name, sentence(error)
+
+
+def card_dialog(title: str, card: str, parent: QWidget) -> QDialog:
+    """Window with a model card, which is Markdown."""
+    dialog = QDialog(parent)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setWindowTitle(title)
+    dialog.resize(760, 640)
+    text = QTextBrowser()
+    text.setOpenExternalLinks(True)
+    text.setMarkdown(card)
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+    buttons.rejected.connect(dialog.reject)
+    column = QVBoxLayout(dialog)
+    column.addWidget(text)
+    column.addWidget(buttons)
+    return dialog
+
+
+def _short(model: str) -> str:
+    path = Path(model)
+    return path.parent.name + "/" + path.name if path.is_absolute() else model

@@ -1,0 +1,106 @@
+"""A segmentation on the screen: its probability, and the mask that follows the cleaning until a person edits it."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels
+
+from napari_darl._napari.geometry import geometry
+from napari_darl._napari.layers import Index, frame_order
+from napari_darl._napari.run import Options
+from napari_darl.inference.cleaning import Cleaning, clean_mask
+
+
+class Result:
+    """What a run has found of an image so far.
+
+    Parameters
+    ----------
+    image, layer : Image, Labels
+        The segmented image, and the mask over it.
+    options, cleaning : Options, Cleaning
+        How the image was segmented, and how probability becomes the mask.
+    on_claim : callable
+        Called when a person edits the mask for the first time.
+
+    Attributes
+    ----------
+    probability : numpy.ndarray of float32
+        Frame by frame, y and x last; 0 where nothing is known yet and outside of the region.
+    done : set of tuple of int
+        Places of the frames that have been segmented.
+    claimed : bool
+        Whether a person painted on the mask, renamed it or put another array in: it is theirs from then on, and nothing
+        that they may have seen is changed any more.
+    """
+
+    def __init__(
+        self, image: Image, layer: Labels, options: Options, cleaning: Cleaning, on_claim: Callable[[], None]
+    ) -> None:
+        self.image, self.layer = image, layer
+        self.options, self.cleaning = options, cleaning
+        self._masks: npt.NDArray[np.uint8] = layer.data.transpose(frame_order(image))  # a view
+        self.probability: npt.NDArray[np.float32] = np.zeros(self._masks.shape, np.float32)
+        self.done: set[Index] = set()
+        self.claimed = False
+        self._waiting: set[Index] = set()
+        self._on_claim = on_claim
+        self._provenance: dict[str, str | float] = {}
+        for event in (layer.events.paint, layer.events.data, layer.events.name):
+            event.connect(self._claim)
+
+    def start_over(self, options: Options, cleaning: Cleaning) -> None:
+        """Forget all frames; the mask goes where the image is now."""
+        self.options, self.cleaning = options, cleaning
+        self.probability[...] = 0
+        self.done.clear()
+        self._waiting.clear()
+        self._masks[...] = 0
+        for key, value in geometry(self.image).items():
+            setattr(self.layer, key, value)
+        self._refresh()
+
+    def add(self, index: Index, probability: npt.NDArray[np.float32]) -> None:
+        """Take a segmented frame in; a mask that a person has begun to edit gets it where it is still empty."""
+        self.probability[index] = probability
+        self.done.add(index)
+        if not (self.claimed and self._masks[index].any()):
+            self._write(index)
+
+    def clean(self, cleaning: Cleaning, visible: Index) -> None:
+        """Mask the visible frame anew, at once; the others wait for `clean_next`."""
+        if self.claimed:
+            return
+        self.cleaning = cleaning
+        self.note(self._provenance)
+        self._waiting = set(self.done)
+        self.clean_next(visible)
+
+    def clean_next(self, visible: Index) -> bool:
+        """Mask one of the frames that wait, the visible one first; whether others still wait."""
+        if self.claimed:
+            self._waiting.clear()
+        if self._waiting:
+            index = visible if visible in self._waiting else min(self._waiting)
+            self._waiting.discard(index)
+            self._write(index)
+        return bool(self._waiting)
+
+    def note(self, provenance: dict[str, str | float]) -> None:
+        """Write into the layer's metadata where it comes from."""
+        self._provenance = provenance
+        settings = self.cleaning.model_dump()
+        self.layer.metadata = {**self.layer.metadata, "napari-darl": {**provenance, **settings}}
+
+    def _write(self, index: Index) -> None:
+        self._masks[index] = clean_mask(self.probability[index], self.cleaning)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self.layer.refresh(extent=False, highlight=False)
+
+    def _claim(self) -> None:
+        if not self.claimed:
+            self.claimed = True
+            self._on_claim()

@@ -1,0 +1,143 @@
+"""One run of path A on a layer: what it needs is taken from the layer at once, the rest happens in a thread."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from math import prod
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image
+
+from napari_darl._napari.layers import frames_shape, pixels, visible_frame
+from napari_darl._napari.region import Region, everywhere
+from napari_darl._napari.settings import read_settings
+from napari_darl.inference.cleaning import Cleaning
+from napari_darl.inference.scale import guess_resize
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_darl._napari.result import Result
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to segment a layer.
+
+    Attributes
+    ----------
+    model : str
+        What `load_model` takes.
+    bright : bool
+        Whether vessels are brighter than their surroundings.
+    resize : float or None
+        Factor before path A; none to guess it.
+    whole : bool
+        All frames of a stack, the visible one first, or that one only.
+    region : callable
+        What counts of each frame.
+    region_name : str
+        What a person calls that region.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`.
+    tile : int or None
+        Side of the tiles in pixels; none for the model's own.
+    """
+
+    model: str = "default"
+    bright: bool = False
+    resize: float | None = None
+    whole: bool = True
+    region: Region = field(default=everywhere, compare=False)
+    region_name: str = "everything"
+    device: str = "auto"
+    tile: int | None = None
+
+
+def preferred_options() -> Options:
+    """Options of a person who has said nothing but what stands in the preferences."""
+    settings = read_settings()
+    return Options(device=settings.device, tile=settings.tile)
+
+
+class Run:
+    """A layer being segmented.
+
+    Parameters
+    ----------
+    image : Image
+        The layer; looked at now and never from the thread.
+    options, cleaning : Options, Cleaning
+        How to segment it, and how to make masks of the probabilities.
+    viewer : napari.Viewer
+        Tells which frame to begin with.
+
+    Attributes
+    ----------
+    total : int
+        Frames to segment.
+    result : Result or None
+        Where they go; none before the first.
+    finished : int
+        Frames that are there.
+    provenance : dict
+        What the result's metadata will tell of its making; empty until the model is loaded.
+    """
+
+    def __init__(self, image: Image, options: Options, cleaning: Cleaning, viewer: "napari.Viewer") -> None:
+        self.image, self.options, self.cleaning = image, options, cleaning
+        self.result: Result | None = None
+        self.finished = 0
+        self.provenance: dict[str, str | float] = {}
+        self._name = image.name
+        self._data, self._rgb = pixels(image), bool(image.rgb)
+        self._shape = frames_shape(image)
+        self._first = visible_frame(image, viewer)
+        self.total = prod(self._shape[:-2]) if options.whole else 1
+
+    def progress(self) -> str:
+        """Tell where the run stands, in a few words."""
+        if not self.provenance:
+            return "Loading the model"
+        if self.total == 1:
+            return f"Segmenting '{self._name}'"
+        return f"Segmented {self.finished} of {self.total} frames"
+
+    def work(self, stop: Event) -> Generator[Any, None, None]:
+        """Yield where the model comes from, then, frame by frame, its place and its probability; runs in a thread."""
+        # Importing torch takes a second or more, and must neither slow napari's start nor hold its window.
+        from napari_darl.inference.models import as_model
+        from napari_darl.inference.segment import iter_probability
+
+        def interrupt() -> None:
+            if stop.is_set():
+                raise _StoppedError
+
+        options = self.options
+        resize = options.resize or guess_resize(*self._shape[-2:])
+        model = as_model(options.model, options.device)
+        yield model.provenance(
+            source=self._name, resize=resize, vessels="bright" if options.bright else "dark", region=options.region_name
+        )
+        frames = iter_probability(
+            self._data if options.whole else np.asarray(self._data[self._first]),
+            model,
+            rgb=self._rgb,
+            bright=options.bright,
+            resize=resize,
+            tile=options.tile,
+            first=self._first if options.whole else None,
+            interrupt=interrupt,
+        )
+        try:
+            for place, probability in frames:
+                index = place if options.whole else self._first
+                counted = options.region(index)
+                yield index, probability if counted is None else probability * counted
+        except _StoppedError:
+            return
+
+
+class _StoppedError(Exception):
+    """The run was cancelled within a frame."""

@@ -1,0 +1,42 @@
+"""Sample data for napari's menu: `File > Open Sample`."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_darl.data.phantom import phantom_movie as made_up_movie
+from napari_darl.data.samples import sample_angiogram, sample_fundus
+
+LayerData = tuple[npt.NDArray[np.uint8], dict[str, Any], str]
+"""Pixels, arguments of the layer, and its kind."""
+
+_CC_BY = "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/"
+_ARCADE = "ARCADE, training split, frame 0137 (Popov et al. 2024), https://doi.org/10.5281/zenodo.10390295"
+_CHASE = "CHASE_DB1, Image_05R (Fraz et al. 2012), https://doi.org/10.1109/TBME.2012.2205687"
+
+_FRAMES = 24
+_SIZE = 256
+_SEED = 8  # of a movie whose vessels fill the frame
+
+
+def angiogram() -> list[LayerData]:
+    """Give a coronary angiogram of the ARCADE dataset, 512 x 512."""
+    return [_image("angiogram", sample_angiogram(), _ARCADE, _CC_BY, colormap="gray")]
+
+
+def phantom_movie() -> list[LayerData]:
+    """Give a made-up movie in which contrast agent fills the vessels of a beating heart, (24, 256, 256)."""
+    movie, _ = made_up_movie(_FRAMES, (_SIZE, _SIZE), np.random.default_rng(_SEED))
+    grey = np.rint((movie + 1) * 127.5).astype(np.uint8)
+    source = "made up by napari-darl; no patient's images were used"
+    return [_image("phantom movie", grey, source, "none needed", colormap="gray", axis_labels=("t", "y", "x"))]
+
+
+def fundus() -> list[LayerData]:
+    """Give a fundus photograph of the CHASE_DB1 dataset, 960 x 999, in colours."""
+    return [_image("fundus", sample_fundus(), _CHASE, _CC_BY, rgb=True)]
+
+
+def _image(name: str, pixels: npt.NDArray[np.uint8], source: str, licence: str, **look: Any) -> LayerData:
+    return pixels, {"name": name, "metadata": {"source": source, "licence": licence}, **look}, "image"

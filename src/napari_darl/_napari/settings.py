@@ -1,0 +1,41 @@
+"""What stands under Preferences > Plugins; napari before 0.9 has no such page, and the defaults hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The user's preferences.
+
+    Attributes
+    ----------
+    device : str
+        `auto`, `cpu`, `cuda` or `mps`.
+    tile : int or None
+        Side of the tiles in which frames are segmented, in pixels; none for the model's own.
+    models : Path
+        Folder of the user's models.
+    """
+
+    device: str = "auto"
+    tile: int | None = None
+    models: Path = user_data_path("napari-darl", appauthor=False) / "models"
+
+
+def read_settings() -> Settings:
+    """Read the preferences as they are now."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        chosen = get_plugin_settings("napari-darl").segmenting
+    except (ImportError, KeyError):
+        return Settings()
+    folder = str(chosen.model_folder).strip()
+    return Settings(
+        device=str(chosen.device),
+        tile=int(chosen.tile_size) or None,
+        models=Path(folder).expanduser() if folder else Settings.models,
+    )

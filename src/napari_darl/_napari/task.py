@@ -1,0 +1,200 @@
+"""Long work beside the window: a thread that napari knows of, a bar with a Cancel button, one sentence if it fails."""
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from napari.qt.threading import create_worker
+from napari.utils.notifications import notification_manager, show_error, show_warning
+from napari.utils.progress import cancelable_progress
+from qtpy.QtCore import QCoreApplication
+from superqt.utils import GeneratorWorker
+
+from napari_darl.errors import DarlError, DarlWarning
+
+if TYPE_CHECKING:
+    import napari
+
+Work = Callable[[Event], Generator[Any, None, None]]
+"""What runs in the thread: it yields what is done so far, and returns soon after the event is set."""
+
+_PATIENCE = 30_000  # ms
+_log = logging.getLogger(__name__)
+
+
+class Task:
+    """Work that runs in a thread from its making on.
+
+    Parameters
+    ----------
+    work : callable
+        See `Work`.
+    viewer : napari.Viewer
+        Its activity dock opens for as long as the work lasts.
+    title : str
+        Stands beside the bar.
+    total : int
+        Things that `work` will yield; 0 if nobody knows.
+    on_yield : callable
+        Takes each thing, on the window's thread; nothing comes any more once the task is cancelled.
+    on_end : callable
+        Called once, on the window's thread, when the work has returned or failed; told whether a person cancelled it.
+
+    Notes
+    -----
+    A DarlError becomes a notification with its sentence; any other error is shown by napari with its traceback. napari
+    quits workers when its window closes: the worker takes that as a wish to stop, so that the work ends by itself.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        viewer: "napari.Viewer",
+        *,
+        title: str,
+        total: int,
+        on_yield: Callable[[Any], None],
+        on_end: Callable[[bool], None],
+    ) -> None:
+        self._stop = Event()
+        self._cancelled = False
+        self._on_yield, self._on_end = on_yield, on_end
+        self._dock = _ActivityDock(viewer)
+        self._bar = _Bar(self.cancel, total, title)
+        self._worker = create_worker(_failing_softly, self._stop, work, _worker_class=_Worker)
+        self._worker.yielded.connect(self._receive)
+        self._worker.warned.connect(_warn)
+        self._worker.finished.connect(self._end)
+        if (application := QCoreApplication.instance()) is not None:
+            application.aboutToQuit.connect(_wait)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Ask the work to end; what it has yielded but not been delivered is dropped."""
+        self._cancelled = True
+        self._stop.set()
+
+    def _receive(self, thing: Any) -> None:
+        if isinstance(thing, _Failure):
+            _report(thing.error)
+            return
+        if self._stop.is_set():
+            return
+        self._on_yield(thing)
+        self._bar.advance()
+
+    def _end(self) -> None:
+        with suppress(RuntimeError):  # the window, and the bar's widget with it, may be gone
+            self._bar.close()
+        self._dock.restore()
+        self._on_end(self._cancelled)
+
+
+class _Worker(GeneratorWorker[Any, None, None]):
+    """A worker that isn't aborted: aborting leaves a generator hanging, so its event is set instead."""
+
+    def __init__(self, function: Callable[..., Any], stop: Event, work: Work) -> None:
+        super().__init__(function, stop, work)
+        self._stop = stop
+
+    def quit(self) -> None:
+        self._stop.set()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: Exception
+
+
+def _failing_softly(stop: Event, work: Work) -> Generator[Any, None, None]:
+    """Yield an error as the last thing.
+
+    Raised, a RuntimeError would be lost, which superqt takes for a deleted window, and any other would make napari's
+    handler of failed tasks fail itself.
+    """
+    try:
+        yield from work(stop)
+    except Exception as error:  # noqa: BLE001 (none is lost: all are shown)
+        yield _Failure(error)
+
+
+def _wait() -> None:
+    """Let work end in peace, and save what it has, before the application goes."""
+    with suppress(RuntimeError):
+        GeneratorWorker.await_workers(_PATIENCE)
+
+
+class _Bar(cancelable_progress):  # type: ignore[misc]
+    """A bar in napari's activity dock whose Cancel button works for threads, not for loops over the bar only."""
+
+    def __init__(self, on_cancel: Callable[[], None], total: int, title: str) -> None:
+        self._on_cancel = on_cancel
+        super().__init__(total=total, desc=title)
+
+        self._unseen = 0
+        self._showing = False
+
+    def advance(self) -> None:
+        """Go one step on.
+
+        napari lets its window live while it redraws a bar, so the next steps arrive within this one: they are counted
+        and shown after it, lest a thousand steps nest.
+        """
+        self._unseen += 1
+        if self._showing or not self.total:
+            return
+        self._showing = True
+        while self._unseen:
+            steps, self._unseen = self._unseen, 0
+            self.update(steps)
+        self._showing = False
+
+    def cancel(self) -> None:
+        super().cancel()
+        self._on_cancel()
+
+
+class _ActivityDock:
+    """Opens napari's activity dock, and closes it again unless it was open before.
+
+    napari has no public way to; its own examples do the same.
+    """
+
+    def __init__(self, viewer: "napari.Viewer") -> None:
+        self._toggle: Callable[[bool], None] | None = None
+        bare = getattr(viewer, "__wrapped__", viewer)
+        with suppress(AttributeError):
+            window = bare.window._qt_window
+            if window.isVisible() and not window._activity_dialog.isVisible():
+                self._toggle = bare.window._status_bar._toggle_activity_dock
+                self._toggle(True)
+
+    def restore(self) -> None:
+        if self._toggle:
+            with suppress(RuntimeError):  # the window may be gone
+                self._toggle(False)
+
+
+def _report(error: Exception) -> None:
+    if isinstance(error, DarlError):
+        _log.info("A task failed: %s", error)
+        show_error(sentence(error))
+    else:
+        notification_manager.receive_error(type(error), error, error.__traceback__)
+
+
+def _warn(shown: tuple[Any, ...]) -> None:
+    message, category = shown[:2]
+    if issubclass(category, DarlWarning):
+        show_warning(sentence(message))
+    else:
+        _log.info("%s: %s", category.__name__, message)
+
+
+def sentence(error: object) -> str:
+    """Write an error's message as a sentence."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"

@@ -1,0 +1,213 @@
+"""What goes wrong at the window: one clear notification each, or none where none is needed, and all goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_darl.data.samples import sample_angiogram
+from napari_darl.inference.models import Model, load_model
+
+
+@pytest.fixture
+def frame() -> np.ndarray:
+    return sample_angiogram()[128:384, 128:384]
+
+
+@pytest.fixture
+def movie(frame: np.ndarray) -> np.ndarray:
+    return np.stack([frame] * 40)
+
+
+def open_widget(window: Any) -> Any:
+    return window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
+
+
+def run_command(window: Any) -> None:
+    from napari_darl._napari.commands import segment_vessels
+
+    segment_vessels(window.viewer)
+
+
+def assert_usable(window: Any, widget: Any, frame: np.ndarray) -> None:
+    """Segment a good frame by the same widget."""
+    window.wait(lambda: not window.busy())
+    layer = window.viewer.add_image(frame, name="good")
+    widget.image.value = getattr(layer, "__wrapped__", layer)
+    widget.segment()
+    window.wait(lambda: "good vessels" in window.viewer.layers and not window.busy())
+    assert widget.button.text() == "Segment"
+
+
+def test_nothing_to_segment(window: Any, frame: np.ndarray) -> None:
+    widget = open_widget(window)
+    run_command(window)
+    widget.button.click()
+    window.viewer.add_labels(np.zeros((40, 40), int), name="drawn")
+    run_command(window)
+    window.viewer.add_points(np.zeros((2, 2)), name="dots")
+    run_command(window)
+    window.viewer.layers.selection.clear()
+    run_command(window)
+    assert window.messages == [
+        "There is no image layer: open an image first, or File > Open Sample > DARL.",
+        "There is no image layer: open an image first, or File > Open Sample > DARL.",
+        "'drawn' is a Labels layer: select the image layer to segment.",
+        "'dots' is a Points layer: select the image layer to segment.",
+        "No layer is selected: select the image layer to segment.",
+    ]
+    assert_usable(window, widget, frame)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # napari's own, of layers without extent or contrast
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (np.zeros((0, 64, 64)), "The image is empty"),
+        (np.zeros((1, 1)), "A frame of 1 x 1 pixels is smaller than 32 x 32"),
+        (np.full((64, 64), np.nan), "NaN or infinite values"),
+        (np.zeros((64, 64)), "holds nothing but the value"),
+    ],
+    ids=["empty", "one pixel", "NaN", "constant"],
+)
+def test_an_image_that_cant_be_segmented(window: Any, frame: np.ndarray, bad: np.ndarray, said: str) -> None:
+    widget = open_widget(window)
+    window.viewer.add_image(bad, name="bad", contrast_limits=(0, 1))
+    widget.segment()
+    window.wait(lambda: not window.busy())
+    (message,) = window.messages
+    assert said in message
+    assert ": " in message  # what to do follows
+    assert len(window.viewer.layers) == 1
+    assert_usable(window, widget, frame)
+
+
+def test_a_bad_frame_in_the_middle_of_a_stack_keeps_the_others(window: Any, movie: np.ndarray) -> None:
+    stack = movie.astype(float)
+    stack[39, 0, 0] = np.nan
+    widget = open_widget(window)
+    window.viewer.add_image(stack, name="bad")
+    window.viewer.dims.set_current_step(0, 0)
+    widget.segment()
+    window.wait(lambda: not window.busy())
+    (message,) = window.messages
+    assert "frame (39,) has 1 NaN" in message.replace("Frame", "frame")
+    assert window.viewer.layers["bad vessels"].data[0].any()
+
+
+@pytest.mark.parametrize("which", ["image", "mask"])
+def test_a_layer_deleted_while_it_is_segmented(window: Any, movie: np.ndarray, frame: np.ndarray, which: str) -> None:
+    widget = open_widget(window)
+    window.viewer.add_image(movie, name="movie")
+    widget.segment()
+    window.wait(lambda: len(window.viewer.layers) == 2)
+    del window.viewer.layers["movie" if which == "image" else "movie vessels"]
+    window.wait(lambda: not window.busy())
+    assert len(window.messages) == 1
+    assert window.messages[0].startswith("Stopped: ")
+    assert len(window.viewer.layers) == 1
+    assert_usable(window, widget, frame)
+
+
+def test_an_image_deleted_before_its_first_frame_is_there(window: Any, frame: np.ndarray) -> None:
+    widget = open_widget(window)
+    window.viewer.add_image(frame, name="gone")
+    widget.segment()
+    window.viewer.layers.clear()
+    window.wait(lambda: not window.busy())
+    assert len(window.viewer.layers) == 0
+    assert_usable(window, widget, frame)
+
+
+def test_a_model_file_that_is_gone(window: Any, frame: np.ndarray, untrained_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(untrained_path.read_bytes())
+    widget = open_widget(window)
+    widget.model.choose(path)
+    window.viewer.add_image(frame, name="frame")
+    path.unlink()
+    widget.segment()
+    window.wait(lambda: not window.busy())
+    (message,) = window.messages
+    assert message.startswith(f"There is no model '{path}': ")
+    widget.model.choose("default")
+    assert_usable(window, widget, frame)
+
+
+class Graphics(torch.nn.Module):
+    """A network on a GPU that has no memory left, and, once moved, on the CPU; torch's meta device plays the GPU."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.config, self.moved = model.network.config, model.network
+        self.weight = torch.nn.Parameter(torch.empty(1, device="meta"))
+
+    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    def cpu(self) -> Any:
+        return self.moved
+
+    def __deepcopy__(self, _: object) -> "Graphics":
+        return self
+
+
+def test_a_gpu_out_of_memory(window: Any, movie: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_darl.inference import models, segment
+
+    model = load_model(device="cpu")
+    monkeypatch.setattr(
+        models,
+        "as_model",
+        lambda *_: Model(Graphics(model), "default", "", {}),  # type: ignore[arg-type]
+    )
+    monkeypatch.setitem(segment._PIXELS_AT_ONCE, "meta", 2**20)
+    widget = open_widget(window)
+    window.viewer.add_image(movie[:6], name="movie")
+    widget.segment()
+    window.wait(lambda: "movie vessels" in window.viewer.layers and not window.busy())
+    assert window.messages == ["Meta ran out of memory: going on with the CPU, which is slower."]
+    assert window.viewer.layers["movie vessels"].data.all(axis=0).any()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(MemoryError(), "Memory ran out"), (RuntimeError("something is broken"), "something is broken")],
+)
+def test_an_error_in_the_network(
+    window: Any, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    from napari_darl.darl.model import Darl
+    from napari_darl.inference.models import _cached
+
+    _cached.cache_clear()
+    widget = open_widget(window)
+    window.viewer.add_image(frame, name="frame")
+    with monkeypatch.context() as patch:
+
+        def fail(*_: Any) -> None:
+            raise error
+
+        patch.setattr(Darl, "forward", fail)
+        from napari.utils.notifications import notification_manager
+
+        received: list[Any] = []
+        patch.setattr(notification_manager, "receive_error", lambda *a: received.append(a[1]))
+        widget.segment()
+        window.wait(lambda: not window.busy())
+        shown = [*window.messages, *map(str, received)]
+    assert len(shown) == 1
+    assert said in shown[0]
+    assert_usable(window, widget, frame)
+
+
+def test_the_window_closed_half_way(window: Any, movie: np.ndarray) -> None:
+    widget = open_widget(window)
+    window.viewer.add_image(movie, name="movie")
+    widget.segment()
+    window.wait(lambda: len(window.viewer.layers) == 2)
+    window.viewer.close()
+    window.wait(lambda: not window.busy())
+    assert window.messages == []

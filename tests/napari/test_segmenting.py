@@ -1,0 +1,186 @@
+"""A person at the window: opens, clicks, moves sliders, paints, cancels."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_darl.inference.cleaning import Cleaning
+
+
+def menu_action(viewer: Any, *titles: str) -> Any:
+    """Find an entry in napari's menu bar."""
+    menu = viewer.__wrapped__.window._qt_window.menuBar()
+    for title in titles:
+        menu.aboutToShow.emit() if hasattr(menu, "aboutToShow") else None
+        action = next(action for action in menu.actions() if action.text().replace("&", "") == title)
+        menu = action.menu()
+    return action
+
+
+def click_segment(viewer: Any) -> None:
+    menu_action(viewer, "Layers", "Segment", "Segment vessels (DARL)").trigger()
+
+
+def open_widget(viewer: Any) -> Any:
+    return viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
+
+
+def corners(layer: Any) -> np.ndarray:
+    return np.array([layer.data_to_world(corner) for corner in np.array(layer.extent.data)])
+
+
+@pytest.fixture
+def movie() -> np.ndarray:
+    """24 frames of an empty field in which a dark line appears, and grows from frame to frame."""
+    rng = np.random.default_rng(0)
+    frames = rng.normal(150, 4, (24, 96, 128)).clip(0, 255).astype(np.uint8)
+    for number, frame in enumerate(frames):
+        frame[46:50, 10 : 20 + 4 * number] //= 2
+    return frames
+
+
+def test_a_person_segments_adjusts_paints_and_segments_again(window: Any) -> None:
+    viewer = window.viewer
+    viewer.open_sample("napari-darl", "angiogram")
+    click_segment(viewer)
+    window.wait(lambda: len(viewer.layers) == 2 and not window.busy())
+    image, mask = viewer.layers
+    assert mask.name == "angiogram vessels"
+    assert mask.data.dtype == np.uint8
+    assert mask.data.flags.writeable
+    assert 0.02 < mask.data.mean() < 0.2
+    np.testing.assert_allclose(corners(mask), corners(image))
+    assert mask.metadata["napari-darl"]["model"] == "default"
+
+    widget = open_widget(viewer)
+    before = mask.data.copy()
+    widget.cleaning.controls["threshold"].setValue(0.9)
+    assert mask.data.sum() < before.sum()  # at once: no event was processed in between
+    widget.cleaning.controls["threshold"].setValue(0.5)
+    np.testing.assert_array_equal(mask.data, before)
+    widget.cleaning.controls["smallest_piece"].setValue(2000)
+    assert mask.data.sum() < before.sum()
+
+    kept = mask.data.copy()
+    mask.paint((10, 10), 1)
+    mask.undo()
+    np.testing.assert_array_equal(mask.data, kept)
+    assert not widget.cleaning.isEnabled()
+    assert "yours" in widget.state.text()
+    mask.paint((20, 20), 1)
+    kept = mask.data.copy()
+
+    widget.button.click()
+    assert widget.button.text() == "Cancel"
+    window.wait(lambda: len(viewer.layers) == 3 and not window.busy())
+    assert viewer.layers[2].name == "angiogram vessels 2"
+    assert widget.cleaning.isEnabled()
+    widget.cleaning.controls["threshold"].setValue(0.7)
+    np.testing.assert_array_equal(mask.data, kept)
+    assert viewer.layers[2].metadata["napari-darl"]["threshold"] == 0.7
+
+
+def test_a_further_run_reuses_a_mask_that_nobody_has_edited(window: Any) -> None:
+    viewer = window.viewer
+    viewer.open_sample("napari-darl", "angiogram")
+    widget = open_widget(viewer)
+    for _ in range(2):
+        widget.segment()
+        window.wait(lambda: len(viewer.layers) == 2 and not window.busy())
+    viewer.layers[1].name = "mine"
+    widget.segment()
+    window.wait(lambda: len(viewer.layers) == 3 and not window.busy())
+
+
+def test_cancelling_a_stack_keeps_what_is_there_and_the_visible_frame_comes_first(window: Any, movie: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(movie, name="movie", axis_labels=("t", "y", "x"))
+    viewer.dims.set_current_step(0, 17)
+    widget = open_widget(viewer)
+    assert widget.frames.itemText(0) == "all: 24 t"
+    widget.segment()
+    window.wait(lambda: len(viewer.layers) == 2)
+    result = widget._segmenter.result_on(viewer.layers[1])
+    assert (17,) in result.done
+    assert (16,) not in result.done
+    widget.button.click()
+    window.wait(lambda: not window.busy())
+    assert 1 <= len(result.done) < 24
+    assert window.messages == [f"Stopped: {len(result.done)} of 24 frames are segmented."]
+    assert widget.button.text() == "Segment"
+    widget.segment()
+    window.wait(lambda: len(result.done) == 24 and not window.busy())
+    assert len(viewer.layers) == 2
+
+
+def test_the_threshold_reaches_all_frames_of_a_stack(window: Any, movie: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(movie[-6:], name="movie")
+    widget = open_widget(viewer)
+    widget.segment()
+    window.wait(lambda: len(viewer.layers) == 2 and not window.busy())
+    mask, result = viewer.layers[1], widget._segmenter.result_on(viewer.layers[1])
+    widget.cleaning.controls["threshold"].setValue(0.97)
+    window.wait(lambda: np.array_equal(mask.data, result.probability > 0.97))
+
+
+def test_one_frame_after_the_other(window: Any, movie: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(movie, name="movie")
+    widget = open_widget(viewer)
+    widget.frames.setCurrentIndex(1)
+    for step in (20, 22):
+        viewer.dims.set_current_step(0, step)
+        widget.segment()
+        window.wait(lambda: not window.busy())
+    result = widget._segmenter.result_on(viewer.layers[1])
+    assert result.done == {(20,), (22,)}
+    assert len(viewer.layers) == 2
+
+
+def test_axis_labels_tell_where_the_frames_are(window: Any, movie: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(np.moveaxis(movie[-3:], 0, 2), rgb=False, name="movie", axis_labels=("y", "x", "t"))
+    viewer.add_image(movie[-3:], name="plain")
+    widget = open_widget(viewer)
+    for layer in tuple(viewer.layers)[:2]:
+        widget.image.value = layer
+        widget.segment()
+        window.wait(lambda: not window.busy())
+    turned, plain = (
+        next(layer for layer in viewer.layers if layer.name == f"{name} vessels") for name in ("movie", "plain")
+    )
+    np.testing.assert_array_equal(np.moveaxis(turned.data, 2, 0), plain.data)
+
+
+def test_painting_while_a_stack_is_segmented_is_kept(window: Any, movie: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(movie, name="movie")
+    widget = open_widget(viewer)
+    widget.segment()
+    window.wait(lambda: len(viewer.layers) == 2)
+    mask = viewer.layers[1]
+    assert len(widget._segmenter.result_on(mask).done) < 24
+    mask.selected_label = 3
+    mask.paint((23, 5, 5), 3)
+    window.wait(lambda: not window.busy())
+    assert (mask.data[23] == 3).any()
+    assert not (mask.data[23] == 1).any()
+    assert mask.data[22].any()
+
+
+def test_the_mask_is_what_the_library_makes(window: Any, movie: Any) -> None:
+    from napari_darl import segment
+
+    viewer = window.viewer
+    viewer.add_image(255 - movie[23], name="bright")
+    widget = open_widget(viewer)
+    widget.vessels.setCurrentText("bright")
+    widget.resize_factor.setValue(2.0)
+    widget.segment()
+    window.wait(lambda: len(viewer.layers) == 2 and not window.busy())
+    np.testing.assert_array_equal(viewer.layers[1].data, segment(255 - movie[23], bright=True, resize=2.0))
+    assert (
+        viewer.layers[1].metadata["napari-darl"] | Cleaning().model_dump() == viewer.layers[1].metadata["napari-darl"]
+    )
