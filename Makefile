@@ -7,17 +7,23 @@ PYTEST := $(BIN)/python -m pytest
 # libglib2.0-bin brings GLib, whose own package is named differently from one Debian to the next.
 WINDOW_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libglib2.0-bin libopengl0 \
 	libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
-	libxcb-shape0 libxcb-xinerama0 libxkbcommon-x11-0 xauth xvfb
+	libxcb-shape0 libxcb-xinerama0 libxkbcommon-x11-0
+DISPLAYS := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter-out Linux,$(shell uname -s)))
 
 .PHONY: demo test lint venv clean
 .DELETE_ON_ERROR:
 
-demo: .venv/base
-	$(BIN)/napari-darl demo --output demo
+# Without a display, or without a window's libraries, the demo writes its files and that is all.
+demo: $(if $(DISPLAYS),.venv/all,.venv/base)
+	@if [ -z "$(DISPLAYS)" ] || ! scripts/system-libraries "napari's window" $(WINDOW_PACKAGES); then \
+		set -x; $(BIN)/napari-darl demo --output demo --no-window; \
+	else \
+		set -x; $(BIN)/napari-darl demo --output demo --window; \
+	fi
 
 # Without the system libraries the plugins for tests of windows cannot even be loaded: such tests skip themselves.
 test: .venv/dev
-	@if ! scripts/system-libraries "the tests that open a window" $(WINDOW_PACKAGES); then \
+	@if ! scripts/system-libraries "the tests that open a window" $(WINDOW_PACKAGES) xauth xvfb; then \
 		$(PYTEST) -p no:napari -p no:pytest-qt; \
 	elif command -v xvfb-run >/dev/null; then \
 		xvfb-run -a $(PYTEST); \
@@ -29,6 +35,7 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/npe2 validate napari-darl
 
 venv: .venv/dev
 
@@ -40,9 +47,13 @@ clean:
 	$(INSTALL) .
 	@touch $@
 
+.venv/all: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) '.[all]'
+	@touch .venv/base $@
+
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) '.[all,dev]'
-	@touch .venv/base $@
+	@touch .venv/base .venv/all $@
 
 # Debian keeps `ensurepip` in a package of its own.
 .venv/bin/python:

@@ -1,11 +1,13 @@
 """The command line: thin commands over the library; any error is one line and exit status 2."""
 
+import os
 import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -223,11 +225,34 @@ def models(
 def demo(
     output: Output = Path("demo"),
     device: Device = "auto",
+    window: Annotated[
+        bool | None, typer.Option("--window/--no-window", help="Open napari; by default where it and a display are.")
+    ] = None,
 ) -> None:
-    """Segment the sample angiogram; writes mask, probability and overlay, and prints figures."""
+    """Segment the sample angiogram; writes mask, probability and overlay, prints figures and opens napari."""
     from napari_darl.inference.demo import run_demo
 
     typer.echo(run_demo(output, device))
+    if window or (window is None and _has_window()):
+        _open_window()
+
+
+def _has_window() -> bool:
+    """Tell whether napari is installed and something is there to show it on."""
+    if find_spec("napari") is None or find_spec("qtpy") is None:
+        return False
+    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _open_window() -> None:
+    try:
+        import napari
+
+        from napari_darl._napari.demo import open_demo
+    except ImportError as error:
+        raise InputError('napari isn\'t installed: pip install "napari-darl[all]", or use --no-window.') from error
+    open_demo()
+    napari.run()
 
 
 def _segment_file(

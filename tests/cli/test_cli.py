@@ -136,7 +136,7 @@ def test_models_lists_and_shows_cards(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_demo_writes_mask_probability_and_overlay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("demo", "--output", tmp_path / "demo") == 0
+    assert run("demo", "--output", tmp_path / "demo", "--no-window") == 0
     stem = sample_path().stem
     assert {path.name for path in (tmp_path / "demo").iterdir()} == {
         f"{stem}_mask.tif",

@@ -17,6 +17,7 @@ T = TypeVar("T")
 Index = tuple[int, ...]
 
 _COLOURS = ("#ff6020", "#20c0ff", "#e0e020", "#ff40c0", "#40e080")
+_COLOURS_ON_RGB = _COLOURS[1:]  # fundus photographs and stained sections are orange themselves
 _PAINTED = "#ffffff"  # labels other than 1, which only a person paints
 
 
@@ -101,7 +102,8 @@ def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
         A fresh writable uint8 array of the image's shape without its colours, of 0; 1 will be vessel.
     """
     others = sum(isinstance(bare(layer), Labels) for layer in viewer.layers)
-    colours = {None: _PAINTED, 0: "transparent", 1: _COLOURS[others % len(_COLOURS)]}
+    fitting = _COLOURS_ON_RGB if image.rgb else _COLOURS
+    colours = {None: _PAINTED, 0: "transparent", 1: fitting[others % len(fitting)]}
     data = image.data[0] if image.multiscale else image.data
     empty: npt.NDArray[np.uint8] = np.zeros(data.shape[: image.ndim], np.uint8)
     return Labels(

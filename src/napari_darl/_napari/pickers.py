@@ -124,7 +124,7 @@ class ModelPicker(QWidget):
         def work(_: Event) -> "Generator[Path, None, None]":
             yield import_released(path, folder)
 
-        Task(work, self._viewer, title=f"Importing {path.name}", total=0, on_yield=self.choose, on_end=lambda _: None)
+        Task(work, self._viewer, title="Importing", total=0, on_yield=self.choose, on_end=lambda _: None)
 
 
 class DevicePicker(QComboBox):

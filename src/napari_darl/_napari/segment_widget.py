@@ -200,7 +200,7 @@ class SegmentWidget(QWidget):
             with QSignalBlocker(self.resize_factor):
                 self.resize_factor.setValue(guess_resize(*frames_shape(image)[-2:]))
             stacked = stack_axes(image)
-            self.frames.addItems([f"all: {stacked}", "the visible one"] if stacked else ["one"])
+            self.frames.addItems([f"all: {stacked}", "the visible one"] if stacked else ["a single one"])
             self.frames.setEnabled(bool(stacked))
         self._resize_shown()
         self._refresh()

@@ -79,8 +79,8 @@ class Segmenter(QObject):
         self._task = Task(
             run.work,
             viewer,
-            title=f"Segmenting {image.name}",
-            total=run.total + 1 if run.total > 1 else 0,  # the model's loading is one of the steps
+            title="Segmenting",  # a longer one would push the Cancel button out of napari's dock
+            total=run.total if run.total > 1 else 0,
             on_yield=self._take,
             on_end=self._end,
         )
@@ -114,6 +114,8 @@ class Segmenter(QObject):
                 run.result = self._result_for(run, viewer)
             run.result.add(*found)
             run.finished += 1
+            if self._task:
+                self._task.show(run.finished)
         self.changed.emit()
 
     def _result_for(self, run: Run, viewer: "napari.Viewer") -> Result:
@@ -144,6 +146,6 @@ class Segmenter(QObject):
     def _layer_removed(self, event: Any) -> None:
         gone = event.value
         self._results = [result for result in self._results if gone is not result.layer]
-        if self._run and gone in (self._run.image, self._run.result and self._run.result.layer):
-            self.cancel()
+        if self._run and self._task and gone in (self._run.image, self._run.result and self._run.result.layer):
+            self._task.drop()
         self.changed.emit()

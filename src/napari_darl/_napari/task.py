@@ -37,7 +37,7 @@ class Task:
     title : str
         Stands beside the bar.
     total : int
-        Things that `work` will yield; 0 if nobody knows.
+        What `show` counts to; 0 if nobody knows.
     on_yield : callable
         Takes each thing, on the window's thread; nothing comes any more once the task is cancelled.
     on_end : callable
@@ -77,6 +77,14 @@ class Task:
         self._cancelled = True
         self._stop.set()
 
+    def drop(self) -> None:
+        """Ask the work to end that nobody wants any more; `on_end` isn't told of a person's wish."""
+        self._stop.set()
+
+    def show(self, done: int) -> None:
+        """Move the bar to where `done` of the total are done."""
+        self._bar.move(done)
+
     def _receive(self, thing: Any) -> None:
         if isinstance(thing, _Failure):
             _report(thing.error)
@@ -84,7 +92,6 @@ class Task:
         if self._stop.is_set():
             return
         self._on_yield(thing)
-        self._bar.advance()
 
     def _end(self) -> None:
         with suppress(RuntimeError):  # the window, and the bar's widget with it, may be gone
@@ -134,23 +141,24 @@ class _Bar(cancelable_progress):  # type: ignore[misc]
         self._on_cancel = on_cancel
         super().__init__(total=total, desc=title)
 
-        self._unseen = 0
-        self._showing = False
+        self._done = 0
+        self._moving = False
 
-    def advance(self) -> None:
-        """Go one step on.
+    def move(self, done: int) -> None:
+        """Show that so much of the total is done.
 
-        napari lets its window live while it redraws a bar, so the next steps arrive within this one: they are counted
-        and shown after it, lest a thousand steps nest.
+        napari lets its window live while it redraws a bar, so further moves may come within this one: they follow it,
+        lest a thousand nest.
         """
-        self._unseen += 1
-        if self._showing or not self.total:
+        self._done = done
+        if self._moving or not self.total:
             return
-        self._showing = True
-        while self._unseen:
-            steps, self._unseen = self._unseen, 0
+        self._moving = True
+        shown = self.n
+        while shown < self._done:
+            steps, shown = self._done - shown, self._done
             self.update(steps)
-        self._showing = False
+        self._moving = False
 
     def cancel(self) -> None:
         super().cancel()

@@ -1,0 +1,117 @@
+"""Take the pictures of docs/images from the running plugin.
+
+With a screen of its own:
+
+xvfb-run -a -s "-screen 0 1280x800x24" python scripts/screenshots.py
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+from napari.settings import get_settings
+from PIL import Image
+from qtpy.QtWidgets import QApplication
+
+from napari_darl._napari.commands import segment_vessels
+
+SIZE = (1280, 800)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent.parent / "docs" / "images")
+    output = parser.parse_args().output
+    for theme in ("dark", "light"):
+        get_settings().appearance.theme = theme
+        for take in (command, widget, movie, fundus):
+            if theme == "dark" or take is widget:
+                viewer = opened()
+                take(viewer)
+                shoot(output / f"{take.__name__}{'' if theme == 'dark' else '_light'}.png")
+                viewer.close()
+    get_settings().appearance.theme = "dark"
+
+
+def command(viewer: napari.Viewer) -> None:
+    """Show the menu command."""
+    viewer.open_sample("napari-darl", "angiogram")
+    live(1)
+    menu = viewer.window._qt_window.menuBar()
+    for title in ("Layers", "Segment", "Segment vessels (DARL)"):
+        action = next(action for action in menu.actions() if action.text().replace("&", "") == title)
+        menu.setActiveAction(action)
+        live(0.5)
+        menu = action.menu()
+
+
+def widget(viewer: napari.Viewer) -> None:
+    """Show the widget and its result."""
+    viewer.open_sample("napari-darl", "angiogram")
+    dock(viewer)
+    segment(viewer)
+
+
+def movie(viewer: napari.Viewer) -> None:
+    """Show a movie in the middle of being segmented."""
+    viewer.open_sample("napari-darl", "movie")
+    viewer.dims.set_current_step(0, 20)
+    dock(viewer)
+    segment_vessels(viewer)
+    live(0.1, lambda: len(viewer.layers) == 2 and viewer.layers[1].data.any(axis=(1, 2)).sum() > 6)
+
+
+def fundus(viewer: napari.Viewer) -> None:
+    """Show a fundus photograph, segmented in its field of view."""
+    viewer.open_sample("napari-darl", "fundus")
+    docked = dock(viewer)
+    docked.region.value = "field of view"
+    docked.cleaning.controls["smallest_piece"].setValue(150)
+    docked.segment()
+    live(0.5, lambda: len(viewer.layers) == 2)
+
+
+def opened() -> napari.Viewer:
+    viewer = napari.Viewer()
+    viewer.window._qt_window.setGeometry(0, 0, *SIZE)
+    live(0.5)
+    return viewer
+
+
+def dock(viewer: napari.Viewer) -> Any:
+    _, docked = viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")
+    live(3, lambda: "GPU..." not in docked.device.line.text())
+    return docked
+
+
+def segment(viewer: napari.Viewer) -> None:
+    segment_vessels(viewer)
+    live(0.5, lambda: len(viewer.layers) == 2 and not viewer.window._task_status_manager.is_busy())
+
+
+def live(seconds: float, until: Callable[[], bool] = lambda: True) -> None:
+    """Let the window live until something is true, and for some seconds more."""
+    patience = time.monotonic() + 60
+    while not until():
+        if time.monotonic() > patience:
+            raise TimeoutError("the window never got there")
+        QApplication.processEvents()
+        time.sleep(0.01)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def shoot(path: Path) -> None:
+    """Save what the screen shows, with a palette, which halves the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    QApplication.primaryScreen().grabWindow(0).save(str(path))
+    Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
