@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib.metadata import metadata, requires
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,20 @@ def test_parts_know_only_those_below_them(part: str) -> None:
 def test_every_part_is_listed() -> None:
     parts = {path.name for path in SOURCE.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
     assert parts - {"_napari"} == set(BELOW)
+
+
+def test_napari_finds_the_plugin_and_a_qt_binding_of_the_users_choice_stays() -> None:
+    assert "Framework :: napari" in metadata("napari-darl").get_all("Classifier", [])
+    required = [line.lower() for line in requires("napari-darl") or [] if "extra ==" not in line]
+    assert not [line for line in required if line.startswith(("napari", "pyqt", "pyside"))]
+    for path in SOURCE.rglob("*.py"):
+        assert not [module for module in imports(path) if module.startswith(("PyQt", "PySide"))], path
+
+
+def test_what_napari_imports_at_its_start_is_light() -> None:
+    code = "import sys, napari_darl._napari.commands; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if "No module named 'napari'" in done.stderr:
+        pytest.skip("napari isn't installed")
+    assert done.returncode == 0, done.stderr
+    assert not {"torch", "scipy.ndimage", "skimage"} & set(done.stdout.split())
