@@ -3,10 +3,10 @@
     python benchmarks/segment_click.py [--threads 2] [--repeats 5]
 
 Prints two Markdown tables. The first has the time from a click to the mask on the screen, for the 512 x 512 sample: the
-first click of a process (the median and the worst of some processes) and later ones, each of which adds a layer; and the
-longest time for which the window's thread was held meanwhile, by the lateness of a 10 ms timer. The second has the time
-from a move of the threshold slider to the drawn mask; in the movie the other frames are made anew all the while, and only
-the visible one counts.
+first click of a process, in several processes, and later ones, each of which adds a layer; and the longest time that
+the window's thread was held meanwhile, by the lateness of a 10 ms timer. The second has the time from a move of the
+threshold slider to the drawn mask, and how much of it passes before anything is drawn. In the movie the slider moves on
+at once, while the other frames are made anew; only the visible one counts, and the last column has when all followed.
 """
 
 import argparse
@@ -19,8 +19,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -35,7 +36,8 @@ CLEANINGS = {
     "threshold alone": {"hysteresis": 0.0, "smallest_piece": 0, "largest_hole": 0},
     "hysteresis, pieces, holes": {"hysteresis": 0.2, "smallest_piece": 50, "largest_hole": 50},
 }
-Times = dict[str, list[float]]
+Rows = dict[str, dict[str, list[float]]]
+"""What was done -> what was timed -> seconds, run by run."""
 
 
 class Window:
@@ -69,7 +71,6 @@ class Window:
         act()
         self._shown = shown
         self._loop.exec()
-        self._shown = lambda: False
         return time.perf_counter() - began
 
     @contextmanager
@@ -82,12 +83,13 @@ class Window:
         self._timer.stop()
 
     def settle(self) -> None:
-        """Wait for the work in the background, and what the window does after it."""
+        """Wait for the work in the background, and for what the window does after it."""
         while self.viewer.window._task_status_manager.is_busy():
             self.idle(0.05)
         self.idle(0.5)
 
     def open_widget(self) -> "SegmentWidget":
+        """Open the Segment widget."""
         return self.viewer.window.add_plugin_dock_widget(PLUGIN, "Segment vessels")[1]  # type: ignore[no-any-return]
 
     def _drawn(self, _: object) -> None:
@@ -95,6 +97,7 @@ class Window:
         from vispy.gloo import gl
 
         if self._shown():
+            self._shown = lambda: False  # a second drawing mustn't quit the next loop
             gl.glFinish()
             QTimer.singleShot(0, self._loop.quit)
 
@@ -104,87 +107,102 @@ class Window:
         self._ticked = now
 
 
-def menu_click(viewer: Any) -> None:
-    from napari_darl._napari.commands import segment_vessels
-
-    segment_vessels(viewer)
-
-
-def clicks(window: Window, name: str, act: Callable[[], None]) -> Times:
-    """Time a first click and later ones."""
-    viewer = window.viewer
-    times: Times = {}
-    for turn in range(1 + LATER_CLICKS):
-        with window.watched():
-            seconds = window.answer(act, lambda: len(viewer.layers) > 1 and viewer.layers[1].data.any())
-        row = times.setdefault(f"{name}, {'later' if turn else 'first'} click", [])
-        held = times.setdefault(f"{name}, {'later' if turn else 'first'} click, held", [])
-        row.append(seconds)
-        held.append(window.worst)
-        window.settle()
-        del viewer.layers[1]
-        window.idle(0.2)
-    return times
-
-
-def menu_scene(window: Window) -> Times:
+def menu_scene(window: Window) -> Rows:
     """Click in the menu, with nothing of the plugin open but its sample."""
     window.viewer.open_sample(PLUGIN, "angiogram")
     window.idle(1)
     if "torch" in sys.modules:
-        raise SystemExit("torch is imported before the first click: this doesn't measure what it says.")
-    return clicks(window, "menu", lambda: menu_click(window.viewer))
+        raise SystemExit("torch is imported before the first click: this wouldn't measure what it says.")
+
+    def click() -> None:
+        from napari_darl._napari.commands import segment_vessels
+
+        segment_vessels(window.viewer)
+
+    return clicks(window, "menu", click)
 
 
-def button_scene(window: Window) -> Times:
+def button_scene(window: Window) -> Rows:
     """Open the widget, look at it, and click its button."""
     window.viewer.open_sample(PLUGIN, "angiogram")
     window.idle(1)
     widgets: list[SegmentWidget] = []
-    opened = window.answer(lambda: widgets.append(window.open_widget()))
     with window.watched():
+        opened = window.answer(lambda: widgets.append(window.open_widget()))
         window.idle(OPEN_FOR)
-    opening = {"opening the widget": [opened], "opening the widget, held": [window.worst]}
-    return {**opening, **clicks(window, f"button, {OPEN_FOR:.0f} s after", widgets[0].button.click)}
+    opening = {"opening the widget": {"shown": [opened], "held": [window.worst]}}
+    return {**opening, **clicks(window, f"button, widget open for {OPEN_FOR:.0f} s", widgets[0].button.click)}
 
 
-def slider_scene(window: Window) -> Times:
+def clicks(window: Window, name: str, click: Callable[[], None]) -> Rows:
+    """Time a first click and later ones."""
+    layers = window.viewer.layers
+    rows: Rows = {f"{name}: {which} click": {"shown": [], "held": []} for which in ("first", "later")}
+    for turn in range(1 + LATER_CLICKS):
+        row = rows[f"{name}: {'later' if turn else 'first'} click"]
+        with window.watched():
+            row["shown"].append(window.answer(click, lambda: len(layers) > 1 and layers[1].data.any()))
+        row["held"].append(window.worst)
+        window.settle()
+        del layers[1]
+        window.idle(0.2)
+    return rows
+
+
+def slider_scene(window: Window) -> Rows:
     """Move the threshold's slider over single frames and over a movie."""
     from napari_darl.data.samples import sample_angiogram
 
     frame = sample_angiogram()
-    large = np.asarray(np.kron(frame, np.ones((4, 4), np.uint8)))
-    shifts = np.linspace(0, 40, MOVIE_FRAMES).astype(int)
-    movie = np.stack([np.roll(frame, shift, axis=1) for shift in shifts])
+    large = np.kron(frame, np.ones((4, 4), np.uint8))
+    movie = np.stack([np.roll(frame, shift, axis=1) for shift in range(MOVIE_FRAMES)])
     widget = window.open_widget()
-    times: Times = {}
+    rows: Rows = {}
     for image in (frame, large, movie):
         window.viewer.layers.clear()
         window.viewer.add_image(image, name="frames")
         widget.button.click()
         window.settle()
-        for cleaning, values in CLEANINGS.items():
-            for key, value in values.items():
+        for name, cleaning in CLEANINGS.items():
+            for key, value in cleaning.items():
                 widget.cleaning.controls[key].setValue(value)
             window.idle(1)
             size = " x ".join(str(length) for length in image.shape)
-            times[f"{size} | {cleaning}"] = list(moves(window, widget, pause=0 if image is movie else 0.05))
-    return times
+            rows[f"{size} | {name}"] = drag(window, widget, pause=0 if image is movie else 0.05)
+    return rows
 
 
-def moves(window: Window, widget: "SegmentWidget", pause: float) -> Iterator[float]:
-    """Drag the slider; a movie's is dragged without a pause, so that its other frames are always being made anew."""
+def drag(window: Window, widget: "SegmentWidget", pause: float) -> dict[str, list[float]]:
+    """Drag the slider: seconds until a move's call has returned, until it is drawn, and until all frames followed."""
     slider = widget.cleaning.controls["threshold"]
+    row: dict[str, list[float]] = {"shown": [], "returned": []}
+
+    def move(threshold: float) -> None:
+        began = time.perf_counter()
+        slider.setValue(threshold)
+        row["returned"].append(time.perf_counter() - began)
+
     for threshold in np.linspace(0.05, 0.95, MOVES):
         if pause:
             window.idle(pause)
-        yield window.answer(lambda value=threshold: slider.setValue(value))
+        row["shown"].append(window.answer(partial(move, threshold)))
+    return {**row, "all": [all_followed(window)]}
 
 
-SCENES: dict[str, Callable[[Window], Times]] = {"menu": menu_scene, "button": button_scene, "slider": slider_scene}
+def all_followed(window: Window) -> float:
+    """Seconds until the frames that aren't visible have followed the last move."""
+    from napari_darl._napari.segmenter import Segmenter
+
+    began = time.perf_counter()
+    while Segmenter.of(window.viewer)._timer.isActive():
+        window.idle(0.01)
+    return time.perf_counter() - began
 
 
-def in_a_process(scene: str, threads: int) -> Times:
+SCENES: dict[str, Callable[[Window], Rows]] = {"menu": menu_scene, "button": button_scene, "slider": slider_scene}
+
+
+def in_a_process(scene: str, threads: int) -> Rows:
     """Play a scene in a process of its own, with napari's default settings."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"NAPARI_CONFIG": str(Path(folder) / "settings.yaml"), "OMP_NUM_THREADS": str(threads)}
@@ -198,12 +216,21 @@ def in_a_process(scene: str, threads: int) -> Times:
     return json.loads(run.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
-def print_clicks(times: Times) -> None:
+def print_clicks(rows: Rows) -> None:
     print("| | median, ms | worst | window held at worst | runs |\n|---|---|---|---|---|")
-    for name, runs in times.items():
-        if not name.endswith(", held"):
-            median, worst, held = (1000 * it for it in (statistics.median(runs), max(runs), max(times[f"{name}, held"])))
-            print(f"| {name} | {median:.0f} | {worst:.0f} | {held:.0f} | {len(runs)} |")
+    for name, row in rows.items():
+        shown, held = row["shown"], max(row["held"])
+        median = statistics.median(shown)
+        print(f"| {name} | {1000 * median:.0f} | {1000 * max(shown):.0f} | {1000 * held:.0f} | {len(shown)} |")
+
+
+def print_moves(rows: Rows) -> None:
+    print("| frames | cleaning | median, ms | 95 % | worst | before drawing | all frames, s |")
+    print("|---|---|---|---|---|---|---|")
+    for name, row in rows.items():
+        median, most, worst = 1000 * np.percentile(row["shown"], [50, 95, 100])
+        returned, followed = 1000 * statistics.median(row["returned"]), row["all"][0]
+        print(f"| {name} | {median:.0f} | {most:.0f} | {worst:.0f} | {returned:.0f} | {followed:.1f} |")
 
 
 def main() -> None:
@@ -218,16 +245,14 @@ def main() -> None:
         window.viewer.close()
         return
 
-    times: Times = {}
-    for _ in range(options.repeats):
-        for scene in ("menu", "button"):
-            for name, runs in in_a_process(scene, options.threads).items():
-                times.setdefault(name, []).extend(runs)
-    print_clicks(times)
-    print("\n| frames | cleaning | median, ms | 95 % | worst |\n|---|---|---|---|---|")
-    for name, runs in in_a_process("slider", options.threads).items():
-        median, most, worst = 1000 * np.percentile(runs, [50, 95, 100])
-        print(f"| {name} | {median:.0f} | {most:.0f} | {worst:.0f} |")
+    clicked: Rows = {}
+    for scene in ["menu", "button"] * options.repeats:
+        for name, row in in_a_process(scene, options.threads).items():
+            for what, times in row.items():
+                clicked.setdefault(name, {}).setdefault(what, []).extend(times)
+    print_clicks(clicked)
+    print()
+    print_moves(in_a_process("slider", options.threads))
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
         If `path` is there and may not be replaced, is a folder, or can't be written, say for a full disk; what
         was there before stays.
     """
-    if path.is_dir():
-        raise FileError(f"{path} is a folder: choose the name of a file")
-    if path.exists() and not overwrite:
-        raise FileError(f"{path} is there already: choose another name, or use --overwrite (overwrite=True)")
     try:
+        if path.is_dir():
+            raise FileError(f"{path} is a folder: choose the name of a file")
+        if path.exists() and not overwrite:
+            raise FileError(f"{path} is there already: choose another name, or use --overwrite (overwrite=True)")
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{uuid.uuid4().hex}.part")
         try:
@@ -42,6 +42,8 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+    except FileError:
+        raise
     except OSError as error:
         reason = error.strerror or error
         raise FileError(f"{path} can't be written ({reason}): check the folder, its rights and the disk") from error

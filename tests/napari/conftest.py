@@ -1,11 +1,26 @@
 """A viewer with the plugin installed, as a person has it; skipped where no window can be opened."""
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+
+from napari_darl.data.frames import iter_frames
+
+
+@pytest.fixture(scope="session")
+def imports() -> None:
+    """Import what all windows need, and take it out of the collections of garbage, of which napari asks many."""
+    import napari_darl._napari.segment_widget
+    import napari_darl.inference.segment  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -13,9 +28,12 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     """Give `viewer`, `wait(until)`, `messages` shown so far and `busy()`; preferences live in `tmp_path`."""
     if not request.config.pluginmanager.hasplugin("napari"):
         pytest.skip("no window: the pytest plugins are switched off")
+    request.getfixturevalue("imports")
     from napari import settings
     from napari._qt.qthreading import wait_for_workers_to_quit
     from napari.utils.notifications import notification_manager
+
+    from napari_darl._napari.segmenter import Segmenter
 
     monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     settings._clear_plugin_settings_cache()
@@ -23,7 +41,11 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     qtbot = request.getfixturevalue("qtbot")
     viewer = request.getfixturevalue("make_napari_viewer_proxy")(strict_qt=True)
     manager = viewer.__wrapped__.window._task_status_manager
+    segmenter = Segmenter.of(viewer)
     messages: list[str] = []
+
+    def busy() -> bool:
+        return manager.is_busy() or segmenter.progress != ""  # which hears of a worker's end a moment after napari
 
     def note(notification: Any) -> None:
         messages.append(notification.message)
@@ -32,8 +54,24 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         qtbot.waitUntil(until, timeout=timeout)
 
     notification_manager.notification_ready.connect(note)
-    yield SimpleNamespace(viewer=viewer, wait=wait, messages=messages, busy=manager.is_busy, qtbot=qtbot)
-    wait(lambda: not manager.is_busy())
+    yield SimpleNamespace(viewer=viewer, wait=wait, messages=messages, busy=busy, qtbot=qtbot)
+    wait(lambda: not busy())
     wait_for_workers_to_quit()  # of a window that was closed, they are no longer called busy
     notification_manager.notification_ready.disconnect(note)
     settings._clear_plugin_settings_cache()
+
+
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """Instead of the network, frames as they are; after each one the run waits until this event is set."""
+    go_on = Event()
+
+    def pausing(array: Any, *_: Any, first: Any, interrupt: Any, **__: Any) -> Iterator[Any]:
+        for index, frame in iter_frames(array, rgb=False, first=first):
+            yield index, frame.astype(np.float32) / 255
+            while not go_on.wait(0.01):
+                interrupt()
+
+    monkeypatch.setattr("napari_darl.inference.segment.iter_probability", pausing)
+    yield go_on
+    go_on.set()

@@ -9,6 +9,7 @@ from superqt import QLabeledDoubleSlider
 from napari_darl.inference.cleaning import Cleaning
 
 _LARGEST = 100_000
+_WIDTH = 220  # of the title, in screen pixels
 
 
 class CleaningForm(QGroupBox):
@@ -44,6 +45,11 @@ class CleaningForm(QGroupBox):
         self.value = Cleaning()
         for control in self.controls.values():
             control.valueChanged.connect(self.changed)
+
+    def belongs_to(self, name: str | None) -> None:
+        """Tell in the title whose mask this is; a long name mustn't widen the window."""
+        title = self.fontMetrics().elidedText(f"Mask: {name}", Qt.TextElideMode.ElideMiddle, _WIDTH)
+        self.setTitle(title.replace("&", "&&") if name else "Mask")
 
     @property
     def value(self) -> Cleaning:

@@ -20,9 +20,11 @@ def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
     segmenter = Segmenter.of(viewer)
     active = bare(viewer.layers.selection.active)
     result = segmenter.result_on(active)
-    image = result.image if result else chosen_image(viewer)
+    image = result.image if result and result.image in viewer.layers else chosen_image(viewer)
     if image is None and active is not None:
         show_error(f"'{active.name}' is a {type(active).__name__} layer: select the image layer to segment.")
+    elif image is None and len(viewer.layers.selection) > 1:
+        show_error("Several layers are selected: select the one image layer to segment.")
     elif image is None and len(viewer.layers):
         show_error("No layer is selected: select the image layer to segment.")
     elif image is None:

@@ -23,7 +23,10 @@ def known_models(folder: Path) -> list[str]:
     list of str
         Names of the bundled models, then paths: recently used ones, the newest first, and the rest of the folder.
     """
-    own = [str(path) for path in sorted(folder.glob("*.safetensors"))] if folder.is_dir() else []
+    try:
+        own = [str(path) for path in sorted(folder.glob("*.safetensors"))]
+    except OSError:  # a folder that may not be looked into
+        own = []
     return list(dict.fromkeys([*bundled_models(), *_recent(folder), *own]))
 
 
@@ -75,6 +78,6 @@ def _recent(folder: Path) -> list[str]:
     """Recent models that are still there."""
     try:
         lines = (folder / _RECENT).read_text(encoding="utf-8").splitlines()
+        return [line for line in lines if line and Path(line).exists()]
     except (OSError, UnicodeDecodeError):
         return []
-    return [line for line in lines if line and Path(line).exists()]

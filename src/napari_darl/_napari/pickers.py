@@ -5,6 +5,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
+from qtpy.compat import isalive
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
@@ -22,6 +23,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import create_worker
 
 from napari_darl._napari.model_list import import_released, known_models, remember
+from napari_darl._napari.run import warm_up
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.task import Task, sentence
 from napari_darl.errors import DarlError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     import napari
 
+_LINK = "#3d8bfd"  # readable in the dark theme and in the light one
 _BROWSE, _IMPORT = "Browse...", "Import released .pth..."
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -44,7 +47,6 @@ class ModelPicker(QWidget):
     def __init__(self, viewer: "napari.Viewer") -> None:
         super().__init__()
         self._viewer = viewer
-        self._folder = read_settings().models
         self._choices = QComboBox()
         self._choices.setToolTip("What segments: a bundled model, one of yours, or the published networks.")
         widen(self._choices)
@@ -58,6 +60,10 @@ class ModelPicker(QWidget):
         self._fill(known_models(self._folder)[0])
         self._choices.activated.connect(self._activated)
         self._card.clicked.connect(self.show_card)
+
+    @property
+    def _folder(self) -> Path:
+        return read_settings().models
 
     @property
     def model(self) -> str:
@@ -124,7 +130,11 @@ class ModelPicker(QWidget):
         def work(_: Event) -> "Generator[Path, None, None]":
             yield import_released(path, folder)
 
-        Task(work, self._viewer, title="Importing", total=0, on_yield=self.choose, on_end=lambda _: None)
+        def choose(model: Path) -> None:
+            if isalive(self):  # type: ignore[no-untyped-call] # else the widget was closed meanwhile, and the next one will list the model
+                self.choose(model)
+
+        Task(work, self._viewer, title="Importing", total=0, on_yield=choose, on_end=lambda _: None)
 
 
 class DevicePicker(QComboBox):
@@ -147,7 +157,7 @@ class DevicePicker(QComboBox):
         return self.currentText()
 
     def _describe(self, name: str) -> None:
-        # In a thread, as it imports torch; which also spares the first click that wait.
+        # In a thread, as it imports torch, and all else that the first click would wait for.
         create_worker(_described, name, _connect={"returned": self._show})
 
     def _show(self, described: tuple[str, str]) -> None:
@@ -167,11 +177,13 @@ def explanation() -> QLabel:
     """Make a line of text that wraps, and never widens its widget."""
     line = QLabel()
     line.setWordWrap(True)
+    line.setTextFormat(Qt.TextFormat.PlainText)  # names of layers may look like HTML
     line.setMinimumWidth(1)
     return line
 
 
 def _described(name: str) -> tuple[str, str]:
+    warm_up()
     from napari_darl.darl.device import describe_device
 
     try:
@@ -189,6 +201,7 @@ def card_dialog(title: str, card: str, parent: QWidget) -> QDialog:
     text = QTextBrowser()
     text.setOpenExternalLinks(True)
     text.setMarkdown(card)
+    text.setHtml(text.toHtml().replace("#0000ff", _LINK))  # Qt's own blue can't be read in the dark theme
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.reject)
     column = QVBoxLayout(dialog)

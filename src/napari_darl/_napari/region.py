@@ -52,6 +52,8 @@ def drawn_region(drawn: Layer, image: Image) -> Region:
     if not isinstance(drawn, Labels):
         raise InputError(f"'{drawn.name}' can't be a region: choose a Shapes or a Labels layer")
     data = drawn.data[0] if drawn.multiscale else drawn.data
+    if isinstance(data, np.ndarray):
+        data = data.copy()  # what is drawn now counts, even if the drawing is the mask that the run will replace
     if drawn.ndim == image.ndim:
         data = data.transpose(frame_order(image))
     matrix, offset = _to_pixels_of(drawn, image)
@@ -66,10 +68,14 @@ def drawn_region(drawn: Layer, image: Image) -> Region:
         return _constant(sampled(np.asarray(data).reshape(data.shape[-2:])), drawn)
     if data.shape[:-2] != leading:
         raise InputError(
-            f"'{drawn.name}' has {data.shape[:-2]} frames and '{image.name}' {leading}: "
+            f"'{drawn.name}' has {_counted(data.shape[:-2])} and '{image.name}' has {_counted(leading)}: "
             "choose a region of as many frames, or of one"
         )
     return lambda index: sampled(np.asarray(data[index]))
+
+
+def _counted(leading: tuple[int, ...]) -> str:
+    return f"{' x '.join(map(str, leading))} frames" if leading else "one frame"
 
 
 def _constant(mask: Mask, drawn: Layer) -> Region:

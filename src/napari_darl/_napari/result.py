@@ -7,7 +7,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels
 
 from napari_darl._napari.geometry import geometry
-from napari_darl._napari.layers import Index, frame_order
+from napari_darl._napari.layers import Index, frame_order, frames_shape
 from napari_darl._napari.run import Options
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 
@@ -40,26 +40,38 @@ class Result:
     ) -> None:
         self.image, self.layer = image, layer
         self.options, self.cleaning = options, cleaning
-        self._masks: npt.NDArray[np.uint8] = layer.data.transpose(frame_order(image))  # a view
+        self._order = frame_order(image)
+        self._masks: npt.NDArray[np.uint8] = layer.data.transpose(self._order)  # a view
         self.probability: npt.NDArray[np.float32] = np.zeros(self._masks.shape, np.float32)
         self.done: set[Index] = set()
         self.claimed = False
         self._waiting: set[Index] = set()
         self._on_claim = on_claim
         self._provenance: dict[str, str | float] = {}
-        for event in (layer.events.paint, layer.events.data, layer.events.name):
+        # Napari tells of a stroke of the brush only once it has ended, but of each dab that the labels are updated.
+        for event in (layer.events.paint, layer.events.labels_update, layer.events.data, layer.events.name):
             event.connect(self._claim)
 
+    def fits(self, image: Image) -> bool:
+        """Tell whether the image still has the frames that it had, and nobody has edited their mask."""
+        unchanged = self._order == frame_order(image) and self.probability.shape == frames_shape(image)
+        return unchanged and not self.claimed
+
     def start_over(self, options: Options, cleaning: Cleaning) -> None:
-        """Forget all frames; the mask goes where the image is now."""
+        """Forget all frames."""
         self.options, self.cleaning = options, cleaning
         self.probability[...] = 0
         self.done.clear()
         self._waiting.clear()
         self._masks[...] = 0
-        for key, value in geometry(self.image).items():
-            setattr(self.layer, key, value)
         self._refresh()
+
+    def follow(self) -> None:
+        """Put the mask where the image is now."""
+        before = geometry(self.layer)
+        for key, value in geometry(self.image).items():
+            if value != before[key]:  # each of them has napari draw anew
+                setattr(self.layer, key, value)
 
     def add(self, index: Index, probability: npt.NDArray[np.float32]) -> None:
         """Take a segmented frame in; a mask that a person has begun to edit gets it where it is still empty."""
@@ -67,6 +79,7 @@ class Result:
         self.done.add(index)
         if not (self.claimed and self._masks[index].any()):
             self._write(index)
+            self._refresh()
 
     def clean(self, cleaning: Cleaning, visible: Index) -> None:
         """Mask the visible frame anew, at once; the others wait for `clean_next`."""
@@ -85,6 +98,8 @@ class Result:
             index = visible if visible in self._waiting else min(self._waiting)
             self._waiting.discard(index)
             self._write(index)
+            if index == visible or not self._waiting:  # drawing takes longer than cleaning, and shows one frame
+                self._refresh()
         return bool(self._waiting)
 
     def note(self, provenance: dict[str, str | float]) -> None:
@@ -95,7 +110,6 @@ class Result:
 
     def _write(self, index: Index) -> None:
         self._masks[index] = clean_mask(self.probability[index], self.cleaning)
-        self._refresh()
 
     def _refresh(self) -> None:
         self.layer.refresh(extent=False, highlight=False)

@@ -1,7 +1,9 @@
 """One run of path A on a layer: what it needs is taken from the layer at once, the rest happens in a thread."""
 
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from math import prod
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -43,12 +45,16 @@ class Options:
         `auto`, `cpu`, `cuda`, `cuda:n` or `mps`.
     tile : int or None
         Side of the tiles in pixels; none for the model's own.
+
+    Notes
+    -----
+    Options are equal if they segment a frame alike: which frames are segmented plays no part.
     """
 
     model: str = "default"
     bright: bool = False
     resize: float | None = None
-    whole: bool = True
+    whole: bool = field(default=True, compare=False)
     region: Region = field(default=everywhere, compare=False)
     region_name: str = "everything"
     device: str = "auto"
@@ -59,6 +65,13 @@ def preferred_options() -> Options:
     """Options of a person who has said nothing but what stands in the preferences."""
     settings = read_settings()
     return Options(device=settings.device, tile=settings.tile)
+
+
+def warm_up() -> None:
+    """Import what a first run needs: a second or two that must neither slow napari's start nor hold its window."""
+    import_module("napari_darl.inference.segment")  # and torch
+    with suppress(ImportError):
+        import_module("pandas")  # else napari does with the first Labels layer, on the window's thread
 
 
 class Run:
@@ -106,7 +119,7 @@ class Run:
 
     def work(self, stop: Event) -> Generator[Any, None, None]:
         """Yield where the model comes from, then, frame by frame, its place and its probability; runs in a thread."""
-        # Importing torch takes a second or more, and must neither slow napari's start nor hold its window.
+        warm_up()
         from napari_darl.inference.models import as_model
         from napari_darl.inference.segment import iter_probability
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import ComboBox
@@ -9,6 +10,7 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
+    QApplication,
     QComboBox,
     QDoubleSpinBox,
     QFileDialog,
@@ -50,8 +52,9 @@ class SegmentWidget(QWidget):
         super().__init__()
         self._viewer = viewer
         self._segmenter = Segmenter.of(viewer)
-        self._shown: Image | None = None
+        self._shown: tuple[Image, tuple[int, ...], str] | None = None
         self._guessed = True
+        self._clicked_at = 0.0
 
         self.image = ComboBox(choices=self._images, nullable=False, tooltip="The layer to segment.")
         self.model = ModelPicker(viewer)
@@ -84,7 +87,8 @@ class SegmentWidget(QWidget):
         self.resize_factor.valueChanged.connect(self._resize_changed)
         self.cleaning.changed.connect(self._clean)
         self._segmenter.changed.connect(self._refresh)
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
+        events = viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self._layers_changed)
         viewer.layers.selection.events.active.connect(self._refresh)
         self._layers_changed()
@@ -141,12 +145,14 @@ class SegmentWidget(QWidget):
         return field_of_view(image) if chosen == _FIELD else drawn_region(chosen, image)
 
     def _clicked(self) -> None:
-        if self._segmenter.progress:
-            self._segmenter.cancel()
-        else:
+        if not self._segmenter.progress:
+            self._clicked_at = monotonic()
             self.segment()
+        elif monotonic() - self._clicked_at > QApplication.doubleClickInterval() / 1000:
+            self._segmenter.cancel()  # a double click only starts
 
     def _clean(self) -> None:
+        self._segmenter.begin_with(self.image.value, self.cleaning.value)
         if (result := self._result()) is not None:
             self._segmenter.clean(result, self.cleaning.value)
 
@@ -178,25 +184,30 @@ class SegmentWidget(QWidget):
     def _images(self, _: object = None) -> list[Image]:
         return [bare(layer) for layer in self._viewer.layers if isinstance(layer, Image)]
 
-    def _regions(self, _: object = None) -> list[str | Layer]:
+    def _regions(self, _: object = None) -> list[tuple[str, str | Layer]]:
+        ours = (_EVERYTHING, _FIELD)
         drawn = [bare(layer) for layer in self._viewer.layers if isinstance(layer, Shapes | Labels)]
-        return [_EVERYTHING, _FIELD, *drawn]
+        names = [f"{layer.name} (layer)" if layer.name in ours else layer.name for layer in drawn]
+        return [*zip(ours, ours, strict=True), *zip(names, drawn, strict=True)]
 
     def _layers_changed(self) -> None:
-        self.image.reset_choices()
-        self.region.reset_choices()
+        for chooser in (self.image, self.region):
+            _list_anew(chooser)
         self._image_changed()
 
     def _image_changed(self) -> None:
-        """Take on the image's shape, but keep what a person has chosen for the same one."""
+        """Take on the image's shape, but keep what a person has chosen for the same image of the same shape."""
         image = self.image.value
-        if image is self._shown:
+        shown = None if image is None else (image, frames_shape(image), stack_axes(image))
+        if shown == self._shown:
             self._refresh()
             return
-        self._shown = image
+        self._shown = shown
         self._guessed = True
         self.frames.clear()
         if image is not None:
+            for event in (image.events.data, image.events.axis_labels):
+                event.connect(self._image_changed)
             with QSignalBlocker(self.resize_factor):
                 self.resize_factor.setValue(guess_resize(*frames_shape(image)[-2:]))
             stacked = stack_axes(image)
@@ -220,7 +231,7 @@ class SegmentWidget(QWidget):
         progress, result = self._segmenter.progress, self._result()
         self.button.setText("Cancel" if progress else "Segment")
         self.cleaning.setEnabled(result is None or not result.claimed)
-        self.cleaning.setTitle(f"Mask: {result.layer.name}" if result else "Mask")
+        self.cleaning.belongs_to(result.layer.name if result else None)
         self.save.setEnabled(result is not None)
         if result:
             self.cleaning.value = result.cleaning
@@ -230,3 +241,12 @@ class SegmentWidget(QWidget):
             self.state.setText(f"You have edited '{result.layer.name}': it is yours. Segment makes a new layer.")
         else:
             self.state.setText("")
+
+
+def _list_anew(chooser: ComboBox) -> None:
+    """List the choices as they are now. What was chosen stays, under its new name too, which magicgui forgets."""
+    chosen = chooser.value
+    with chooser.changed.blocked():
+        chooser.reset_choices()
+        if chosen in chooser.choices:
+            chooser.value = chosen

@@ -7,7 +7,7 @@ from napari.layers import Image, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_darl._napari.layers import bare, frames_shape, mask_layer, visible_frame
+from napari_darl._napari.layers import bare, mask_layer, visible_frame
 from napari_darl._napari.result import Result
 from napari_darl._napari.run import Options, Run
 from napari_darl._napari.task import Task
@@ -91,6 +91,11 @@ class Segmenter(QObject):
         if self._task:
             self._task.cancel()
 
+    def begin_with(self, image: Image | None, cleaning: Cleaning) -> None:
+        """Have a run on an image that has found nothing yet make its masks like this."""
+        if self._run and self._run.result is None and self._run.image is image:
+            self._run.cleaning = cleaning
+
     def clean(self, result: Result, cleaning: Cleaning) -> None:
         """Make the mask of a result anew: the visible frame at once, the others as time allows."""
         if (viewer := self._viewer()) is not None:
@@ -121,9 +126,10 @@ class Segmenter(QObject):
     def _result_for(self, run: Run, viewer: "napari.Viewer") -> Result:
         """Continue the image's last result if nobody has edited it, else add a layer."""
         last = next((result for result in reversed(self._results) if result.image is run.image), None)
-        if last and not last.claimed and last.probability.shape == frames_shape(run.image):
+        if last and last.fits(run.image):
             if run.options.whole or last.options != run.options:
                 last.start_over(run.options, run.cleaning)
+            last.follow()
             last.note(run.provenance)
             return last
         layer = mask_layer(run.image, viewer)

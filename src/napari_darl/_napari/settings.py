@@ -1,6 +1,7 @@
 """What stands under Preferences > Plugins; napari before 0.9 has no such page, and the defaults hold."""
 
 from dataclasses import dataclass
+from os.path import expanduser
 from pathlib import Path
 
 from platformdirs import user_data_path
@@ -37,5 +38,5 @@ def read_settings() -> Settings:
     return Settings(
         device=str(chosen.device),
         tile=int(chosen.tile_size) or None,
-        models=Path(folder).expanduser() if folder else Settings.models,
+        models=Path(expanduser(folder)) if folder else Settings.models,
     )

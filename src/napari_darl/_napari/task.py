@@ -4,13 +4,15 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from threading import Event
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from napari.qt.threading import create_worker
 from napari.utils.notifications import notification_manager, show_error, show_warning
 from napari.utils.progress import cancelable_progress
-from qtpy.QtCore import QCoreApplication
+from qtpy.QtCore import QCoreApplication, QTimer
 from superqt.utils import GeneratorWorker
 
 from napari_darl.errors import DarlError, DarlWarning
@@ -22,6 +24,7 @@ Work = Callable[[Event], Generator[Any, None, None]]
 """What runs in the thread: it yields what is done so far, and returns soon after the event is set."""
 
 _PATIENCE = 30_000  # ms
+_LASTING = 500  # ms
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +36,7 @@ class Task:
     work : callable
         See `Work`.
     viewer : napari.Viewer
-        Its activity dock opens for as long as the work lasts.
+        Its activity dock opens for work that lasts for more than half a second, until it ends.
     title : str
         Stands beside the bar.
     total : int
@@ -68,8 +71,7 @@ class Task:
         self._worker.yielded.connect(self._receive)
         self._worker.warned.connect(_warn)
         self._worker.finished.connect(self._end)
-        if (application := QCoreApplication.instance()) is not None:
-            application.aboutToQuit.connect(_wait)
+        _wait_at_quit()
         self._worker.start()
 
     def cancel(self) -> None:
@@ -91,7 +93,11 @@ class Task:
             return
         if self._stop.is_set():
             return
-        self._on_yield(thing)
+        try:
+            self._on_yield(thing)
+        except Exception as error:  # noqa: BLE001 (shown; and what follows would fail alike)
+            self._stop.set()
+            _report(error)
 
     def _end(self) -> None:
         with suppress(RuntimeError):  # the window, and the bar's widget with it, may be gone
@@ -128,6 +134,12 @@ def _failing_softly(stop: Event, work: Work) -> Generator[Any, None, None]:
         yield _Failure(error)
 
 
+@cache
+def _wait_at_quit() -> None:
+    if (application := QCoreApplication.instance()) is not None:
+        application.aboutToQuit.connect(_wait)
+
+
 def _wait() -> None:
     """Let work end in peace, and save what it has, before the application goes."""
     with suppress(RuntimeError):
@@ -140,7 +152,6 @@ class _Bar(cancelable_progress):  # type: ignore[misc]
     def __init__(self, on_cancel: Callable[[], None], total: int, title: str) -> None:
         self._on_cancel = on_cancel
         super().__init__(total=total, desc=title)
-
         self._done = 0
         self._moving = False
 
@@ -166,21 +177,29 @@ class _Bar(cancelable_progress):  # type: ignore[misc]
 
 
 class _ActivityDock:
-    """Opens napari's activity dock, and closes it again unless it was open before.
+    """Opens napari's activity dock for work that lasts, and closes it again unless it was open before.
 
-    napari has no public way to; its own examples do the same.
+    napari has no public way to; its own examples do the same. Its bars move without a pause, which slows short work.
     """
 
     def __init__(self, viewer: "napari.Viewer") -> None:
+        self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
         self._toggle: Callable[[bool], None] | None = None
-        bare = getattr(viewer, "__wrapped__", viewer)
-        with suppress(AttributeError):
-            window = bare.window._qt_window
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._open)
+        self._timer.start(_LASTING)
+
+    def _open(self) -> None:
+        viewer: Any = self._viewer()
+        with suppress(AttributeError, RuntimeError):  # viewer or window may be gone
+            window = viewer.window._qt_window
             if window.isVisible() and not window._activity_dialog.isVisible():
-                self._toggle = bare.window._status_bar._toggle_activity_dock
+                self._toggle = viewer.window._status_bar._toggle_activity_dock
                 self._toggle(True)
 
     def restore(self) -> None:
+        self._timer.stop()
         if self._toggle:
             with suppress(RuntimeError):  # the window may be gone
                 self._toggle(False)
@@ -190,6 +209,8 @@ def _report(error: Exception) -> None:
     if isinstance(error, DarlError):
         _log.info("A task failed: %s", error)
         show_error(sentence(error))
+    elif isinstance(error, MemoryError):
+        show_error(f"Memory ran out ({str(error) or 'no more is known'}): close other programs, or take fewer frames.")
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)
 

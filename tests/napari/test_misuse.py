@@ -1,0 +1,306 @@
+"""People click twice, rename, delete, paint and put arrays in at the wrong moment: nothing of theirs is lost."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_darl.data.samples import sample_angiogram
+
+FRAME = sample_angiogram()[200:264, 200:296]
+MOVIE = np.stack([FRAME] * 4)
+
+
+def run_command(window: Any) -> None:
+    from napari_darl._napari.commands import segment_vessels
+
+    segment_vessels(window.viewer)
+
+
+def bare(layer: Any) -> Any:
+    return getattr(layer, "__wrapped__", layer)
+
+
+def open_widget(window: Any) -> Any:
+    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
+    if widget.image.value is not None:
+        widget.resize_factor.setValue(1)
+    return widget
+
+
+def finish(window: Any) -> None:
+    window.wait(lambda: not window.busy())
+
+
+def segmented(window: Any, widget: Any) -> Any:
+    widget.segment()
+    finish(window)
+    return window.viewer.layers[-1]
+
+
+def set_threshold(widget: Any, value: float) -> None:
+    widget.cleaning.controls["threshold"].setValue(value)
+
+
+def threshold_of(layer: Any) -> float:
+    return float(layer.metadata["napari-darl"]["threshold"])
+
+
+def test_a_double_click_starts_and_a_later_click_cancels(window: Any, pause: Event) -> None:
+    from qtpy.QtWidgets import QApplication
+
+    window.viewer.add_image(MOVIE, name="movie")
+    widget = open_widget(window)
+    widget.button.click()
+    widget.button.click()
+    window.wait(lambda: len(window.viewer.layers) == 2)
+    assert widget.button.text() == "Cancel"
+    window.qtbot.wait(QApplication.doubleClickInterval())
+    widget.button.click()
+    finish(window)
+    assert window.messages == ["Stopped: 1 of 4 frames are segmented."]
+
+
+def test_one_run_at_a_time_by_widget_and_command(window: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(MOVIE, name="a")
+    widget = open_widget(window)
+    widget.segment()
+    run_command(window)
+    widget.segment()
+    assert window.messages == ["'a' is being segmented: wait for it, or cancel it first."] * 2
+    finish(window)
+    assert [layer.name for layer in viewer.layers] == ["a", "a vessels"]
+
+    run_command(window)
+    assert widget.button.text() == "Cancel"
+    finish(window)
+    assert widget.button.text() == "Segment"
+    assert len(viewer.layers) == 2
+
+
+def test_a_threshold_chosen_while_the_model_loads_holds(window: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(MOVIE, name="movie")
+    widget = open_widget(window)
+    for threshold in (0.8, 0.3):
+        widget.segment()
+        set_threshold(widget, threshold)
+        finish(window)
+        assert widget.cleaning.value.threshold == threshold
+        assert threshold_of(viewer.layers[1]) == threshold
+        expected = widget._segmenter.result_on(viewer.layers[1]).probability > threshold
+        np.testing.assert_array_equal(viewer.layers[1].data, expected)
+    assert len(viewer.layers) == 2
+
+
+def test_undo_has_nothing_to_do_with_the_threshold(window: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(FRAME, name="a")
+    widget = open_widget(window)
+    mask = segmented(window, widget)
+    set_threshold(widget, 0.9)
+    kept = mask.data.copy()
+    mask.undo()
+    mask.redo()
+    np.testing.assert_array_equal(mask.data, kept)
+    assert widget.cleaning.isEnabled()
+    mask.fill((0, 0), 2)
+    filled = mask.data.copy()
+    mask.undo()
+    np.testing.assert_array_equal(mask.data, kept)
+    mask.redo()
+    np.testing.assert_array_equal(mask.data, filled)
+    assert not widget.cleaning.isEnabled()
+
+
+def test_a_stroke_of_the_brush_is_the_persons_from_its_first_dab(window: Any) -> None:
+    window.viewer.add_image(FRAME, name="a")
+    widget = open_widget(window)
+    mask = bare(segmented(window, widget))
+    mask._begin_stroke()  # as the brush does when the button goes down
+    mask.paint((5, 5), 1)
+    assert not widget.cleaning.isEnabled()
+    mask._commit_stroke()
+
+
+def test_one_frame_anew_keeps_the_others(window: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(MOVIE, name="movie")
+    widget = open_widget(window)
+    mask = segmented(window, widget)
+    kept = mask.data.copy()
+    assert kept.any(axis=(1, 2)).all()
+    widget.frames.setCurrentIndex(1)
+    segmented(window, widget)
+    np.testing.assert_array_equal(mask.data, kept)
+    assert len(viewer.layers) == 2
+
+
+def test_layers_are_renamed(window: Any) -> None:
+    viewer = window.viewer
+    for name in ("a", "b"):
+        viewer.add_image(FRAME, name=name)
+    widget = open_widget(window)
+    widget.image.value = bare(viewer.layers["b"])
+    widget.resize_factor.setValue(2)
+    viewer.layers["b"].name = "c"
+    viewer.layers["a"].name = "b"
+    assert widget.image.value is bare(viewer.layers["c"])
+    assert widget.image.native.currentText() == "c"
+    assert widget.resize_factor.value() == 2
+    widget.segment()
+    viewer.layers["c"].name = "d"
+    finish(window)
+    mask = viewer.layers[-1]
+    assert mask.name == "d vessels"
+    assert mask.metadata["napari-darl"]["source"] == "c"
+    viewer.layers["d"].name = "e"
+    segmented(window, widget)
+    assert [layer.name for layer in viewer.layers] == ["b", "e", "d vessels"]
+
+
+def test_names_of_any_kind(window: Any) -> None:
+    widget = open_widget(window)
+    width = widget.minimumSizeHint().width()
+    for name in ("long_name_of_a_microscope_" * 9, "R&D", "<b>x</b>", "äöü / \\ : ?", ""):
+        window.viewer.add_image(FRAME, name=name)
+        widget.resize_factor.setValue(1)
+        mask = segmented(window, widget)
+        assert mask.name == f"{window.viewer.layers[0].name} vessels"
+        assert widget.cleaning.title().startswith(f"Mask: {mask.name}"[:8].replace("&", "&&"))
+        mask.paint((5, 5), 1)
+        assert mask.name in widget.state.text()
+        assert widget.minimumSizeHint().width() <= width
+        window.viewer.layers.clear()
+
+
+def test_the_image_is_deleted_and_its_mask_lives_on(window: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(MOVIE, name="a")
+    widget = open_widget(window)
+    mask = segmented(window, widget)
+    del viewer.layers["a"]
+    before = mask.data.sum()
+    set_threshold(widget, 0.9)
+    window.wait(lambda: mask.data.any(axis=(1, 2)).all() and mask.data[3].sum() < before / 4)
+    kept = mask.data.copy()
+    widget.segment()
+    run_command(window)
+    finish(window)
+    assert window.messages == [
+        "There is no image layer: open an image first, or File > Open Sample > DARL.",
+        "'a vessels' is a Labels layer: select the image layer to segment.",
+    ]
+    viewer.add_image(FRAME, name="a")
+    widget.resize_factor.setValue(1)
+    segmented(window, widget)
+    assert [layer.name for layer in viewer.layers] == ["a vessels", "a", "a vessels 2"]
+    np.testing.assert_array_equal(mask.data, kept)
+
+
+def test_several_layers_are_selected(window: Any) -> None:
+    viewer = window.viewer
+    for name in "ab":
+        viewer.add_image(FRAME, name=name)
+    viewer.layers.selection = set(viewer.__wrapped__.layers)
+    run_command(window)
+    assert window.messages == ["Several layers are selected: select the one image layer to segment."]
+
+
+def test_a_selected_labels_layer_of_somebody_elses_stays_as_it_is(window: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(FRAME, name="a")
+    widget = open_widget(window)
+    mask = segmented(window, widget)
+    theirs = viewer.add_labels(np.arange(64 * 96).reshape(64, 96), name="cells")
+    assert bare(viewer.layers.selection.active) is bare(theirs)
+    before = mask.data.sum()
+    set_threshold(widget, 0.9)
+    assert widget.cleaning.title() == "Mask: a vessels"
+    assert mask.data.sum() < before
+    np.testing.assert_array_equal(theirs.data, np.arange(64 * 96).reshape(64, 96))
+    run_command(window)
+    assert window.messages == ["'cells' is a Labels layer: select the image layer to segment."]
+
+
+@pytest.mark.parametrize("shape", [MOVIE.shape, (3, 20, 20), (20, 20)])
+def test_an_array_that_a_person_puts_into_the_mask_is_theirs(window: Any, pause: Event, shape: tuple[int, ...]) -> None:
+    viewer = window.viewer
+    viewer.add_image(MOVIE, name="movie")
+    widget = open_widget(window)
+    widget.segment()
+    window.wait(lambda: len(viewer.layers) == 2)
+    viewer.layers[1].data = np.full(shape, 5)
+    assert not widget.cleaning.isEnabled()
+    pause.set()
+    finish(window)
+    assert viewer.layers[1].data.shape == shape
+    segmented(window, widget)
+    assert viewer.layers[2].name == "movie vessels 2"
+    assert viewer.layers[2].data.any(axis=(1, 2)).all()
+    assert (viewer.layers[1].data == 5).all()
+
+
+def test_an_image_gets_another_array(window: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(FRAME, name="a")
+    widget = open_widget(window)
+    mask = segmented(window, widget)
+    kept = mask.data.copy()
+    viewer.layers["a"].data = np.concatenate([MOVIE, MOVIE], axis=2)
+    assert widget.frames.itemText(0).startswith("all: 4")
+    assert widget.frames.isEnabled()
+    widget.resize_factor.setValue(1)
+    assert segmented(window, widget).data.shape == (4, 64, 192)
+    np.testing.assert_array_equal(mask.data, kept)
+    viewer.layers["a"].axis_labels = ("t", "y", "x")
+    assert widget.frames.itemText(0) == "all: 4 t"
+    assert window.messages == []
+
+
+def test_a_mask_is_saved_and_opened_again(window: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from qtpy.QtWidgets import QFileDialog
+
+    answers: Iterator[str] = iter(["", "vessels", "vessels", "file/vessels.darl.tif"])
+
+    def answer(_: Any, __: str, name: str, *___: Any) -> tuple[str, str]:
+        assert name == "movie vessels.darl.tif"
+        chosen = next(answers)
+        return str(tmp_path / chosen) if chosen else "", ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
+    viewer = window.viewer
+    place = {"scale": (2, 0.3, 0.3), "translate": (0, 5, 7), "units": ("s", "mm", "mm"), "axis_labels": ("t", "y", "x")}
+    viewer.add_image(MOVIE, name="movie", **place)
+    widget = open_widget(window)
+    assert not widget.save.isEnabled()
+    mask = segmented(window, widget)
+    set_threshold(widget, 0.6)
+    window.wait(lambda: not widget._segmenter._timer.isActive())
+    widget.save.click()
+    assert not list(tmp_path.glob("*.tif"))
+    widget.save.click()
+    path = tmp_path / "vessels.darl.tif"
+    written = path.read_bytes()
+    widget.save.click()
+    (tmp_path / "file").touch()
+    widget.save.click()
+    assert path.read_bytes() == written
+    assert [message.split(": ")[0] for message in window.messages] == [
+        f"{path} is there already",
+        f"{tmp_path / 'file' / path.name} can't be written (File exists)",
+    ]
+
+    (again,) = viewer.open(path, plugin="napari-darl")
+    np.testing.assert_array_equal(again.data, mask.data)
+    assert again.name == "movie vessels [1]"
+    for key in ("scale", "translate", "units", "axis_labels"):
+        np.testing.assert_array_equal(getattr(again, key), getattr(mask, key))
+    assert again.metadata["napari-darl"] == mask.metadata["napari-darl"]
+    assert threshold_of(again) == 0.6
+    viewer.layers.selection.active = again
+    assert widget.cleaning.title() == "Mask: movie vessels"

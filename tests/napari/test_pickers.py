@@ -1,0 +1,312 @@
+"""Models and devices are chosen by people who have old lists, damaged files, folders of others and no GPU."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_darl.data.samples import sample_angiogram
+from napari_darl.models import bundled_models
+
+FRAME = sample_angiogram()[200:264, 200:296]
+BROWSE, IMPORT = "Browse...", "Import released .pth..."
+
+
+@pytest.fixture
+def model(untrained_path: Path, tmp_path: Path) -> Path:
+    """A model of the user's, outside of the model folder."""
+    path = tmp_path / "runs" / "mine.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(untrained_path.read_bytes())
+    return path
+
+
+def open_widget(window: Any) -> Any:
+    return window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
+
+
+def preferences() -> Any:
+    from napari.settings import get_plugin_settings
+
+    return get_plugin_settings("napari-darl").segmenting
+
+
+def listed(widget: Any) -> list[str]:
+    choices = widget.model._choices
+    return [text for index in range(choices.count()) if (text := choices.itemText(index))]
+
+
+def pick(widget: Any, text: str) -> None:
+    """Choose an entry of the list of models, as a click does."""
+    choices = widget.model._choices
+    index = choices.findText(text)
+    assert index >= 0
+    choices.setCurrentIndex(index)
+    choices.activated.emit(index)
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
+    """Have the file dialog answer with a path; "" is its Cancel button."""
+    from qtpy.QtWidgets import QFileDialog
+
+    def with_path(path: object) -> None:
+        monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+
+    return with_path
+
+
+def test_the_list_has_bundled_models_remembered_ones_and_those_of_the_folder(
+    window: Any, model: Path, tmp_path: Path, answer: Callable[[object], None]
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "kept.safetensors").write_bytes(model.read_bytes())
+    (folder / "notes.txt").touch()
+    bundled = list(bundled_models())
+    widget = open_widget(window)
+    assert listed(widget) == [*bundled, "models/kept.safetensors", BROWSE, IMPORT]
+    assert widget.model.model == bundled[0]
+
+    answer("")
+    pick(widget, BROWSE)
+    assert widget.model.model == widget.model._choices.currentText() == bundled[0]
+    answer(model)
+    pick(widget, BROWSE)
+    assert widget.model.model == str(model)
+    assert listed(widget) == [*bundled, "runs/mine.safetensors", "models/kept.safetensors", BROWSE, IMPORT]
+    pick(widget, "models/kept.safetensors")
+    again = listed(widget)
+    assert again == [*bundled, "models/kept.safetensors", "runs/mine.safetensors", BROWSE, IMPORT]
+    assert widget.model._choices.currentText() == "models/kept.safetensors"
+    pick(widget, bundled[0])
+    assert listed(widget) == again
+
+    (model.parent).rename(tmp_path / "moved")
+    pick(widget, bundled[0])
+    assert listed(widget) == [*bundled, "models/kept.safetensors", BROWSE, IMPORT]
+    assert window.messages == []
+
+
+def test_a_chosen_model_is_what_segments(window: Any, model: Path) -> None:
+    window.viewer.add_image(FRAME, name="frame")
+    widget = open_widget(window)
+    widget.resize_factor.setValue(1)
+    widget.model.choose(model)
+    widget.segment()
+    window.wait(lambda: len(window.viewer.layers) == 2 and not window.busy())
+    assert window.viewer.layers[1].metadata["napari-darl"]["model"] == str(model)
+
+
+def test_a_released_checkpoint_is_imported_beside_the_window(
+    window: Any, tmp_path: Path, answer: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "darl")
+    from published_weights import write_checkpoints
+
+    answer(write_checkpoints(tmp_path, ("G",)))
+    widget = open_widget(window)
+    for name in ("X_G.safetensors", "X_G_2.safetensors"):
+        pick(widget, IMPORT)
+        assert window.busy()
+        window.wait(lambda: not window.busy())
+        assert widget.model.model == str(tmp_path / "models" / name)
+    assert window.messages == []
+    widget.model.show_card()
+    assert "X_G.pth" in card(widget)
+
+
+def test_an_import_outlives_its_widget(
+    window: Any, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gc
+    from threading import Event
+
+    from napari_darl._napari import pickers
+
+    closed = Event()
+
+    def slow(_: Path, folder: Path) -> Path:
+        closed.wait(10)
+        return model
+
+    monkeypatch.setattr(pickers, "import_released", slow)
+    dock, widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")
+    widget.model.import_checkpoint(tmp_path / "X_G.pth")
+    window.viewer.window.remove_dock_widget(dock)
+    del dock, widget
+    window.qtbot.wait(20)
+    gc.collect()
+    closed.set()
+    window.wait(lambda: not window.busy())
+    assert window.messages == []
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_damaged_file_is_said_so_once(
+    window: Any, tmp_path: Path, answer: Callable[[object], None], suffix: str
+) -> None:
+    window.viewer.add_image(FRAME, name="frame")
+    path = tmp_path / f"damaged{suffix}"
+    path.write_bytes(b"PK\x03\x04 and no more")
+    answer(path)
+    widget = open_widget(window)
+    pick(widget, IMPORT if suffix == ".pth" else BROWSE)
+    if suffix == ".pth":
+        assert widget.model.model == "default"
+    else:
+        widget.segment()
+    window.wait(lambda: not window.busy())
+    (message,) = window.messages
+    assert str(path) in message
+    assert message.endswith(("get it again.", "download it again."))
+    assert len(window.viewer.layers) == 1
+    assert not (tmp_path / "models" / "damaged.safetensors").exists()
+    if suffix == ".safetensors":
+        widget.model.show_card()
+        assert window.messages == [message, message]
+
+
+def card(widget: Any) -> str:
+    """Text of the model's card, which is closed again."""
+    from qtpy.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser
+
+    (dialog,) = widget.model.findChildren(QDialog)
+    assert dialog.isVisible()
+    text: str = dialog.findChild(QTextBrowser).toPlainText()
+    dialog.findChild(QDialogButtonBox).buttons()[0].click()
+    assert not dialog.isVisible()
+    return text
+
+
+def test_the_card_of_any_model_opens_and_closes(window: Any, model: Path) -> None:
+    widget = open_widget(window)
+    widget.model._card.click()
+    assert "ARCADE" in card(widget)
+    widget.model.choose(model)
+    window.qtbot.wait(20)  # until the dialog is deleted
+    widget.model._card.click()
+    assert str(model) in card(widget)
+    model.unlink()
+    widget.model._card.click()
+    (message,) = window.messages
+    assert message.startswith(f"There is no model '{model}': ")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tells what a machine without a GPU shows")
+def test_the_device_is_told_and_one_that_isnt_there_is_refused(window: Any) -> None:
+    window.viewer.add_image(FRAME, name="frame")
+    widget = open_widget(window)
+    line = widget.device.line
+    window.wait(lambda: "Looking" not in line.text())
+    assert line.text().startswith(("CPU: ", "GPU: Apple"))
+    widget.device.setCurrentText("cpu")
+    window.wait(lambda: line.text() == "CPU, as asked")
+    widget.device.setCurrentText("cuda")
+    window.wait(lambda: line.text().startswith("Device 'cuda' isn't there"))
+    assert line.text().endswith("choose auto or cpu.")
+    widget.segment()
+    window.wait(lambda: not window.busy())
+    assert window.messages == [line.text()]
+
+
+def test_the_preferences_are_followed(window: Any, model: Path, tmp_path: Path) -> None:
+    from napari_darl._napari.run import preferred_options
+
+    own = preferences()
+    own.device = "cpu"
+    own.tile_size = 128
+    widget = open_widget(window)
+    assert widget.device.device == "cpu"
+    options = preferred_options()
+    assert (options.device, options.tile) == ("cpu", 128)
+    own.model_folder = str(tmp_path / "elsewhere")  # while the widget is open
+    widget.model.choose(model)
+    assert (tmp_path / "elsewhere" / "recent.txt").read_text() == str(model)
+    own.model_folder = "  "
+    assert "napari-darl" in str(widget.model._folder)
+    own.model_folder = "~/models"
+    assert widget.model._folder == Path.home() / "models"
+
+
+def test_napari_keeps_nonsense_out_of_the_preferences(window: Any) -> None:
+    from pydantic import ValidationError
+
+    for key, value in (("tile_size", 100), ("tile_size", -64), ("tile_size", 1 << 20), ("device", "gpu")):
+        with pytest.raises(ValidationError):
+            setattr(preferences(), key, value)
+
+
+@pytest.mark.parametrize("nonsense", ["tile_size: 100", "device: gpu", "model_folder: [1"])
+def test_preferences_written_by_hand_never_keep_the_widget_from_opening(
+    window: Any, tmp_path: Path, nonsense: str
+) -> None:
+    from napari import settings
+
+    (tmp_path / "napari-darl.yaml").write_text(f"segmenting:\n  {nonsense}\n")
+    settings._clear_plugin_settings_cache()
+    window.viewer.add_image(FRAME, name="frame")
+    widget = open_widget(window)
+    widget.resize_factor.setValue(1)
+    widget.segment()
+    window.wait(lambda: not window.busy())
+    assert window.messages == []
+    assert len(window.viewer.layers) == 2
+
+
+@pytest.mark.parametrize("folder", ["file", "~nobody of that name"])
+def test_a_model_folder_that_cant_be_used_is_said_so_and_nothing_else_breaks(
+    window: Any, model: Path, tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("file", "~nobody of that name"):
+        (tmp_path / name).touch()
+    preferences().model_folder = folder
+    widget = open_widget(window)
+    widget.model.choose(model)
+    assert widget.model.model == str(model)
+    (message,) = window.messages
+    assert "can't be written" in message
+    window.viewer.add_image(FRAME, name="frame")
+    widget.resize_factor.setValue(1)
+    widget.segment()
+    window.wait(lambda: len(window.viewer.layers) == 2 and not window.busy())
+
+
+def test_a_model_folder_that_may_not_be_looked_into_is_as_good_as_none(
+    window: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = Path.stat
+
+    def locked(self: Path, *args: Any, **keywords: Any) -> Any:  # for root, who may run the tests, nothing is
+        if "locked" in str(self):
+            raise PermissionError(13, "Permission denied")
+        return stat(self, *args, **keywords)
+
+    monkeypatch.setattr(Path, "stat", locked)
+    preferences().model_folder = str(tmp_path / "locked")
+    assert listed(open_widget(window)) == [*bundled_models(), BROWSE, IMPORT]
+
+
+def test_a_frame_is_segmented_in_the_tiles_of_the_preferences(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_darl._napari.commands import segment_vessels
+    from napari_darl.darl.model import Darl
+
+    seen: list[tuple[int, ...]] = []
+    forward = Darl.forward
+
+    def noted(self: Darl, tiles: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(tiles.shape[2:]))
+        return forward(self, tiles)
+
+    monkeypatch.setattr(Darl, "forward", noted)
+    preferences().tile_size = 64
+    preferences().device = "cpu"
+    window.viewer.add_image(sample_angiogram()[:256, :256], name="frame")
+    segment_vessels(window.viewer)
+    window.wait(lambda: len(window.viewer.layers) == 2 and not window.busy())
+    assert len(seen) > 9
+    assert np.max(seen) == 64
