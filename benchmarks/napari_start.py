@@ -77,7 +77,7 @@ def main() -> None:
     print(f"| ratio | {with_it / without:.3f} | | |\n")
     for name, found in modules.items():
         heavy = [module for module in HEAVY if module in found]
-        print(f"Imported {name}: {', '.join(heavy) or 'none'} of {', '.join(HEAVY)}.")
+        print(f"Of {', '.join(HEAVY)}, napari {name} has imported {', '.join(heavy) or 'none'}.")
     added = sorted(modules["with the plugin"] - modules["without"])
     print(f"Imported with the plugin only: {', '.join(added) or 'nothing'}.")
 
