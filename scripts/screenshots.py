@@ -59,9 +59,10 @@ def movie(viewer: napari.Viewer) -> None:
     """Show a movie in the middle of being segmented."""
     viewer.open_sample("napari-darl", "movie")
     viewer.dims.set_current_step(0, 20)
-    dock(viewer)
-    segment_vessels(viewer)
-    live(0.1, lambda: len(viewer.layers) == 2 and viewer.layers[1].data.any(axis=(1, 2)).sum() > 6)
+    docked = dock(viewer)
+    docked.resize_factor.setValue(2.5)  # slow enough for a picture
+    docked.segment()
+    live(0.1, lambda: len(viewer.layers) == 2 and viewer.layers[1].data.any(axis=(1, 2)).sum() > 7)
 
 
 def fundus(viewer: napari.Viewer) -> None:
