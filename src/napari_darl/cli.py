@@ -16,7 +16,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from napari_darl import __version__
 from napari_darl.errors import DarlError, DarlWarning, FileError, InputError
 
 if TYPE_CHECKING:
@@ -195,14 +194,12 @@ def import_checkpoint(
     overwrite: Overwrite = False,
 ) -> None:
     """Convert a checkpoint that DARL's authors released; nothing in it is executed."""
-    from napari_darl.darl.checkpoint import save_model
-    from napari_darl.darl.published import import_published
+    from napari_darl.inference.models import import_checkpoint as convert
 
     if output.suffix != ".safetensors":
         raise InputError(f"{output} must end in .safetensors: choose such a name.")
     _refuse_existing([output], overwrite)
-    model, _ = import_published(checkpoint)
-    save_model(output, model, {"imported": checkpoint.name, "version": __version__})
+    convert(checkpoint, output)
     _messages.print(f"Imported: {output}")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+from places import anywhere
 
 pytest.importorskip("napari")
 
@@ -16,20 +17,8 @@ from napari_darl.errors import InputError
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # napari, of any rotation out of the plane
 
 
-def placed(ndim: int, seed: int = 0) -> dict[str, Any]:
-    """Everything that can be said of a layer's place, none of it simple."""
-    rng = np.random.default_rng(seed)
-    affine = np.eye(ndim + 1)
-    affine[:ndim] += rng.normal(0, 0.2, (ndim, ndim + 1))
-    return {
-        "scale": rng.uniform(0.1, 3, ndim),
-        "translate": rng.normal(0, 50, ndim),
-        "rotate": np.linalg.qr(rng.normal(0, 1, (ndim, ndim)))[0],
-        "shear": rng.normal(0, 0.3, ndim * (ndim - 1) // 2),
-        "affine": affine,
-        "units": ("mm", "um", "nm", "m")[-ndim:],
-        "axis_labels": ("t", "z", "y", "x")[-ndim:],
-    }
+def placed(ndim: int) -> dict[str, Any]:
+    return anywhere(*"tzyx"[-ndim:]) | {"units": ("mm", "um", "nm", "m")[-ndim:]}
 
 
 FRAME = np.zeros((40, 50), np.uint8)

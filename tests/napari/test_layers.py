@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from places import anywhere
 
 from napari_darl.data.samples import sample_angiogram
 
@@ -18,44 +19,27 @@ MOVIE = np.stack([np.roll(FRAME, 5 * number, axis=1) for number in range(4)])
 COLOURS = np.stack([FRAME // 2, FRAME, FRAME // 3], axis=-1)
 
 
-def placed(*labels: str) -> dict[str, Any]:
-    """Everything that can be said of a layer's place, none of it simple."""
-    ndim = len(labels)
-    rng = np.random.default_rng(ndim)
-    affine = np.eye(ndim + 1)
-    affine[:ndim] += rng.normal(0, 0.2, (ndim, ndim + 1))
-    return {
-        "scale": rng.uniform(0.1, 3, ndim),
-        "translate": rng.normal(0, 50, ndim),
-        "rotate": np.linalg.qr(rng.normal(0, 1, (ndim, ndim)))[0],
-        "shear": rng.normal(0, 0.3, ndim * (ndim - 1) // 2),
-        "affine": affine,
-        "units": tuple({"t": "s", "c": "pixel"}.get(label, "mm") for label in labels),
-        "axis_labels": labels,
-    }
-
-
 def in_zarr(array: np.ndarray) -> Any:
     zarr = pytest.importorskip("zarr")
     return zarr.array(array, chunks=(1, *array.shape[1:]))
 
 
 KINDS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
-    "2-D": (lambda: FRAME, placed("y", "x")),
-    "movie": (lambda: MOVIE, placed("t", "y", "x")),
-    "movie of channels": (lambda: MOVIE[:, None][:2], placed("t", "c", "y", "x")),
-    "time last": (lambda: np.moveaxis(MOVIE, 0, -1), {"rgb": False} | placed("y", "x", "t")),
-    "x before y": (lambda: MOVIE.transpose(2, 0, 1), placed("x", "t", "y")),
-    "rgb": (lambda: COLOURS, placed("y", "x")),
-    "rgb stack": (lambda: np.stack([COLOURS] * 2), placed("z", "y", "x")),
-    "multiscale": (lambda: [FRAME, FRAME[::2, ::2]], {"multiscale": True} | placed("y", "x")),
-    "dask": (lambda: da.from_array(MOVIE, chunks=(1, 64, 96)), placed("t", "y", "x")),
-    "dask, time last": (lambda: da.from_array(np.moveaxis(MOVIE, 0, -1)), {"rgb": False} | placed("y", "x", "t")),
+    "2-D": (lambda: FRAME, anywhere("y", "x")),
+    "movie": (lambda: MOVIE, anywhere("t", "y", "x")),
+    "movie of channels": (lambda: MOVIE[:, None][:2], anywhere("t", "c", "y", "x")),
+    "time last": (lambda: np.moveaxis(MOVIE, 0, -1), {"rgb": False} | anywhere("y", "x", "t")),
+    "x before y": (lambda: MOVIE.transpose(2, 0, 1), anywhere("x", "t", "y")),
+    "rgb": (lambda: COLOURS, anywhere("y", "x")),
+    "rgb stack": (lambda: np.stack([COLOURS] * 2), anywhere("z", "y", "x")),
+    "multiscale": (lambda: [FRAME, FRAME[::2, ::2]], {"multiscale": True} | anywhere("y", "x")),
+    "dask": (lambda: da.from_array(MOVIE, chunks=(1, 64, 96)), anywhere("t", "y", "x")),
+    "dask, time last": (lambda: da.from_array(np.moveaxis(MOVIE, 0, -1)), {"rgb": False} | anywhere("y", "x", "t")),
     "lazy pyramid": (
         lambda: [da.from_array(MOVIE), da.from_array(MOVIE[:, ::2, ::2])],
-        {"multiscale": True} | placed("t", "y", "x"),
+        {"multiscale": True} | anywhere("t", "y", "x"),
     ),
-    "zarr": (lambda: in_zarr(MOVIE), placed("t", "y", "x")),
+    "zarr": (lambda: in_zarr(MOVIE), anywhere("t", "y", "x")),
 }
 
 

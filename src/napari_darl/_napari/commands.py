@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
     """Segment the active image layer in the background; a Labels layer over it is the result."""
-    from napari_darl._napari.layers import bare, chosen_image
+    from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image
     from napari_darl._napari.run import preferred_options
     from napari_darl._napari.segmenter import Segmenter
     from napari_darl._napari.task import sentence
@@ -28,7 +28,7 @@ def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
     elif image is None and len(viewer.layers):
         show_error("No layer is selected: select the image layer to segment.")
     elif image is None:
-        show_error("There is no image layer: open an image first, or File > Open Sample > DARL.")
+        show_error(NO_IMAGE)
     else:
         try:
             segmenter.run(image, preferred_options(), Cleaning())

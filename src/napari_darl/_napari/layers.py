@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Index = tuple[int, ...]
 
+NO_IMAGE = "There is no image layer: open an image first, or File > Open Sample > DARL."
+
 _COLOURS = ("#ff6020", "#20c0ff", "#e0e020", "#ff40c0", "#40e080")
 _COLOURS_ON_RGB = _COLOURS[1:]  # fundus photographs and stained sections are orange themselves
 _PAINTED = "#ffffff"  # labels other than 1, which only a person paints
@@ -24,6 +26,11 @@ _PAINTED = "#ffffff"  # labels other than 1, which only a person paints
 def bare(thing: T) -> T:
     """Take off the proxy in which napari hands its objects to plugins: two proxies of one layer aren't the same."""
     return getattr(thing, "__wrapped__", thing)
+
+
+def finest(layer: Image | Labels) -> Any:
+    """Array of a layer, of a multiscale one the finest level; lazy ones stay lazy."""
+    return layer.data[0] if layer.multiscale else layer.data
 
 
 def frame_order(image: Image) -> tuple[int, ...]:
@@ -37,7 +44,7 @@ def frame_order(image: Image) -> tuple[int, ...]:
 
 def pixels(image: Image) -> Any:
     """Array of an image layer with y and x as the last axes before colours, the finest level; lazy ones stay lazy."""
-    data = image.data[0] if image.multiscale else image.data
+    data = finest(image)
     order = frame_order(image)
     if order == tuple(range(image.ndim)):
         return data
@@ -48,7 +55,7 @@ def pixels(image: Image) -> Any:
 
 def frames_shape(image: Image) -> tuple[int, ...]:
     """Shape of `pixels` without colours."""
-    data = image.data[0] if image.multiscale else image.data
+    data = finest(image)
     return tuple(int(data.shape[axis]) for axis in frame_order(image))
 
 
@@ -104,7 +111,7 @@ def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
     others = sum(isinstance(bare(layer), Labels) for layer in viewer.layers)
     fitting = _COLOURS_ON_RGB if image.rgb else _COLOURS
     colours = {None: _PAINTED, 0: "transparent", 1: fitting[others % len(fitting)]}
-    data = image.data[0] if image.multiscale else image.data
+    data = finest(image)
     empty: npt.NDArray[np.uint8] = np.zeros(data.shape[: image.ndim], np.uint8)
     return Labels(
         empty,

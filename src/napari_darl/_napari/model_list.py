@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from napari_darl import __version__
 from napari_darl.atomic import replacing
 from napari_darl.models import bundled_models
 
@@ -58,12 +57,10 @@ def import_released(path: Path, folder: Path) -> Path:
     DarlError
         If the checkpoint can't be read or the model not be written.
     """
-    from napari_darl.darl.checkpoint import save_model
-    from napari_darl.darl.published import import_published
+    from napari_darl.inference.models import import_checkpoint
 
-    model, _ = import_published(path)
     target = _free(folder, path.stem)
-    save_model(target, model, {"imported": path.name, "version": __version__})
+    import_checkpoint(path, target)
     return target
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer, Shapes
 from scipy.ndimage import affine_transform
 
-from napari_darl._napari.layers import Index, frame_order, frames_shape, pixels
+from napari_darl._napari.layers import Index, finest, frame_order, frames_shape, pixels
 from napari_darl.data.field_of_view import find_field_of_view
 from napari_darl.data.frames import to_grey
 from napari_darl.errors import InputError
@@ -51,7 +51,7 @@ def drawn_region(drawn: Layer, image: Image) -> Region:
         return _constant(_rasterised(drawn, image, frame), drawn)
     if not isinstance(drawn, Labels):
         raise InputError(f"'{drawn.name}' can't be a region: choose a Shapes or a Labels layer")
-    data = drawn.data[0] if drawn.multiscale else drawn.data
+    data = finest(drawn)
     if isinstance(data, np.ndarray):
         data = data.copy()  # what is drawn now counts, even if the drawing is the mask that the run will replace
     if drawn.ndim == image.ndim:

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_darl._napari.cleaning_form import CleaningForm
 from napari_darl._napari.files import MASK_SUFFIXES, PLUGIN
-from napari_darl._napari.layers import bare, chosen_image, frames_shape, stack_axes
+from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, stack_axes
 from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, widen
 from napari_darl._napari.region import Region, drawn_region, everywhere, field_of_view
 from napari_darl._napari.run import Options, preferred_options
@@ -99,7 +99,7 @@ class SegmentWidget(QWidget):
         """Segment the chosen layer; what stands in the way becomes a notification."""
         image = self.image.value
         if image is None:
-            show_error("There is no image layer: open an image first, or File > Open Sample > DARL.")
+            show_error(NO_IMAGE)
             return
         try:
             self._segmenter.run(image, self._options(image), self.cleaning.value)

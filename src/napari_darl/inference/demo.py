@@ -9,6 +9,7 @@ from skimage.segmentation import find_boundaries
 
 from napari_darl.data.output import write_frames, write_mask, write_png
 from napari_darl.data.samples import sample_angiogram, sample_path
+from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.models import load_model
 from napari_darl.inference.segment import segment_probability
 
@@ -40,16 +41,17 @@ def run_demo(output: Path, device: str = "auto") -> str:
     start = time.perf_counter()
     probability = segment_probability(frame, model)
     seconds = time.perf_counter() - start
-    mask = (probability > 0.5).astype(np.uint8)
+    cleaning = Cleaning()
+    mask = clean_mask(probability, cleaning)
     files = {kind: output / f"{sample_path().stem}_{kind}" for kind in ("mask.tif", "probability.tif", "overlay.png")}
-    provenance = model.provenance(threshold=0.5, source=sample_path().name)
+    provenance = model.provenance(**cleaning.model_dump(), source=sample_path().name)
     write_mask(files["mask.tif"], mask, provenance=provenance, overwrite=True)
     write_frames(files["probability.tif"], probability, provenance=provenance, overwrite=True)
     write_png(files["overlay.png"], overlay(frame, mask), overwrite=True)
     device_name = next(model.network.parameters()).device
     lines = [
         f"Segmented {sample_path().name} ({frame.shape[0]} x {frame.shape[1]} px) in {seconds:.2f} s on {device_name}",
-        f"Vessels cover {mask.mean():.1%} of the frame at threshold 0.5",
+        f"Vessels cover {mask.mean():.1%} of the frame at threshold {cleaning.threshold}",
         *(f"{file.stem.rsplit('_', 1)[1]:<12} {file}" for file in files.values()),
         "For research use, not for diagnosis.",
     ]

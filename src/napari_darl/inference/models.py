@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_darl import __version__
-from napari_darl.darl.checkpoint import file_hash, load_tensors, model_from
+from napari_darl.darl.checkpoint import file_hash, load_tensors, model_from, save_model
 from napari_darl.darl.device import resolve_device
 from napari_darl.darl.model import Critics, Darl
 from napari_darl.darl.published import import_published
@@ -139,3 +139,15 @@ def describe_model(name_or_path: str | Path) -> str:
     told = {"file": path, "size": f"{path.stat().st_size / 1e6:.1f} MB", "SHA-256": file_hash(path)}
     told |= dict(contents.get("info", {}))
     return "\n".join([f"# {path.stem}", "", *(f"- **{key}**: {value}" for key, value in told.items())])
+
+
+def import_checkpoint(checkpoint: Path, target: Path) -> None:
+    """Turn a checkpoint that DARL's authors released, an `X_G.pth`, into a model file; nothing in it is executed.
+
+    Raises
+    ------
+    DarlError
+        If the checkpoint can't be read or the model not be written.
+    """
+    model, _ = import_published(checkpoint)
+    save_model(target, model, {"imported": checkpoint.name, "version": __version__})

@@ -28,6 +28,7 @@ from napari_darl.data.frames import (
     to_grey,
 )
 from napari_darl.errors import DarlError, DarlWarning, InputError
+from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.models import Model, as_model
 from napari_darl.inference.tiling import apply_tiled
 
@@ -73,7 +74,7 @@ def segment(
     probability = segment_probability(
         image, model, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, tile=tile, device=device
     )
-    return (probability > threshold).astype(np.uint8)
+    return clean_mask(probability, Cleaning(threshold=threshold))
 
 
 def segment_probability(
