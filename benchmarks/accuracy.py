@@ -1,54 +1,40 @@
-"""Measure models and ridge filters on frames with expert masks, and print a Markdown table.
+"""Measure models and ridge filters on frames with expert masks, and print Markdown tables.
 
-    python benchmarks/accuracy.py --images dca1/images --truth dca1/masks --models default
-    python benchmarks/accuracy.py --images drive/images --truth drive/masks --fov drive/fov --sigmas 1 2 3
+    python benchmarks/accuracy.py --data ../data --sets dca1_dev --models default
+    python benchmarks/accuracy.py --data ../data --sets drive chase_db1 --models fundus --noise
+    python benchmarks/accuracy.py --data ../data --sets dca1_dev --models default --zoom 0.5 1 2
 
-A row marked "best" took its threshold (of a model) or its part of brightest pixels (of a filter) from the
-expert masks, one value for all frames: it tells what is in reach, not what a user gets. "x sato" is the time
-a frame, Sato's being 1.
+A row marked "best" took its threshold (of a model) or its part of brightest pixels (of a filter) from the expert
+masks, one value for all frames: it tells what is in reach, not what a user gets. "x sato" is the time a frame, Sato's
+being 1. With `--noise`, Gaussian noise is added to the 8-bit frames; filters keep the part of brightest pixels that
+suited the clean frames ("kept") or take the best anew. With `--zoom`, models see copies of another size, and their
+probabilities are resampled to the original grid.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from frames import SETS, Sample, load, settings, to_intensity
+from skimage.transform import resize
 
-from napari_darl.data.field_of_view import coronary_field_of_view, fundus_field_of_view
-from napari_darl.data.files import read_image
-from napari_darl.data.frames import intensity_range, normalise, to_grey
 from napari_darl.errors import DarlError
-from napari_darl.evaluation.baselines import (
-    BASELINES,
-    BaselineSettings,
-    brightest,
-    vesselness,
-)
-from napari_darl.evaluation.metrics import MEASURES, Mask, Scores, above_half, mean_scores, score
-from napari_darl.evaluation.report import markdown_table, pair_files
-from napari_darl.normalisation import Normalisation
+from napari_darl.evaluation.baselines import BASELINES, BaselineSettings, brightest, vesselness
+from napari_darl.evaluation.metrics import MEASURES, Mask, Scores, mean_scores, score
+from napari_darl.evaluation.report import markdown_table
 
 FRACTIONS = np.arange(0.02, 0.205, 0.01)
 THRESHOLDS = np.arange(0.05, 0.955, 0.05)
+SIGMAS = (10, 25, 50)
 
 Map = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A frame with its truth."""
-
-    grey: npt.NDArray[Any]
-    bits: int | None
-    intensity: npt.NDArray[np.floating[Any]]
-    truth: Mask
-    counted: Mask
+Method = Callable[[Sample], Map]
 
 
 @dataclass(frozen=True)
@@ -59,19 +45,6 @@ class Row:
     cut: str
     scores: Scores
     seconds: float
-
-
-def load(args: argparse.Namespace) -> Iterator[Sample]:
-    """Read the frames, their masks and their fields of view."""
-    pairs = pair_files(args.images, args.truth, by_order=args.by_order)[: args.limit]
-    views = dict(pair_files(args.images, args.fov, by_order=args.by_order)) if args.fov else {}
-    for path, expert in pairs:
-        image = read_image(path)
-        grey = to_grey(image.data, args.channel) if image.rgb else image.data
-        intensity = (normalise(grey, intensity_range(grey, Normalisation(kind="bits"), image.bits)) + 1) / 2
-        truth = above_half(read_image(expert).data)
-        counted = above_half(read_image(views[path]).data) if views else np.ones(truth.shape, np.bool_)
-        yield Sample(grey, image.bits, intensity, truth, counted)
 
 
 def mean_dice(samples: Sequence[Sample], masks: Sequence[Mask]) -> float:
@@ -86,70 +59,119 @@ def full_scores(samples: Sequence[Sample], masks: Sequence[Mask], maps: Sequence
     return mean_scores([score(mask, s.truth, probability=map_, fov=s.counted) for mask, map_, s in each])
 
 
-def timed(function: Callable[[Sample], Map], samples: Sequence[Sample]) -> tuple[list[Map], float]:
-    """Apply a function to each frame; also return the median of the seconds a frame, after a first call."""
-    function(samples[0])
+def timed(method: Method, samples: Sequence[Sample]) -> tuple[list[Map], float]:
+    """Apply a method to each frame; also return the median of the seconds a frame, after a first call."""
+    method(samples[0])
     maps, seconds = [], []
     for sample in samples:
         start = perf_counter()
-        maps.append(function(sample))
+        maps.append(method(sample))
         seconds.append(perf_counter() - start)
     return maps, median(seconds)
 
 
-def baseline_row(name: str, samples: Sequence[Sample], settings: BaselineSettings, fundus: bool) -> Row:
-    """Measure a ridge filter at the part of brightest pixels that suits the set best."""
-
-    def respond(sample: Sample) -> Map:
-        inside = fundus_field_of_view(sample.counted) if fundus else coronary_field_of_view(sample.intensity)
-        return vesselness(name, sample.intensity, settings, inside)
-
-    def cut(fraction: float) -> list[Mask]:
-        return [brightest(map_, fraction, one.counted) for map_, one in zip(maps, samples, strict=True)]
-
-    maps, seconds = timed(respond, samples)
-    best = max(FRACTIONS, key=lambda fraction: mean_dice(samples, cut(fraction)))
-    return Row(name, f"best: top {best:.0%}", full_scores(samples, cut(best), maps), seconds)
+def ridge_filter(name: str, scales: BaselineSettings) -> Method:
+    """Filter inside of the field of view."""
+    return lambda sample: vesselness(name, sample.intensity, scales, sample.filtered)
 
 
-def model_rows(name: str, samples: Sequence[Sample], threads: int) -> list[Row]:
-    """Measure a model at 0.5 and at the threshold that suits the set best."""
+def model(name: str, threads: int) -> Method:
+    """Take a model as users have it: its probability for a frame, at the pixel size that is guessed."""
     import torch
 
     from napari_darl import load_model, segment_probability
 
     torch.set_num_threads(threads)
-    model = load_model(name)
-    maps, seconds = timed(lambda sample: segment_probability(sample.grey, model, bits=sample.bits), samples)
-
-    def cut(threshold: float) -> list[Mask]:
-        return [map_ > threshold for map_ in maps]
-
-    best = max(THRESHOLDS, key=lambda threshold: mean_dice(samples, cut(threshold)))
-    return [
-        Row(name, label, full_scores(samples, cut(threshold), maps), seconds)
-        for label, threshold in (("0.5", 0.5), (f"best: {best:.2f}", best))
-    ]
+    loaded = load_model(name)
+    return lambda sample: segment_probability(sample.grey, loaded)
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Lay the rows out; Sato's time is the unit."""
+def cut_filter(samples: Sequence[Sample], maps: Sequence[Map], fraction: float) -> list[Mask]:
+    """Keep the same part of brightest pixels in each frame."""
+    return [brightest(map_, fraction, one.counted) for map_, one in zip(maps, samples, strict=True)]
+
+
+def best_fraction(samples: Sequence[Sample], maps: Sequence[Map]) -> float:
+    """Find the part of brightest pixels that suits the set best."""
+    return float(max(FRACTIONS, key=lambda fraction: mean_dice(samples, cut_filter(samples, maps, fraction))))
+
+
+def accuracy(samples: Sequence[Sample], filters: dict[str, Method], models: dict[str, Method]) -> str:
+    """Tell every measure, at each method's cut, and the time."""
+    rows = []
+    for name, method in filters.items():
+        maps, seconds = timed(method, samples)
+        best = best_fraction(samples, maps)
+        rows.append(
+            Row(name, f"best: top {best:.0%}", full_scores(samples, cut_filter(samples, maps, best), maps), seconds)
+        )
+    for name, method in models.items():
+        maps, seconds = timed(method, samples)
+        best = max(THRESHOLDS, key=lambda level: mean_dice(samples, [map_ > level for map_ in maps]))
+        for label, level in (("0.5", 0.5), (f"best: {best:.2f}", best)):
+            rows.append(Row(name, label, full_scores(samples, [map_ > level for map_ in maps], maps), seconds))
     sato = next(row.seconds for row in rows if row.method == "sato")
     header = ("method", "cut", *MEASURES, "s/frame", "x sato")
     return markdown_table(header, [(r.method, r.cut, *astuple(r.scores), r.seconds, r.seconds / sato) for r in rows])
 
 
+def noised(samples: Sequence[Sample], sigma: float) -> list[Sample]:
+    """Add Gaussian noise to frames of 8 bits, the same at each call."""
+    rng = np.random.default_rng(0)
+    made = []
+    for one in samples:
+        grey = one.grey + rng.normal(0, sigma, one.grey.shape)
+        grey = np.clip(np.round(grey), 0, 255).astype(np.uint8)
+        made.append(replace(one, grey=grey, intensity=to_intensity(grey)))
+    return made
+
+
+def robustness(samples: Sequence[Sample], filters: dict[str, Method], models: dict[str, Method]) -> str:
+    """Tell the Dice without and with noise, and what noise takes."""
+    levels = [samples, *(noised(samples, sigma) for sigma in SIGMAS)]
+    rows: list[tuple[str | float, ...]] = []
+    for name, method in filters.items():
+        maps = [[method(one) for one in level] for level in levels]
+        kept = best_fraction(samples, maps[0])
+        cuts = {"kept": [kept] * len(levels), "best": [best_fraction(*it) for it in zip(levels, maps, strict=True)]}
+        for label, fractions in cuts.items():
+            each = zip(levels, maps, fractions, strict=True)
+            dice = [mean_dice(level, cut_filter(level, found, cut)) for level, found, cut in each]
+            rows.append((name, label, *dice, *(value - dice[0] for value in dice[1:])))
+    for name, method in models.items():
+        dice = [mean_dice(level, [method(one) > 0.5 for one in level]) for level in levels]
+        rows.append((name, "0.5", *dice, *(value - dice[0] for value in dice[1:])))
+    header = ("method", "cut", "clean", *(f"{s}" for s in SIGMAS), *(f"lost, {s}" for s in SIGMAS))
+    return markdown_table(header, rows)
+
+
+def scaled(samples: Sequence[Sample], models: dict[str, Method], zooms: Sequence[float]) -> str:
+    """Tell the Dice at 0.5 of copies of other sizes, on the original grid."""
+
+    def at(method: Method, sample: Sample, zoom: float) -> Mask:
+        if zoom == 1:
+            return method(sample) > 0.5
+        shape = tuple(round(length * zoom) for length in sample.grey.shape)
+        copy = resize(sample.grey, shape, order=1, anti_aliasing=zoom < 1, preserve_range=True)
+        found = method(replace(sample, grey=np.round(copy).astype(sample.grey.dtype)))
+        return resize(found, sample.grey.shape, order=1, anti_aliasing=zoom > 1) > 0.5
+
+    rows = [
+        (name, *(mean_dice(samples, [at(method, one, zoom) for one in samples]) for zoom in zooms))
+        for name, method in models.items()
+    ]
+    return markdown_table(("method", *(f"x {zoom:g}" for zoom in zooms)), rows)
+
+
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, required=True, help="folder of frames, vessels dark")
-    parser.add_argument("--truth", type=Path, required=True, help="folder of expert masks")
-    parser.add_argument("--fov", type=Path, help="folder of fields of view; nothing counts outside")
-    parser.add_argument("--by-order", action="store_true", help="pair files by their order, not by their names")
-    parser.add_argument("--channel", choices=("green", "luminance"), default="green", help="grey of colours")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets' folders")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--models", nargs="*", default=[], help="names of models or paths of checkpoints")
     parser.add_argument("--baselines", nargs="*", default=list(BASELINES), choices=list(BASELINES))
-    parser.add_argument("--sigmas", nargs="+", type=float, default=BaselineSettings().sigmas, help="pixels")
+    parser.add_argument("--noise", action="store_true", help="measure under noise instead")
+    parser.add_argument("--zoom", nargs="+", type=float, help="measure copies of these sizes instead")
     parser.add_argument("--limit", type=int, help="number of frames to look at")
     parser.add_argument("--threads", type=int, default=1, help="threads a model may use; the filters use one")
     return parser.parse_args()
@@ -158,13 +180,16 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     args = arguments()
-    samples = list(load(args))
-    settings = BaselineSettings(sigmas=tuple(args.sigmas))
-    filters = dict.fromkeys(("sato", *args.baselines))  # Sato always: its time is the unit
-    rows = [baseline_row(name, samples, settings, fundus=args.fov is not None) for name in filters]
-    for name in args.models:
-        rows += model_rows(name, samples, args.threads)
-    print(f"{len(samples)} frames\n\n{table(rows)}")
+    models = {name: model(name, args.threads) for name in args.models}
+    for name in args.sets:
+        samples = list(load(name, args.data, args.limit))
+        names = dict.fromkeys(("sato", *args.baselines))  # Sato always: its time is the unit
+        filters = {it: ridge_filter(it, settings(name)) for it in names}
+        if args.zoom:
+            table = scaled(samples, models, args.zoom)
+        else:
+            table = (robustness if args.noise else accuracy)(samples, filters, models)
+        print(f"{name}, {len(samples)} frames\n\n{table}\n", flush=True)
 
 
 if __name__ == "__main__":

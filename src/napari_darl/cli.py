@@ -45,6 +45,7 @@ class Preset(StrEnum):
     """Presets that `train` knows."""
 
     LITE = "lite"
+    FUNDUS = "fundus"
     PUBLISHED = "published"
 
 
@@ -78,7 +79,9 @@ def segment(
     largest_hole: Annotated[int, typer.Option(help="Fill holes of up to so many pixels.")] = 0,
     probability: Annotated[bool, typer.Option("--probability", help="Write the probability, too.")] = False,
     bright: Annotated[bool, typer.Option("--bright", help="Vessels are brighter than the background.")] = False,
-    resize: Annotated[float, typer.Option(help="Factor by which frames are resized first.")] = 1.0,
+    resize: Annotated[
+        float | None, typer.Option(help="Factor by which frames are resized first; guessed from their size.")
+    ] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -259,15 +262,18 @@ def _segment_file(
     cleaning: "Cleaning",
     *,
     bright: bool,
-    resize: float,
+    resize: float | None,
     overwrite: bool,
 ) -> None:
     from napari_darl.data.files import read_image
     from napari_darl.data.output import write_frames, write_mask
     from napari_darl.inference.cleaning import clean_mask
+    from napari_darl.inference.scale import guess_resize
     from napari_darl.inference.segment import segment_probability
 
     image = read_image(path)
+    if resize is None:
+        resize = guess_resize(*(image.data.shape[-3:-1] if image.rgb else image.data.shape[-2:]))
     try:
         result = segment_probability(image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize)
     except InputError as error:

@@ -79,7 +79,7 @@ def test_training_outputs_and_losses(reference: dict[str, Tensor], tmp_path: Pat
         frames["f"],
         rendered=frames["b"],
         labels=torch.zeros_like(frames["a"]),
-        grounded=torch.tensor([False]),
+        free=1,
         noise=frames["noise"],
         t_a=torch.tensor([150]),
         t_b=torch.tensor([1200]),

@@ -60,10 +60,14 @@ def working_precision(device: torch.device, choice: str = "auto") -> Callable[[]
     device : torch.device
         Where the networks are.
     choice : {"auto", "float32", "bfloat16"}
-        `auto` takes bfloat16 on GPUs that compute in it.
+        `auto` takes bfloat16 on GPUs and processors that compute in it.
     """
     if choice == "auto":
-        gains = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        if device.type == "cuda":
+            gains = torch.cuda.is_bf16_supported()
+        else:
+            features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+            gains = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
         choice = "bfloat16" if gains else "float32"
     if choice == "float32":
         return nullcontext

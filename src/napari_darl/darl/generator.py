@@ -64,7 +64,7 @@ class Generator(nn.Module):
         for block, fine in zip(self.decoder, reversed(features[:-1]), strict=True):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
             x = block(torch.cat([x, fine], dim=1) if self.skips else x, mask)
-        return torch.tanh(self.out(F.leaky_relu(x, _SLOPE)))
+        return torch.tanh(self.out(F.leaky_relu(x, _SLOPE)).float())  # bfloat16 would round to 1 too soon
 
 
 class SSpadeBlock(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from napari_darl.darl.config import Config
 from napari_darl.darl.model import Critics, Darl, PathOutput
 
-CycleNorm = Literal["l1", "mse", "overlap"]
+CycleNorm = Literal["l1", "mse", "entropy"]
 
 
 class LossConfig(Config):
@@ -46,9 +46,9 @@ C_DARL = {"cycle": 2.0, "contrast": 4e-4}
 class Batch(NamedTuple):
     """One step's draws: frames in [-1, 1], masks -1 / +1, all float (N, 1, H, W); timesteps int64 (N,).
 
-    `rendered` are backgrounds with the pseudo-mask rendered into them by attenuation; where `grounded` (bool, (N,)) is
-    true they go through the cycle in place of path B's fake angiograms. `labels` are a teacher's for the angiogram:
-    -1 and +1 where it is sure, else 0.
+    `rendered` are backgrounds with the pseudo-mask rendered into them by attenuation. The first `free` samples
+    take path B, and its fake angiograms go through the cycle; of the others, the rendered ones do. `labels` are a
+    teacher's for the angiogram: -1 and +1 where it is sure, else 0.
     """
 
     angiogram: Tensor
@@ -56,7 +56,7 @@ class Batch(NamedTuple):
     mask: Tensor
     rendered: Tensor
     labels: Tensor
-    grounded: Tensor
+    free: int
     noise: Tensor
     t_a: Tensor
     t_b: Tensor
@@ -74,8 +74,11 @@ def run_paths(model: Darl, batch: Batch) -> Paths:
     """Path A, path B and the cycle, with one noise draw for all three and t_a again in the cycle (as published)."""
     add_noise = model.schedule.add_noise
     a = model.path_a(add_noise(batch.angiogram, batch.t_a, batch.noise), batch.t_a)
-    b = model.path_b(add_noise(batch.background, batch.t_b, batch.noise), batch.t_b, batch.mask)
-    source = torch.where(batch.grounded[:, None, None, None], batch.rendered, b.image)
+    free = batch.free
+    b = model.path_b(
+        add_noise(batch.background[:free], batch.t_b[:free], batch.noise[:free]), batch.t_b[:free], batch.mask[:free]
+    )
+    source = torch.cat([b.image, batch.rendered[free:]])
     cycle = model.path_a(add_noise(source, batch.t_a, batch.noise), batch.t_a)
     return Paths(a, b, cycle)
 
@@ -87,7 +90,7 @@ def generator_losses(paths: Paths, batch: Batch, critics: Critics, config: LossC
     where `config` gives them a weight.
     """
     losses = {
-        "diffusion": F.mse_loss(paths.b.noise, batch.noise),
+        "diffusion": F.mse_loss(paths.b.noise, batch.noise[: batch.free]),
         "adversarial_angiogram": adversarial(critics.angiogram(paths.b.image), real=True),
         "cycle": cycle(paths.cycle.image, batch.mask, config.cycle_norm),
     }
@@ -100,7 +103,7 @@ def generator_losses(paths: Paths, batch: Batch, critics: Critics, config: LossC
         losses["contrast"] = critics.contrast(batch.mask, paths.cycle.image, paths.a.image)
         total = total + config.contrast * losses["contrast"]
     if config.rendering:
-        losses["rendering"] = F.l1_loss(paths.b.image, batch.rendered)
+        losses["rendering"] = F.l1_loss(paths.b.image, batch.rendered[: batch.free])
         total = total + config.rendering * losses["rendering"]
     if config.teacher:
         known = batch.labels != 0
@@ -128,17 +131,18 @@ def adversarial(scores: Tensor, *, real: bool) -> Tensor:
 def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor:
     """Error of the cycle's mask, both in [-1, 1].
 
-    Mean absolute (`l1`, the released code) or squared (`mse`) error; `overlap` adds to the absolute error the soft
-    Dice loss of the batch (Milletari et al. 2016), without which the few pixels of thin vessels count for nothing at
-    first.
+    Mean absolute (`l1`, the released code) or squared (`mse`) error; `entropy` is the mean binary cross-entropy plus
+    the soft Dice loss of the batch (Milletari et al. 2016): to the others tanh passes no gradient where it is sure and
+    wrong, and without the second the few pixels of thin vessels count for nothing at first.
     """
+    if norm == "l1":
+        return F.l1_loss(reconstructed, mask)
     if norm == "mse":
         return F.mse_loss(reconstructed, mask)
-    loss = F.l1_loss(reconstructed, mask)
-    if norm == "overlap":
-        found, wanted = (reconstructed + 1) / 2, (mask + 1) / 2
-        loss = loss + 1 - (2 * (found * wanted).sum() + 1) / (found.sum() + wanted.sum() + 1)
-    return loss
+    found, wanted = (reconstructed + 1) / 2, (mask + 1) / 2
+    overlap = (2 * (found * wanted).sum() + 1) / (found.sum() + wanted.sum() + 1)
+    with torch.autocast(found.device.type, enabled=False):  # which refuses it
+        return F.binary_cross_entropy(found, wanted) + 1 - overlap
 
 
 def _judge(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

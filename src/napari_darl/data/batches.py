@@ -1,6 +1,6 @@
 """Batches of unpaired frames and pseudo-masks, each draw keyed by (seed, step, sample)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from napari_darl.data.aperture import Aperture
 from napari_darl.data.backgrounds import WIDTH, suppress_vessels
 from napari_darl.data.fractals import draw_fractal
 from napari_darl.data.frames import check_frame, encode, intensity_range, normalise
 from napari_darl.data.masks import FRAME, PseudoMask, TreeConfig, draw_trees
 from napari_darl.data.phantom import render
-from napari_darl.data.teacher import sure_labels
+from napari_darl.data.teacher import TeacherConfig, agreed_labels, sure_labels
 from napari_darl.errors import InputError
 from napari_darl.normalisation import Normalisation
 
@@ -29,15 +30,17 @@ class DrawConfig(BaseModel):
     ----------
     size
         Side of a crop, px.
+    side
+        Shorter side, px, that frames are brought to before they are cropped; none takes them as they are.
     zoom
-        Least and greatest side of the window in the frame, in multiples of `size`; it is resized to `size`.
+        Least and greatest side of the window in such a frame, in multiples of `size`; it is resized to `size`.
     grounded
-        Share of samples whose fake angiogram in the cycle is rendered by attenuation instead of made by path B.
+        Share of samples, rounded down, whose fake angiogram in the cycle is rendered by attenuation instead of made by
+        path B.
     transmission
         Least and greatest part of the intensity that passes the thickest vessel of a rendered angiogram.
-    suppression
-        Least and greatest part of their depth by which vessels are filled to make a background of an angiogram. What
-        is left of them, as of ribs and catheters, teaches that not every faint line is a vessel.
+    aperture
+        Share of samples that are seen through a round field of view whose rim lies in the crop.
     gamma, noise, blur
         Augmentation: greatest exponent (and its inverse) of the intensity, greatest standard deviations of added
         noise (in units of [-1, 1]) and of a Gaussian blur (px). Flips and transposition always take part.
@@ -46,36 +49,39 @@ class DrawConfig(BaseModel):
     trees
         Look of the trees.
     teacher
-        Whether to label what a ridge filter is sure of in the angiograms (`data.teacher`).
+        Label what a ridge filter is sure of in the angiograms; none doesn't. Where no backgrounds were given, what it
+        takes for vessel, or isn't sure of, is filled.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int = Field(default=512, ge=32, le=4096, multiple_of=32)
+    side: int | None = Field(default=None, ge=32, le=16384)
     zoom: tuple[float, float] = (1.0, 1.0)
-    grounded: float = Field(default=0.0, ge=0, le=1)
+    grounded: float = Field(default=0.0, ge=0, lt=1)
     transmission: tuple[float, float] = (0.25, 0.75)
-    suppression: tuple[float, float] = (1.0, 1.0)
+    aperture: float = Field(default=0.0, ge=0, le=1)
     gamma: float = Field(default=1.0, ge=1)
     noise: float = Field(default=0.0, ge=0)
     blur: float = Field(default=0.0, ge=0)
     pseudo_masks: Literal["trees", "fractals"] = "trees"
     trees: TreeConfig = TreeConfig()
-    teacher: bool = False
+    teacher: TeacherConfig | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        for name in ("zoom", "transmission", "suppression"):
+        for name in ("zoom", "transmission"):
             low, high = getattr(self, name)
-            if not 0 <= low <= high or (low == 0 and name != "suppression"):
+            if not 0 < low <= high:
                 raise ValueError(f"{name} takes two positive numbers, the lesser first")
         return self
 
 
 class Draw(NamedTuple):
-    """A batch: frames float32 in [-1, 1] and masks -1 / +1, all (N, H, W); `grounded` bool (N,).
+    """A batch: frames float32 in [-1, 1] and masks -1 / +1, all (N, H, W).
 
-    `labels` are the teacher's of the angiogram: -1 and +1 where it is sure, else 0.
+    The first `free` samples are for path B, the others are rendered. `labels` are the teacher's of the angiogram: -1
+    and +1 where it is sure, else 0.
     """
 
     angiogram: Frame
@@ -83,7 +89,7 @@ class Draw(NamedTuple):
     mask: Frame
     rendered: Frame
     labels: Frame
-    grounded: NDArray[np.bool_]
+    free: int
 
 
 class Sampler:
@@ -137,17 +143,21 @@ class Sampler:
         if masks is not None:
             self.masks = _Stack("mask", masks, Normalisation(kind="percentiles", low=0, high=100))
 
+    def teach(self, predict: Callable[[NDArray[Any]], Frame]) -> None:
+        """Let a model teach beside the ridge filter from now on: `predict` maps a frame to its probability."""
+        self.angiograms.predict = predict
+        self.angiograms.labels.clear()
+
     def draw(self, step: int, count: int) -> Draw:
         """Batch of `count` samples for a step; the keys of its samples end in 1, 2, ...: 0 is the step's own."""
         keys = [(self.seed, step, sample) for sample in range(1, count + 1)]
         samples = [self._sample(np.random.default_rng(key)) for key in keys]
-        *arrays, grounded = zip(*samples, strict=True)
-        angiogram, background, mask, rendered, labels = (np.stack(part) for part in arrays)
-        return Draw(angiogram, background, mask, rendered, labels, np.array(grounded))
+        angiogram, background, mask, rendered, labels = (np.stack(part) for part in zip(*samples, strict=True))
+        return Draw(angiogram, background, mask, rendered, labels, count - int(self.config.grounded * count))
 
-    def _sample(self, rng: np.random.Generator) -> tuple[Frame, Frame, Frame, Frame, Frame, bool]:
+    def _sample(self, rng: np.random.Generator) -> tuple[Frame, Frame, Frame, Frame, Frame]:
         config = self.config
-        angiogram = self.angiograms.crop(rng, config, teach=config.teacher)
+        angiogram = self.angiograms.crop(rng, config, teach=config.teacher is not None)
         if self.same:
             background = angiogram
         elif self.backgrounds is not None:
@@ -159,18 +169,19 @@ class Sampler:
         absorption = self._absorption(rng, scale)
         rendered = render(background.frame, tree.thickness, absorption=absorption, blur=0.7 * scale)
         mask = np.where(tree.mask, 1, -1).astype(np.float32)
-        grounded = bool(rng.random() < config.grounded)
         first, second = rng.integers(2**32, size=2)
         if self.same:
             second = first
-        return (
-            self._augment(angiogram.frame, first),
-            self._augment(background.frame, second),
-            mask,
-            self._augment(rendered, second),
-            angiogram.labels,
-            grounded,
-        )
+        labels = angiogram.labels
+        frames = [angiogram.frame, background.frame, rendered]
+        if rng.random() < config.aperture:
+            aperture = Aperture.drawn(rng, config.size, scale)
+            frames = [aperture.shade(frame) for frame in frames]
+            mask = np.where(aperture.open, mask, -1).astype(np.float32)
+            if config.teacher is not None:
+                labels = np.where(aperture.open, labels, -1).astype(np.float32)
+        seen = [self._augment(frame, key) for frame, key in zip(frames, (first, second, second), strict=True)]
+        return seen[0], seen[1], mask, seen[2], labels
 
     def _tree(self, rng: np.random.Generator, scale: float) -> PseudoMask:
         shape = (self.config.size, self.config.size)
@@ -191,7 +202,7 @@ class Sampler:
         config, rng = self.config, np.random.default_rng(key)
         intensity = np.clip((frame + 1) / 2, 0, 1)
         intensity = intensity ** np.exp(rng.uniform(-1, 1) * np.log(config.gamma))
-        intensity = gaussian_filter(intensity, rng.uniform(0, 1) * config.blur)
+        intensity = gaussian_filter(intensity, rng.uniform(0, 1) ** 2 * config.blur)
         noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) * config.noise
         return encode(np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32), self.normalisation)
 
@@ -219,6 +230,8 @@ class _Stack:
         for index, frame in enumerate(frames):
             check_frame(frame, f"{name} {index}")
         self.frames = frames
+        self.predict: Callable[[NDArray[Any]], Frame] | None = None
+        self.ridges: dict[int, NDArray[np.int8]] = {}
         self.labels: dict[int, NDArray[np.int8]] = {}
         self.limits = [intensity_range(frame, normalisation, bits) for frame in frames]
 
@@ -229,29 +242,34 @@ class _Stack:
         index = int(rng.integers(len(self.frames)))
         frame = self.frames[index]
         side, size = min(frame.shape), config.size
-        window = min(round(size * float(np.exp(rng.uniform(*np.log(config.zoom))))), side)
+        window = size * side / (config.side or side) * float(np.exp(rng.uniform(*np.log(config.zoom))))
+        window = min(max(round(window), 2), side)
         top, left = (int(rng.integers(length - window + 1)) for length in frame.shape)
         crop = normalise(frame[top : top + window, left : left + window], self.limits[index])
-        if suppress:
-            strength = float(rng.uniform(*config.suppression))
-            crop = suppress_vessels(crop, max(3, round(WIDTH * side)), strength)
-        crop = _resize(crop, size)
-        labels = np.zeros((size, size), np.float32)
-        if teach:
-            known = self._labels(index)
-            at = (np.arange(size) + 0.5) * window / size
+        labels = None
+        if teach or (suppress and config.teacher is not None):
+            known = self._labels(index, config.teacher)
             rows, columns = (
-                ((first + at) * known.shape[axis] / frame.shape[axis]).astype(int)
+                ((first + np.arange(window) + 0.5) * known.shape[axis] / frame.shape[axis]).astype(int)
                 for axis, first in enumerate((top, left))
             )
-            labels = known[rows][:, columns].astype(np.float32)
+            labels = known[rows][:, columns]
+        if suppress:
+            crop = suppress_vessels(crop, max(3, round(WIDTH * side)), None if labels is None else labels >= 0)
+        crop = _resize(crop, size)
+        at = ((np.arange(size) + 0.5) * window / size).astype(int)
+        labels = np.zeros((size, size), np.int8) if labels is None else labels[at][:, at]
         turn = rng.random(3) < 0.5
-        return _Crop(_turned(crop, turn), _turned(labels, turn), side / FRAME * size / window)
+        return _Crop(_turned(crop, turn), _turned(labels.astype(np.float32), turn), side / FRAME * size / window)
 
-    def _labels(self, index: int) -> NDArray[np.int8]:
+    def _labels(self, index: int, teacher: TeacherConfig | None) -> NDArray[np.int8]:
         """Labels of a whole frame, worked out when it is first drawn."""
+        if index not in self.ridges:
+            self.ridges[index] = sure_labels(normalise(self.frames[index], self.limits[index]), teacher)
+        if self.predict is None:
+            return self.ridges[index]
         if index not in self.labels:
-            self.labels[index] = sure_labels(normalise(self.frames[index], self.limits[index]))
+            self.labels[index] = agreed_labels(self.ridges[index], self.predict(self.frames[index]), teacher)
         return self.labels[index]
 
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+_HALF_CHORD = np.float32(0.75**0.5)  # part of the radius within which rays pass half of the lumen or more
+
 _WINDOWS = 2**19  # pixels that are stamped at once, to keep memory small
 
 
@@ -18,7 +20,8 @@ class PseudoMask:
     Attributes
     ----------
     mask
-        (H, W) bool, True inside of a vessel. The thinnest vessels are one pixel wide and unbroken.
+        (H, W) bool, True where a ray passes half of a lumen's diameter or more: a vessel's full width at half
+        maximum, to which its outline is drawn by eye. The thinnest vessels are one pixel wide and unbroken.
     radius
         (H, W) float32, radius in px of the widest lumen at a pixel, 0 outside of the mask.
     thickness
@@ -132,7 +135,7 @@ def _stamp(
     r0, r1 = segments.radius[chosen].astype(np.float32).T[:, :, None, None]
     lumen = r0 + (r1 - r0) * (along / span)
     # half a pixel's diagonal at least: each pixel that an axis passes is inside, so thin vessels don't break
-    drawn = np.maximum(lumen, np.float32(0.5**0.5))
+    drawn = np.maximum(_HALF_CHORD * lumen, np.float32(0.5**0.5))
 
     inside = distance2 < np.maximum(lumen + np.float32(0.5), drawn) ** 2
     inside &= ((rows >= 0) & (rows < shape[0]))[:, :, None] & ((cols >= 0) & (cols < shape[1]))[:, None, :]

@@ -30,6 +30,7 @@ from napari_darl.data.frames import (
 from napari_darl.errors import DarlError, DarlWarning, InputError
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.models import Model, as_model
+from napari_darl.inference.scale import guess_resize
 from napari_darl.inference.tiling import apply_tiled
 
 Index = tuple[int, ...]
@@ -46,7 +47,7 @@ def segment(
     channel: Literal["green", "luminance"] = "green",
     bright: bool = False,
     bits: int | None = None,
-    resize: float = 1.0,
+    resize: float | None = None,
     tile: int | None = None,
     device: str = "auto",
 ) -> npt.NDArray[np.uint8]:
@@ -85,7 +86,7 @@ def segment_probability(
     channel: Literal["green", "luminance"] = "green",
     bright: bool = False,
     bits: int | None = None,
-    resize: float = 1.0,
+    resize: float | None = None,
     tile: int | None = None,
     device: str = "auto",
 ) -> npt.NDArray[np.float32]:
@@ -105,8 +106,9 @@ def segment_probability(
         Whether vessels are brighter than their surroundings.
     bits : int, optional
         Bits that an integer image uses where fewer than its dtype has, say 12.
-    resize : float
-        Factor by which frames are resized before path A; probabilities are resampled back.
+    resize : float, optional
+        Factor by which frames are resized before path A; probabilities are resampled back. None guesses it from their
+        size (`guess_resize`).
     tile : int, optional
         Side of the tiles in which frames are segmented, in pixels, where memory is short; by default the model's own.
     device : str
@@ -147,7 +149,7 @@ def iter_probability(
     channel: Literal["green", "luminance"] = "green",
     bright: bool = False,
     bits: int | None = None,
-    resize: float = 1.0,
+    resize: float | None = None,
     tile: int | None = None,
     device: str = "auto",
     first: Index | None = None,
@@ -173,10 +175,12 @@ def iter_probability(
         Its probability.
     """
     array = check_image(image, rgb=rgb)
-    if not 0 < resize <= 16:
-        raise InputError(f"resize is {resize}: choose a factor above 0 and up to 16.")
     alone = frame_count(array.shape, rgb) == 1
     height, width = array.shape[-3:-1] if rgb else array.shape[-2:]
+    if resize is None:
+        resize = guess_resize(height, width)
+    if not 0 < resize <= 16:
+        raise InputError(f"resize is {resize}: choose a factor above 0 and up to 16.")
     if min(height, width) * resize < MIN_SIZE:
         raise InputError(
             f"resize {resize} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it."

@@ -8,6 +8,7 @@ from napari_darl.darl.config import LITE, PUBLISHED, Config, ModelConfig
 from napari_darl.darl.losses import C_DARL, LossConfig
 from napari_darl.data.batches import DrawConfig
 from napari_darl.data.masks import TreeConfig
+from napari_darl.data.teacher import TeacherConfig
 from napari_darl.errors import InputError
 
 
@@ -28,6 +29,12 @@ class TrainingConfig(Config):
         Greatest norm of a step's gradients, longer ones are shortened; none leaves them.
     ema
         Decay of the running average of the weights, which is the model to use.
+    faint_noise
+        Exponent k of path A's noise level: t_a = path_a_steps * u ** k with u uniform in [0, 1). 1 is the paper's; more
+        spends more steps near t = 0, where thin vessels are seen and frames are segmented.
+    self_teaching
+        Steps after which the running average joins the ridge filter as teacher, and is renewed; none leaves the filter
+        alone.
     pool
         Past fakes that a discriminator is shown beside the newest (Shrivastava et al. 2017).
     seed
@@ -49,6 +56,8 @@ class TrainingConfig(Config):
     critics_learning_rate: float = Field(default=5e-6, gt=0, lt=1)
     clip: float | None = Field(default=None, gt=0)
     ema: float = Field(default=0.999, ge=0, lt=1)
+    faint_noise: float = Field(default=1.0, ge=1)
+    self_teaching: int | None = Field(default=None, ge=1)
     pool: int = Field(default=50, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -62,30 +71,47 @@ class TrainingConfig(Config):
         return self
 
 
-PRESETS: dict[str, TrainingConfig] = {
-    "published": TrainingConfig(model=PUBLISHED, draws=DrawConfig(pseudo_masks="fractals")),
-    "lite": TrainingConfig(
-        model=LITE,
-        losses=LossConfig(cycle_norm="overlap", teacher=2.5, rendering=10.0),
-        draws=DrawConfig(
-            size=128,
-            zoom=(0.6, 2.0),
-            grounded=0.5,
-            transmission=(0.2, 0.7),
-            suppression=(0.8, 1.0),
-            gamma=1.4,
-            noise=0.05,
-            blur=0.7,
-            trees=TreeConfig(tip_radius=1.2, side_branches=5.0),
-            teacher=True,
-        ),
-        steps=3500,
-        batch=8,
-        learning_rate=1e-3,
-        critics_learning_rate=2e-4,
-        clip=1.0,
+LITE_CORONARY = TrainingConfig(
+    model=LITE,
+    losses=LossConfig(cycle_norm="entropy", teacher=5.0, rendering=5.0),
+    draws=DrawConfig(
+        size=128,
+        side=512,
+        zoom=(0.6, 1.7),
+        grounded=0.5,
+        transmission=(0.15, 0.65),
+        aperture=0.2,
+        gamma=1.4,
+        noise=0.05,
+        blur=1.0,
+        trees=TreeConfig(trunk_radius=(3, 9), tip_radius=1.2, side_branches=5.0),
+        teacher=TeacherConfig(),
     ),
+    steps=4000,
+    batch=8,
+    learning_rate=1e-3,
+    critics_learning_rate=2e-4,
+    clip=1.0,
+    faint_noise=3.0,
+    self_teaching=1000,
+)
+LITE_FUNDUS = LITE_CORONARY.updated(
+    draws=LITE_CORONARY.draws.model_copy(
+        update={
+            "side": 768,
+            "transmission": (0.4, 0.9),
+            "trees": TreeConfig(trees=(3, 7), trunk_radius=(2, 6), tip_radius=0.6, side_branches=5.0),
+            "teacher": TeacherConfig(side=700, vessel=0.1, background=0.82, shortest=40),
+        }
+    ),
+    steps=3000,
+)
+PRESETS = {
+    "lite": LITE_CORONARY,
+    "fundus": LITE_FUNDUS,
+    "published": TrainingConfig(model=PUBLISHED, draws=DrawConfig(pseudo_masks="fractals")),
 }
+"""Recipes: `lite` for coronary angiograms, `fundus` for retinas by the same networks, `published` as in the paper."""
 
 
 def training_config(preset: str, *, c_darl: bool = False, steps: int | None = None, seed: int = 0) -> TrainingConfig:
@@ -94,7 +120,7 @@ def training_config(preset: str, *, c_darl: bool = False, steps: int | None = No
     Parameters
     ----------
     preset : str
-        `lite` or `published`.
+        One of `PRESETS`.
     c_darl : bool
         Train C-DARL: no backgrounds and no mask discriminator, but a contrast of mask patches.
     steps : int, optional

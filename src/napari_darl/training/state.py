@@ -1,5 +1,6 @@
 """Everything that a training step changes, and its way to tensors and back."""
 
+import copy
 from collections.abc import Callable, Iterator
 
 import torch
@@ -38,6 +39,7 @@ class TrainingState:
             "critics": Adam(judges, config.critics_learning_rate, betas=(0.5, 0.999)),
         }
         self.pools = {"angiogram": ImagePool(config.pool), "mask": ImagePool(config.pool)}
+        self.teacher: Darl | None = None
         self.device = device
         self.step = 0
 
@@ -47,6 +49,10 @@ class TrainingState:
         self.average.module.load_state_dict(model.state_dict())
         if critics is not None:  # a contrast, or no judge of masks, is the variant's own
             self.critics.load_state_dict(critics.state_dict(), strict=False)
+
+    def renew_teacher(self) -> None:
+        """Make a teacher of the running average as it is."""
+        self.teacher = copy.deepcopy(self.average.module).requires_grad_(False)  # type: ignore[assignment]
 
     def tensors(self) -> dict[str, Tensor]:
         """Name every tensor of the state."""
@@ -67,6 +73,8 @@ class TrainingState:
         KeyError, RuntimeError, ValueError
             If the tensors aren't those of such a run.
         """
+        if any(name.startswith("teacher.") for name in tensors):
+            self.renew_teacher()
         with torch.no_grad():
             for part, name, tensor in self._networks():
                 tensor.copy_(tensors[f"{part}.{name}"])
@@ -83,8 +91,9 @@ class TrainingState:
         self.step = step
 
     def _networks(self) -> Iterator[tuple[str, str, Tensor]]:
-        for part, network in (("model", self.model), ("critics", self.critics), ("average", self.average)):
-            for name, tensor in network.state_dict().items():
+        networks = {"model": self.model, "critics": self.critics, "average": self.average, "teacher": self.teacher}
+        for part, network in networks.items():
+            for name, tensor in () if network is None else network.state_dict().items():
                 yield part, name, tensor
 
 

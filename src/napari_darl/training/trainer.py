@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -20,6 +20,8 @@ from napari_darl.darl.losses import Batch, Paths, discriminator_losses, generato
 from napari_darl.darl.model import Critics, Darl
 from napari_darl.data.batches import Draw, Sampler
 from napari_darl.errors import CheckpointError, DarlError, FileError, InputError
+from napari_darl.inference.models import Model
+from napari_darl.inference.segment import segment_probability
 from napari_darl.training.config import TrainingConfig
 from napari_darl.training.run_folder import RunFolder
 from napari_darl.training.state import TrainingState
@@ -120,6 +122,7 @@ class Trainer:
         )
         self.state = TrainingState(config, resolve_device(device))
         self.precision = working_precision(self.state.device, config.precision)
+        self._bits = bits
         self._rows: list[dict[str, float]] = []
         if self._saved is not None:
             self._restore()
@@ -213,6 +216,7 @@ class Trainer:
         tensors, contents = load_tensors(self.folder.checkpoint, "checkpoint")
         try:
             self.state.restore(tensors, int(contents["step"]))
+            self._teach()
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"{self.folder.checkpoint} doesn't fit the run's config.json: put the right one back."
@@ -221,11 +225,31 @@ class Trainer:
     def _draws(self) -> Iterator[Draw]:
         """Batches from the next step to the last, each drawn in the background while the one before is at work."""
         with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self.sampler.draw, self.step, self.config.batch)
+            ahead: Future[Draw] | None = None
             for step in range(self.step, self.config.steps):
-                draw = ahead.result()
-                ahead = pool.submit(self.sampler.draw, step + 1, self.config.batch)
+                if self._renews(step):
+                    self.state.renew_teacher()
+                    self._teach()
+                draw = ahead.result() if ahead else self.sampler.draw(step, self.config.batch)
+                # Not before the teacher of the next step is there.
+                ahead = None if self._renews(step + 1) else pool.submit(self.sampler.draw, step + 1, self.config.batch)
                 yield draw
+
+    def _renews(self, step: int) -> bool:
+        every = self.config.self_teaching
+        return every is not None and step > 0 and step % every == 0 and self.config.draws.teacher is not None
+
+    def _teach(self) -> None:
+        """Hand the teacher to the sampler."""
+        if self.state.teacher is not None:
+            teacher, side = Model(self.state.teacher, "teacher", "", {}), self.config.draws.side
+
+            def predict(frame: NDArray[Any]) -> Frame:
+                return segment_probability(
+                    frame, teacher, bits=self._bits, resize=side / min(frame.shape) if side else 1
+                )
+
+            self.sampler.teach(predict)
 
     def _advance(self, draw: Draw) -> Progress:
         step, config, state = self.state.step, self.config, self.state
@@ -256,7 +280,7 @@ class Trainer:
 
         angiogram = phase(draw.angiogram)
         noise = rng.standard_normal(angiogram.shape, np.float32)
-        t_a = rng.integers(model.path_a_steps, size=len(noise))
+        t_a = (model.path_a_steps * rng.random(len(noise)) ** self.config.faint_noise).astype(np.int64)
         t_b = rng.integers(model.schedule.steps, size=len(noise))
         return Batch(
             angiogram,
@@ -264,7 +288,7 @@ class Trainer:
             phase(draw.mask),
             phase(draw.rendered),
             phase(draw.labels),
-            tensor(draw.grounded),
+            draw.free,
             tensor(noise),
             tensor(t_a),
             tensor(t_b),
