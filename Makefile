@@ -10,7 +10,7 @@ WINDOW_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri lib
 	libxcb-shape0 libxcb-xinerama0 libxkbcommon-x11-0
 DISPLAYS := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter-out Linux,$(shell uname -s)))
 
-.PHONY: demo test lint venv clean
+.PHONY: demo test lint venv models clean
 .DELETE_ON_ERROR:
 
 # Without a display, or without a window's libraries, the demo writes its files and that is all.
@@ -38,6 +38,10 @@ lint: .venv/dev
 	$(BIN)/npe2 validate napari-darl
 
 venv: .venv/dev
+
+# Retrains the bundled models, in hours without a GPU: make models ARCADE=folder of its frames
+models: .venv/base
+	$(BIN)/python scripts/make_models.py --angiograms "$(or $(ARCADE),$(error say where the frames are: make models ARCADE=folder))" --output runs
 
 clean:
 	rm -rf .venv build demo dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

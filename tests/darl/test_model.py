@@ -82,8 +82,8 @@ def test_cycle_norms() -> None:
     nothing = -torch.ones_like(mask)
     assert cycle(nothing, mask, "l1") == pytest.approx(2 * 4 / 64)
     assert cycle(nothing, mask, "mse") == pytest.approx(4 * 4 / 64)
-    assert cycle(mask, mask, "overlap") == pytest.approx(0)
-    assert cycle(nothing, mask, "overlap") > 0.9
+    assert cycle(mask, mask, "entropy") == pytest.approx(0)
+    assert cycle(nothing, mask, "entropy") > 0.9
 
 
 def test_one_reverse_step_with_the_true_noise_ends_at_the_clean_frame() -> None:

@@ -26,7 +26,7 @@ STEPS = 30
 def tiny(steps: int, *, c_darl: bool = False, preset: str = "lite", **changes: object) -> TrainingConfig:
     """The preset's networks and losses on small crops, two a step."""
     config = training_config(preset, c_darl=c_darl, steps=steps, seed=3)
-    draws = config.draws.model_copy(update={"size": 64})
+    draws = config.draws.model_copy(update={"size": 64, "side": None})
     return config.model_copy(update={"draws": draws, "batch": 2, "pool": 4, "preview_every": 10, **changes})
 
 
@@ -105,7 +105,7 @@ KILLED = """
     from test_trainer import stack, tiny
     from napari_darl import Trainer
     torch.set_num_threads(1)
-    trainer = Trainer(tiny({steps}, autosave={autosave}), {folder!r}, stack(), resume={resume})
+    trainer = Trainer(tiny({steps}, autosave={autosave}, self_teaching=20), {folder!r}, stack(), resume={resume})
     for state in trainer.run():
         print(state.step, flush=True)
 """
@@ -150,6 +150,33 @@ def test_stopping_saves_and_resuming_goes_on(tmp_path: Path) -> None:
     assert [state.step for state in resumed.run()] == [5, 6]
     list(Trainer(tiny(6), tmp_path / "whole", stack()).run())
     assert same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+def test_the_model_joins_the_teacher(tmp_path: Path) -> None:
+    trainer = Trainer(tiny(5, self_teaching=3), tmp_path / "run", stack())
+    for state in trainer.run():
+        assert (trainer.state.teacher is not None) == (state.step > 3)
+    teacher = trainer.state.teacher
+    assert teacher is not None
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+    taught = dict(teacher.named_parameters())
+    assert any(not torch.equal(now, taught[name]) for name, now in trainer.model.named_parameters())
+    resumed = Trainer(tiny(6), tmp_path / "run", stack(), resume=True)
+    assert resumed.state.teacher is not None
+    for name, value in resumed.state.teacher.state_dict().items():
+        assert torch.equal(value, teacher.state_dict()[name])
+
+
+def test_path_a_sees_faint_noise_more_often(tmp_path: Path) -> None:
+    def levels(exponent: float, name: str) -> torch.Tensor:
+        trainer = Trainer(tiny(1, faint_noise=exponent, batch=64), tmp_path / name, stack())
+        batch = trainer._batch(trainer.sampler.draw(0, 64), np.random.default_rng(0))
+        assert batch.t_a.min() >= 0
+        assert batch.t_a.max() < trainer.config.model.path_a_steps
+        return batch.t_a.float()
+
+    assert levels(1, "uniform").median() > 60
+    assert levels(3, "faint").median() < 50
 
 
 def test_closing_the_iterator_saves(tmp_path: Path) -> None:

@@ -66,7 +66,11 @@ class DenoiserConfig(Config):
 
 
 class GeneratorConfig(Config):
-    """Generator G with switchable SPADE: an encoder of `widths`, `blocks` at the coarsest, a decoder back."""
+    """Generator G with switchable SPADE: an encoder of `widths`, `blocks` at the coarsest, a decoder back.
+
+    Without `spade`, for comparisons, the mask is put beside the input instead (all zeros on path A), and each path has
+    an affine norm of its own.
+    """
 
     widths: tuple[Width, ...] = Field(default=(64, 128, 256), min_length=2, max_length=8)
     blocks: int = Field(default=2, ge=1, le=16)
@@ -75,6 +79,7 @@ class GeneratorConfig(Config):
     norm: Literal["instance", "batch"] = "instance"
     spectral_norm: bool = True
     skips: bool = False
+    spade: bool = True
 
 
 class DiscriminatorConfig(Config):

@@ -28,6 +28,7 @@ class Generator(nn.Module):
         super().__init__()
         widths, kernel = config.widths, config.kernel
         self.skips = config.skips
+        self.mask_channels = 0 if config.spade else 2 * channels
 
         def conv(inputs: int, outputs: int) -> nn.Conv2d:
             return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, padding_mode="reflect")
@@ -35,7 +36,7 @@ class Generator(nn.Module):
         def block(inputs: int, outputs: int) -> SSpadeBlock:
             return SSpadeBlock(inputs, outputs, 2 * channels, config)
 
-        self.encoder = nn.ModuleList([conv(2 * channels, widths[0])])
+        self.encoder = nn.ModuleList([conv(2 * channels + self.mask_channels, widths[0])])
         for fine, coarse in itertools.pairwise(widths):
             self.encoder.append(nn.Conv2d(fine, coarse, 3, stride=2, padding=1))
         self.norms = nn.ModuleList(PathNorm(config.norm, width) for width in widths)
@@ -56,6 +57,9 @@ class Generator(nn.Module):
             One-hot mask (N, 2 C, H, W), background before vessel; none takes path A.
         """
         features = []
+        if self.mask_channels:
+            beside = x.new_zeros(len(x), self.mask_channels, *x.shape[2:]) if mask is None else mask.to(x)
+            x = torch.cat([x, beside], dim=1)
         for layer, norm in zip(self.encoder, self.norms, strict=True):
             x = F.relu(norm(layer(x), mask))
             features.append(x)
@@ -78,7 +82,9 @@ class SSpadeBlock(nn.Module):
             layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
             return spectral_norm(layer) if config.spectral_norm else layer
 
-        def norm(channels: int) -> SwitchableSpade:
+        def norm(channels: int) -> nn.Module:
+            if not config.spade:
+                return PathNorm(config.norm, channels, affine=True)
             return SwitchableSpade(channels, mask_channels, config.spade_channels, config.norm)
 
         self.norm_0, self.conv_0 = norm(inputs), conv(inputs, middle, 3)
@@ -95,12 +101,12 @@ class SSpadeBlock(nn.Module):
 
 
 class PathNorm(nn.Module):
-    """Norm without affine; one that keeps statistics has its own for each path."""
+    """Norm that each path has its own of; without affine they differ in statistics alone."""
 
-    def __init__(self, norm: str, channels: int) -> None:
+    def __init__(self, norm: str, channels: int, affine: bool = False) -> None:
         super().__init__()
-        self.a = feature_norm(norm, channels, affine=False)
-        self.b = feature_norm(norm, channels, affine=False)
+        self.a = feature_norm(norm, channels, affine)
+        self.b = feature_norm(norm, channels, affine)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Normalise features (N, C, H, W)."""

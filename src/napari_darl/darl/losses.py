@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from napari_darl.darl.config import Config
 from napari_darl.darl.model import Critics, Darl, PathOutput
 
+_LEAST = 1e-6  # likelihood: keeps its logarithm finite
+
 CycleNorm = Literal["l1", "mse", "entropy"]
 
 
@@ -18,8 +20,10 @@ class LossConfig(Config):
 
     Attributes
     ----------
-    adversarial, cycle
-        alpha and beta.
+    adversarial, adversarial_mask, cycle
+        alpha for D_a and for D_s, and beta.
+    diffusion
+        Of the denoiser's error on path B.
     cycle_norm
         How the cycle's mask is compared with the pseudo-mask: see `cycle`.
     contrast
@@ -31,7 +35,9 @@ class LossConfig(Config):
         Mean absolute difference between path B's fake angiogram and the rendered one.
     """
 
+    diffusion: float = Field(default=1.0, ge=0)
     adversarial: float = Field(default=0.2, ge=0)
+    adversarial_mask: float = Field(default=0.2, ge=0)
     cycle: float = Field(default=5.0, ge=0)
     cycle_norm: CycleNorm = "l1"
     contrast: float = Field(default=0.0, ge=0)
@@ -94,11 +100,11 @@ def generator_losses(paths: Paths, batch: Batch, critics: Critics, config: LossC
         "adversarial_angiogram": adversarial(critics.angiogram(paths.b.image), real=True),
         "cycle": cycle(paths.cycle.image, batch.mask, config.cycle_norm),
     }
-    total = losses["diffusion"] + config.cycle * losses["cycle"]
+    total = config.diffusion * losses["diffusion"] + config.cycle * losses["cycle"]
     total = total + config.adversarial * losses["adversarial_angiogram"]
     if critics.mask is not None:
         losses["adversarial_mask"] = adversarial(critics.mask(paths.a.image), real=True)
-        total = total + config.adversarial * losses["adversarial_mask"]
+        total = total + config.adversarial_mask * losses["adversarial_mask"]
     if critics.contrast is not None:
         losses["contrast"] = critics.contrast(batch.mask, paths.cycle.image, paths.a.image)
         total = total + config.contrast * losses["contrast"]
@@ -141,8 +147,8 @@ def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor
         return F.mse_loss(reconstructed, mask)
     found, wanted = (reconstructed + 1) / 2, (mask + 1) / 2
     overlap = (2 * (found * wanted).sum() + 1) / (found.sum() + wanted.sum() + 1)
-    with torch.autocast(found.device.type, enabled=False):  # which refuses it
-        return F.binary_cross_entropy(found, wanted) + 1 - overlap
+    likelihood = torch.where(wanted > 0.5, found, 1 - found).clamp(min=_LEAST)
+    return 1 - overlap - likelihood.log().mean()
 
 
 def _judge(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

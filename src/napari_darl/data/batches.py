@@ -41,6 +41,9 @@ class DrawConfig(BaseModel):
         Least and greatest part of the intensity that passes the thickest vessel of a rendered angiogram.
     aperture
         Share of samples that are seen through a round field of view whose rim lies in the crop.
+    exposure, shading
+        Augmentation: natural logarithms of the greatest factor by which a crop is darkened as a whole, and by which one of
+        its ends is darkened against the other's.
     gamma, noise, blur
         Augmentation: greatest exponent (and its inverse) of the intensity, greatest standard deviations of added
         noise (in units of [-1, 1]) and of a Gaussian blur (px). Flips and transposition always take part.
@@ -61,6 +64,8 @@ class DrawConfig(BaseModel):
     grounded: float = Field(default=0.0, ge=0, lt=1)
     transmission: tuple[float, float] = (0.25, 0.75)
     aperture: float = Field(default=0.0, ge=0, le=1)
+    exposure: float = Field(default=0.0, ge=0)
+    shading: float = Field(default=0.0, ge=0)
     gamma: float = Field(default=1.0, ge=1)
     noise: float = Field(default=0.0, ge=0)
     blur: float = Field(default=0.0, ge=0)
@@ -202,6 +207,10 @@ class Sampler:
         config, rng = self.config, np.random.default_rng(key)
         intensity = np.clip((frame + 1) / 2, 0, 1)
         intensity = intensity ** np.exp(rng.uniform(-1, 1) * np.log(config.gamma))
+        angle, light = rng.uniform(0, 2 * np.pi), -rng.uniform(0, 1) * config.exposure
+        across, down = np.linspace(-0.5, 0.5, frame.shape[1]), np.linspace(-0.5, 0.5, frame.shape[0])[:, None]
+        ramp = (np.cos(angle) * across + np.sin(angle) * down).astype(np.float32)
+        intensity = intensity * np.exp(light + rng.uniform(0, 1) * config.shading * ramp)
         intensity = gaussian_filter(intensity, rng.uniform(0, 1) ** 2 * config.blur)
         noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) * config.noise
         return encode(np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32), self.normalisation)
