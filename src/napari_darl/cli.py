@@ -273,7 +273,8 @@ def _segment_file(
 
     image = read_image(path)
     if resize is None:
-        resize = guess_resize(*(image.data.shape[-3:-1] if image.rgb else image.data.shape[-2:]))
+        height, width = image.data.shape[-3:-1] if image.rgb else image.data.shape[-2:]
+        resize = guess_resize(height, width, model.network.config.side)
     try:
         result = segment_probability(image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize)
     except InputError as error:

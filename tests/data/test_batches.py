@@ -21,7 +21,7 @@ def frames(count: int = 4) -> list[np.ndarray]:
 
 
 def test_draws_are_keyed() -> None:
-    first, second = (Sampler(CONFIG, NORMALISATION, frames(), seed=5) for _ in range(2))
+    first, second = (Sampler(CONFIG, NORMALISATION, 128, frames(), seed=5) for _ in range(2))
     first.draw(0, 3)
     for one, other in zip(first.draw(7, 3), second.draw(7, 3), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -31,7 +31,7 @@ def test_draws_are_keyed() -> None:
 
 
 def test_what_a_draw_holds() -> None:
-    draw = Sampler(CONFIG, NORMALISATION, frames()).draw(0, 16)
+    draw = Sampler(CONFIG, NORMALISATION, 128, frames()).draw(0, 16)
     for part in (draw.angiogram, draw.background, draw.rendered):
         assert part.shape == (16, 64, 64)
         assert part.dtype == np.float32
@@ -44,7 +44,7 @@ def test_what_a_draw_holds() -> None:
 
 def test_rendered_vessels_are_darker_than_their_background() -> None:
     config = DrawConfig(size=128, transmission=(0.3, 0.5))
-    draw = Sampler(config, Normalisation(kind="percentiles"), frames()).draw(0, 8)
+    draw = Sampler(config, Normalisation(kind="percentiles"), 128, frames()).draw(0, 8)
     change = draw.rendered - draw.background
     assert change[draw.mask > 0].mean() < -0.1
     assert abs(change[draw.mask < 0].mean()) < 0.02
@@ -52,19 +52,19 @@ def test_rendered_vessels_are_darker_than_their_background() -> None:
 
 def test_c_darl_draws_one_frame_for_both() -> None:
     config = DrawConfig(size=64)
-    draw = Sampler(config, NORMALISATION, frames(), same=True).draw(0, 3)
+    draw = Sampler(config, NORMALISATION, 128, frames(), same=True).draw(0, 3)
     np.testing.assert_array_equal(draw.angiogram, draw.background)
 
 
 def test_small_frames_are_enlarged() -> None:
     small = [frame[:40, :50] for frame in frames()]
-    assert Sampler(CONFIG, NORMALISATION, small).draw(0, 2).angiogram.shape == (2, 64, 64)
+    assert Sampler(CONFIG, NORMALISATION, 128, small).draw(0, 2).angiogram.shape == (2, 64, 64)
 
 
 def test_masks_of_the_user_are_cropped() -> None:
     stripes = np.zeros((128, 128), np.uint8)
     stripes[:, ::16] = stripes[:, 1::16] = stripes[:, 2::16] = 255
-    draw = Sampler(CONFIG, NORMALISATION, frames(), masks=[stripes]).draw(0, 4)
+    draw = Sampler(CONFIG, NORMALISATION, 128, frames(), masks=[stripes]).draw(0, 4)
     assert 0.05 < (draw.mask > 0).mean() < 0.4
 
 
@@ -128,7 +128,7 @@ def test_teachers_agree() -> None:
 def test_apertures_hide_what_lies_outside() -> None:
     def drawn(share: float) -> Draw:
         config = CONFIG.model_copy(update={"aperture": share, "noise": 0.0, "gamma": 1.0, "blur": 0.0})
-        return Sampler(config, Normalisation(kind="percentiles"), frames()).draw(0, 16)
+        return Sampler(config, Normalisation(kind="percentiles"), 128, frames()).draw(0, 16)
 
     draw, open_ = drawn(1.0), drawn(0.0)
     outside = draw.angiogram < -0.6

@@ -14,7 +14,7 @@ from napari_darl.darl.config import LITE
 from napari_darl.darl.model import build
 from napari_darl.errors import CheckpointError, InputError
 from napari_darl.inference.models import as_model
-from napari_darl.models import bundled_models, model_card
+from napari_darl.models import SIDE, bundled_models, model_card, model_side
 
 
 def test_bundled_models_have_cards_and_are_small() -> None:
@@ -86,3 +86,13 @@ def test_unknown_models_and_devices() -> None:
     for device in ("tpu", "cuda:99", "meta"):
         with pytest.raises(InputError):
             load_model(device=device)
+
+
+def test_the_side_of_a_model_is_read_without_loading_it(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_model(path, build(LITE.updated(side=700), seed=0)[0])
+    assert model_side(path) == model_side(tmp_path) == 700
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(path.read_bytes()[:40])
+    for unknown in (damaged, tmp_path / "missing.safetensors", "missing"):
+        assert model_side(unknown) == SIDE

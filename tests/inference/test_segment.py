@@ -12,6 +12,7 @@ from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import DarlError, DarlWarning
 from napari_darl.evaluation.metrics import score
 from napari_darl.inference.models import Model
+from napari_darl.inference.scale import guess_resize
 from napari_darl.inference.segment import iter_probability
 from napari_darl.inference.tiling import pad_to_multiple
 
@@ -227,3 +228,16 @@ def test_the_bundled_model_finds_vessels() -> None:
     assert score(segment(frame), truth.mask).dice > 0.6
     mask = segment(sample_angiogram())
     assert 0.01 < mask.mean() < 0.2
+
+
+def test_frames_are_brought_to_the_side_of_the_model(untrained: Model) -> None:
+    assert guess_resize(512, 640) == guess_resize(768, 1200) == 1
+    assert guess_resize(300, 300) == 1.71
+    assert guess_resize(4000, 3000, side=768) == 0.38
+    assert guess_resize(40_000, 40_000) == 0.25
+    small = FRAME[::2, ::2]
+    factor = guess_resize(*small.shape, untrained.network.config.side)
+    assert factor != 1
+    np.testing.assert_array_equal(
+        segment_probability(small, untrained), segment_probability(small, untrained, resize=factor)
+    )

@@ -26,8 +26,11 @@ STEPS = 30
 def tiny(steps: int, *, c_darl: bool = False, preset: str = "lite", **changes: object) -> TrainingConfig:
     """The preset's networks and losses on small crops, two a step."""
     config = training_config(preset, c_darl=c_darl, steps=steps, seed=3)
-    draws = config.draws.model_copy(update={"size": 64, "side": None})
-    return config.model_copy(update={"draws": draws, "batch": 2, "pool": 4, "preview_every": 10, **changes})
+    draws = config.draws.model_copy(update={"size": 64})
+    model = config.model.updated(side=96)
+    return config.model_copy(
+        update={"model": model, "draws": draws, "batch": 2, "pool": 4, "preview_every": 10, **changes}
+    )
 
 
 def stack(count: int = 3, seed: int = 0) -> list[np.ndarray]:

@@ -128,8 +128,9 @@ class Run:
                 raise _StoppedError
 
         options = self.options
-        resize = options.resize or guess_resize(*self._shape[-2:])
         model = as_model(options.model, options.device)
+        height, width = self._shape[-2:]
+        resize = options.resize or guess_resize(height, width, model.network.config.side)
         yield model.provenance(
             source=self._name, resize=resize, vessels="bright" if options.bright else "dark", region=options.region_name
         )

@@ -31,6 +31,7 @@ from napari_darl._napari.segmenter import Segmenter
 from napari_darl._napari.task import sentence
 from napari_darl.errors import DarlError
 from napari_darl.inference.scale import guess_resize
+from napari_darl.models import model_side
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -85,6 +86,7 @@ class SegmentWidget(QWidget):
         self.save.clicked.connect(self._save)
         self.image.changed.connect(self._image_changed)
         self.resize_factor.valueChanged.connect(self._resize_changed)
+        self.model.changed.connect(self._guess)
         self.cleaning.changed.connect(self._clean)
         self._segmenter.changed.connect(self._refresh)
         events = viewer.layers.events
@@ -131,7 +133,7 @@ class SegmentWidget(QWidget):
             preferred_options(),
             model=self.model.model,
             bright=self.vessels.currentText() == "bright",
-            resize=self.resize_factor.value(),
+            resize=None if self._guessed else self.resize_factor.value(),
             whole=self.frames.currentIndex() == 0,
             region=self._region(image),
             region_name=str(self.region.value),
@@ -208,13 +210,19 @@ class SegmentWidget(QWidget):
         if image is not None:
             for event in (image.events.data, image.events.axis_labels):
                 event.connect(self._image_changed)
-            with QSignalBlocker(self.resize_factor):
-                self.resize_factor.setValue(guess_resize(*frames_shape(image)[-2:]))
             stacked = stack_axes(image)
             self.frames.addItems([f"all: {stacked}", "the visible one"] if stacked else ["a single one"])
             self.frames.setEnabled(bool(stacked))
-        self._resize_shown()
+        self._guess()
         self._refresh()
+
+    def _guess(self) -> None:
+        """Guess the resize factor anew, unless a person has chosen one for this image."""
+        if self._guessed and (image := self.image.value) is not None:
+            height, width = frames_shape(image)[-2:]
+            with QSignalBlocker(self.resize_factor):
+                self.resize_factor.setValue(guess_resize(height, width, model_side(self.model.model)))
+        self._resize_shown()
 
     def _resize_changed(self) -> None:
         self._guessed = False

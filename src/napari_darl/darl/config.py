@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_darl.errors import InputError
+from napari_darl.models import SIDE
 from napari_darl.normalisation import Normalisation
 
 Width = Annotated[int, Field(ge=1, le=2048)]
@@ -94,6 +95,8 @@ class ModelConfig(Config):
     `phases` says where the four interleaved phases `x[i::2, j::2]` of a frame go: into the batch, each
     a frame of half the size (as published), or into the channels of the networks' first layer.
     `path_a_steps` bounds the noise level of path A in training: t_a is uniform in [0, path_a_steps).
+    Whole frames suit it whose shorter side has from `side` to one and a half times as many pixels;
+    others are brought there.
     Frames larger than `tile` pixels are segmented in tiles that share `overlap` pixels.
     """
 
@@ -103,6 +106,7 @@ class ModelConfig(Config):
     path_a_steps: int = Field(default=200, ge=1)
     initialisation: Literal["published", "torch"] = "published"
     normalisation: Normalisation = Normalisation()
+    side: int = Field(default=SIDE, ge=32, le=16384)
     tile: int = Field(default=512, ge=64, le=8192, multiple_of=64)
     overlap: int = Field(default=128, ge=0, multiple_of=2)
     schedule: ScheduleConfig = ScheduleConfig()
@@ -136,6 +140,7 @@ LITE = ModelConfig(
     phases="channels",
     initialisation="torch",
     normalisation=Normalisation(kind="percentiles", log_offset=0.05),
+    side=300,
     tile=1024,
     overlap=192,
     denoiser=DenoiserConfig(

@@ -30,10 +30,9 @@ class DrawConfig(BaseModel):
     ----------
     size
         Side of a crop, px.
-    side
-        Shorter side, px, that frames are brought to before they are cropped; none takes them as they are.
     zoom
-        Least and greatest side of the window in such a frame, in multiples of `size`; it is resized to `size`.
+        Least and greatest side of the window, in multiples of `size`, in a frame that was brought to the model's side;
+        it is resized to `size`.
     grounded
         Share of samples, rounded down, whose fake angiogram in the cycle is rendered by attenuation instead of made by
         path B.
@@ -42,8 +41,8 @@ class DrawConfig(BaseModel):
     aperture
         Share of samples that are seen through a round field of view whose rim lies in the crop.
     exposure, shading
-        Augmentation: natural logarithms of the greatest factor by which a crop is darkened as a whole, and by which one of
-        its ends is darkened against the other's.
+        Augmentation: natural logarithms of the greatest factor by which a crop is darkened as a whole, and by which one
+        of its ends is darkened against the other.
     gamma, noise, blur
         Augmentation: greatest exponent (and its inverse) of the intensity, greatest standard deviations of added
         noise (in units of [-1, 1]) and of a Gaussian blur (px). Flips and transposition always take part.
@@ -59,7 +58,6 @@ class DrawConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int = Field(default=512, ge=32, le=4096, multiple_of=32)
-    side: int | None = Field(default=None, ge=32, le=16384)
     zoom: tuple[float, float] = (1.0, 1.0)
     grounded: float = Field(default=0.0, ge=0, lt=1)
     transmission: tuple[float, float] = (0.25, 0.75)
@@ -106,6 +104,8 @@ class Sampler:
         How to draw.
     normalisation : Normalisation
         How intensities become [-1, 1].
+    side : int
+        Shorter side, px, to which frames are brought before they are cropped.
     angiograms : sequence of numpy.ndarray
         Grey frames (H, W) of any sizes and real dtypes, vessels dark.
     backgrounds : sequence of numpy.ndarray, optional
@@ -129,6 +129,7 @@ class Sampler:
         self,
         config: DrawConfig,
         normalisation: Normalisation,
+        side: int,
         angiograms: Sequence[NDArray[Any]],
         backgrounds: Sequence[NDArray[Any]] | None = None,
         masks: Sequence[NDArray[Any]] | None = None,
@@ -141,12 +142,12 @@ class Sampler:
         self.normalisation = normalisation
         self.seed = seed
         self.same = same
-        self.angiograms = _Stack("angiogram", angiograms, normalisation, bits)
+        self.angiograms = _Stack("angiogram", angiograms, normalisation, side, bits)
         self.backgrounds = self.masks = None
         if backgrounds is not None:
-            self.backgrounds = _Stack("background", backgrounds, normalisation, bits)
+            self.backgrounds = _Stack("background", backgrounds, normalisation, side, bits)
         if masks is not None:
-            self.masks = _Stack("mask", masks, Normalisation(kind="percentiles", low=0, high=100))
+            self.masks = _Stack("mask", masks, Normalisation(kind="percentiles", low=0, high=100), side)
 
     def teach(self, predict: Callable[[NDArray[Any]], Frame]) -> None:
         """Let a model teach beside the ridge filter from now on: `predict` maps a frame to its probability."""
@@ -232,6 +233,7 @@ class _Stack:
         name: str,
         frames: Sequence[NDArray[Any]],
         normalisation: Normalisation,
+        side: int,
         bits: int | None = None,
     ) -> None:
         if len(frames) == 0:
@@ -239,6 +241,7 @@ class _Stack:
         for index, frame in enumerate(frames):
             check_frame(frame, f"{name} {index}")
         self.frames = frames
+        self.side = side
         self.predict: Callable[[NDArray[Any]], Frame] | None = None
         self.ridges: dict[int, NDArray[np.int8]] = {}
         self.labels: dict[int, NDArray[np.int8]] = {}
@@ -251,7 +254,7 @@ class _Stack:
         index = int(rng.integers(len(self.frames)))
         frame = self.frames[index]
         side, size = min(frame.shape), config.size
-        window = size * side / (config.side or side) * float(np.exp(rng.uniform(*np.log(config.zoom))))
+        window = size * side / self.side * float(np.exp(rng.uniform(*np.log(config.zoom))))
         window = min(max(round(window), 2), side)
         top, left = (int(rng.integers(length - window + 1)) for length in frame.shape)
         crop = normalise(frame[top : top + window, left : left + window], self.limits[index])

@@ -12,10 +12,7 @@ from napari_darl.darl.checkpoint import file_hash, load_tensors, model_from, sav
 from napari_darl.darl.device import resolve_device
 from napari_darl.darl.model import Critics, Darl
 from napari_darl.darl.published import import_published
-from napari_darl.errors import InputError
-from napari_darl.models import bundled_models, model_card
-
-DEFAULT = "default"
+from napari_darl.models import DEFAULT, bundled_models, model_card, model_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,33 +39,6 @@ class Model:
     def provenance(self, **settings: str | float) -> dict[str, str | float]:
         """Tell of the making of a result: the package's version, the model, its hash, and `settings`."""
         return {"version": __version__, "model": self.name, "sha256": self.sha256, **settings}
-
-
-def model_path(name_or_path: str | Path = DEFAULT) -> Path:
-    """File of a model.
-
-    Parameters
-    ----------
-    name_or_path : str or Path
-        A bundled model's name, a model file, or a run folder.
-
-    Raises
-    ------
-    InputError
-        If there is no such model.
-    """
-    bundled = bundled_models()
-    if str(name_or_path) in bundled:
-        return bundled[str(name_or_path)]
-    path = Path(name_or_path)
-    if path.is_dir():
-        path = path / "model.safetensors"
-    if path.suffix == ".pth":
-        raise InputError(f"{path} is a released checkpoint: convert it with napari-darl import-checkpoint first.")
-    if not path.is_file():
-        names = ", ".join(bundled) or "none"
-        raise InputError(f"There is no model '{name_or_path}': give a model file, a run folder or a name ({names}).")
-    return path
 
 
 def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Model:

@@ -1,21 +1,24 @@
-"""The pixel size that models are trained at, and how frames are brought to it."""
+"""The pixel sizes that suit models, and how frames are brought to them."""
+
+from napari_darl.models import SIDE
 
 
-def guess_resize(height: int, width: int) -> float:
-    """Guess the factor that brings frames to the pixel sizes that models are trained at.
+def guess_resize(height: int, width: int, side: int = SIDE) -> float:
+    """Guess the factor that brings frames to the pixel sizes that suit a model, resizing them no more than that takes.
 
     Parameters
     ----------
     height, width : int
         Of a frame, in pixels; a whole one, such as an angiography system or a fundus camera makes it.
+    side : int
+        Least shorter side, in pixels, of the frames that suit the model; up to one and a half times as many do, too.
 
     Returns
     -------
     float
-        1 where the shorter side has 256 to 850 pixels, which the crops of the training cover, else what makes it 512;
+        1 where the shorter side has from `side` to one and a half times as many pixels, else what brings it there;
         from 0.25 to 4, to two digits.
     """
-    side = max(min(height, width), 1)
-    if 256 <= side <= 850:
-        return 1.0
-    return round(min(max(512 / side, 0.25), 4.0), 2)
+    shorter = max(min(height, width), 1)
+    factor = min(max(1.0, side / shorter), 1.5 * side / shorter)
+    return round(min(max(factor, 0.25), 4.0), 2)

@@ -177,15 +177,15 @@ def iter_probability(
     array = check_image(image, rgb=rgb)
     alone = frame_count(array.shape, rgb) == 1
     height, width = array.shape[-3:-1] if rgb else array.shape[-2:]
+    used = as_model(model, device)
     if resize is None:
-        resize = guess_resize(height, width)
+        resize = guess_resize(height, width, used.network.config.side)
     if not 0 < resize <= 16:
         raise InputError(f"resize is {resize}: choose a factor above 0 and up to 16.")
     if min(height, width) * resize < MIN_SIZE:
         raise InputError(
             f"resize {resize} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it."
         )
-    used = as_model(model, device)
     predictor = _Predictor(used.network, tile, interrupt)
     normalisation = used.network.config.normalisation
 

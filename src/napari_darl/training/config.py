@@ -76,8 +76,7 @@ LITE_CORONARY = TrainingConfig(
     losses=LossConfig(cycle_norm="entropy", teacher=5.0, rendering=5.0),
     draws=DrawConfig(
         size=128,
-        side=512,
-        zoom=(0.6, 1.7),
+        zoom=(0.35, 1.0),
         grounded=0.5,
         transmission=(0.15, 0.65),
         aperture=0.2,
@@ -98,9 +97,10 @@ LITE_CORONARY = TrainingConfig(
     self_teaching=1000,
 )
 LITE_FUNDUS = LITE_CORONARY.updated(
+    model=LITE.updated(side=768),
     draws=LITE_CORONARY.draws.model_copy(
         update={
-            "side": 768,
+            "zoom": (0.6, 1.7),
             "transmission": (0.4, 0.9),
             "exposure": 1.2,
             "shading": 0.8,

@@ -113,6 +113,7 @@ class Trainer:
         self.sampler = Sampler(
             config.draws,
             config.model.normalisation,
+            config.model.side,
             angiograms,
             backgrounds,
             masks,
@@ -242,14 +243,8 @@ class Trainer:
     def _teach(self) -> None:
         """Hand the teacher to the sampler."""
         if self.state.teacher is not None:
-            teacher, side = Model(self.state.teacher, "teacher", "", {}), self.config.draws.side
-
-            def predict(frame: NDArray[Any]) -> Frame:
-                return segment_probability(
-                    frame, teacher, bits=self._bits, resize=side / min(frame.shape) if side else 1
-                )
-
-            self.sampler.teach(predict)
+            teacher = Model(self.state.teacher, "teacher", "", {})
+            self.sampler.teach(lambda frame: segment_probability(frame, teacher, bits=self._bits))
 
     def _advance(self, draw: Draw) -> Progress:
         step, config, state = self.state.step, self.config, self.state
