@@ -59,7 +59,7 @@ def measure_model(preset: str, frames: np.ndarray, repeats: int, threads: int) -
 
     torch.set_num_threads(threads)
     side = frames.shape[-1]
-    network = Darl(PRESETS[preset]).eval().requires_grad_(False)
+    network = Darl(PRESETS[preset]).eval().requires_grad_(False).to(memory_format=torch.channels_last)
     model = Model(network, preset, "", {})
     before = peak_memory()
     one = median_seconds(lambda: segment_probability(frames[0], model, resize=1), repeats)

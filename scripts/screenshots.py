@@ -69,6 +69,7 @@ def fundus(viewer: napari.Viewer) -> None:
     """Show a fundus photograph, segmented in its field of view."""
     viewer.open_sample("napari-darl", "fundus")
     docked = dock(viewer)
+    docked.model.choose("fundus")
     docked.region.value = "field of view"
     docked.cleaning.controls["smallest_piece"].setValue(150)
     docked.segment()

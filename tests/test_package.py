@@ -16,11 +16,11 @@ HEAVY = ("torch", "napari", "qtpy", "scipy", "skimage", "PySide6", "numpy")
 # Part -> parts of the package that it may import, beside the modules at its top.
 TOP = ("atomic", "errors", "normalisation")
 BELOW: dict[str, set[str]] = {
-    "darl": set(),
+    "darl": {"models"},
     "data": set(),
     "evaluation": {"data", "darl"},
     "inference": {"data", "darl", "models"},
-    "training": {"data", "darl"},
+    "training": {"data", "darl", "inference"},
     "models": set(),
 }
 

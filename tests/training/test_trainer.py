@@ -96,7 +96,8 @@ def test_backgrounds_and_masks_of_the_user_are_used(tmp_path: Path) -> None:
     dark, full = np.full((64, 64), 10, np.uint8), np.zeros((64, 64), bool)
     dark[::2] = 12
     full[:, 20:44] = True
-    (state,) = Trainer(tiny(1), tmp_path / "run", stack(), [dark], [full]).run()
+    whole = tiny(1).draws.model_copy(update={"zoom": (1.5, 1.5)})
+    (state,) = Trainer(tiny(1, draws=whole), tmp_path / "run", stack(), [dark], [full]).run()
     assert state.preview is not None
     assert (state.preview.pseudo_mask > 0).mean() == pytest.approx(24 / 64, abs=0.1)
 

@@ -35,7 +35,7 @@ from napari_darl.inference.tiling import apply_tiled
 
 Index = tuple[int, ...]
 
-_PIXELS_AT_ONCE = {"cpu": 2**20, "cuda": 2**23, "mps": 2**22}
+_PIXELS_AT_ONCE = {"cpu": 2**18, "cuda": 2**23, "mps": 2**22}
 
 
 def segment(
