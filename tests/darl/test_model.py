@@ -113,3 +113,14 @@ def test_one_reverse_step_with_the_true_noise_ends_at_the_clean_frame() -> None:
 def test_impossible_configurations_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ModelConfig.model_validate(change)
+
+
+def test_without_spade_the_mask_still_decides_path_b() -> None:
+    config = LITE.updated(generator=LITE.generator.updated(spade=False))
+    model = build(config, 0)[0].eval()
+    frames, t = torch.rand(1, 1, 64, 64), torch.zeros(1, dtype=torch.long)
+    mask = torch.full_like(frames, -1)
+    empty = model.path_b(frames, t, mask).image
+    mask[..., 20:30] = 1
+    assert not torch.equal(model.path_b(frames, t, mask).image, empty)
+    assert model.path_a(frames, t).image.shape == frames.shape
