@@ -206,6 +206,8 @@ def test_fine_tuning_begins_with_the_model(tmp_path: Path) -> None:
     network = load_model(tmp_path / "first", "cpu").network
     trainer = Trainer(tiny(3, c_darl=True), tmp_path / "second", stack(), start=(network, None))
     assert same(dict(network.state_dict()), dict(trainer.model.state_dict()))
+    fundus = Trainer(training_config("fundus", steps=1), tmp_path / "fundus", stack(), start=(network, None))
+    assert (fundus.config.model.side, fundus.config.model.preset) == (768, "fundus")
     with pytest.raises(InputError, match="preset lite"):
         Trainer(tiny(3, preset="published"), tmp_path / "third", stack(), start=(network, None))
 

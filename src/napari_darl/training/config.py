@@ -97,7 +97,7 @@ LITE_CORONARY = TrainingConfig(
     self_teaching=1000,
 )
 LITE_FUNDUS = LITE_CORONARY.updated(
-    model=LITE.updated(side=768),
+    model=LITE.updated(preset="fundus", side=768),
     draws=LITE_CORONARY.draws.model_copy(
         update={
             "zoom": (0.6, 1.7),

@@ -210,7 +210,7 @@ class Trainer:
             self.folder.model,
             self.model,
             {"training": config, "step": self.state.step},
-            half=self.config.model.preset == "lite",
+            half=self.config.model.preset != "published",
         )
 
     def _restore(self) -> None:
@@ -319,7 +319,9 @@ def _fine_tuning(config: TrainingConfig, start: Darl) -> TrainingConfig:
     wanted, given = config.model, start.config
     if (wanted.phases, wanted.denoiser, wanted.generator) != (given.phases, given.denoiser, given.generator):
         raise InputError(f"The model to start from is of the preset {given.preset}: train with that preset.")
-    return config.updated(model=given.updated(variant=wanted.variant))
+    # Crops are drawn at the pixel size of the recipe, which then is the model's.
+    recipe = {"variant": wanted.variant, "side": wanted.side, "preset": wanted.preset}
+    return config.updated(model=given.updated(**recipe))
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float | None) -> None:
