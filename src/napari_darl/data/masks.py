@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.signal import lfilter
 
-from napari_darl.data.raster import Floats, MaskGenerator, PseudoMask, Segments, rasterise, transform
+from napari_darl.data.raster import FULL_WIDTH, Floats, MaskGenerator, PseudoMask, Segments, rasterise, transform
 from napari_darl.errors import InputError
 
 __all__ = ["MaskGenerator", "PseudoMask", "TreeConfig", "draw_trees", "tree_segments"]
@@ -52,6 +52,8 @@ class TreeConfig(BaseModel):
         Distance over which the heading forgets itself: short for a wavy course, long for a stately one.
     irregularity
         Relative standard deviation of the radius along a branch.
+    outline
+        Part of a lumen's radius that counts as vessel in the mask; rays pass sqrt(1 - outline^2) of the diameter there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +68,7 @@ class TreeConfig(BaseModel):
     tortuosity: float = Field(0.35, ge=0)
     bend_length: float = Field(20.0, gt=0)
     irregularity: float = Field(0.06, ge=0)
+    outline: float = Field(FULL_WIDTH, gt=0, le=1)
 
     @model_validator(mode="after")
     def _check_ranges(self) -> Self:
@@ -104,7 +107,7 @@ def draw_trees(
     InputError
         When `shape` or `scale` isn't positive.
     """
-    return rasterise(shape, tree_segments(shape, rng, config, scale))
+    return rasterise(shape, tree_segments(shape, rng, config, scale), config.outline)
 
 
 def tree_segments(shape: tuple[int, int], rng: np.random.Generator, config: TreeConfig, scale: float) -> Segments:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_HALF_CHORD = np.float32(0.75**0.5)  # part of the radius within which rays pass half of the lumen or more
+FULL_WIDTH = 0.75**0.5
+"""Part of a lumen's radius within which rays pass half of its diameter or more: its full width at half maximum."""
 
 _WINDOWS = 2**19  # pixels that are stamped at once, to keep memory small
 
@@ -20,8 +21,8 @@ class PseudoMask:
     Attributes
     ----------
     mask
-        (H, W) bool, True where a ray passes half of a lumen's diameter or more: a vessel's full width at half
-        maximum, to which its outline is drawn by eye. The thinnest vessels are one pixel wide and unbroken.
+        (H, W) bool, True within a part of a lumen's radius, `FULL_WIDTH` unless another outline was asked for. The
+        thinnest vessels are one pixel wide and unbroken.
     radius
         (H, W) float32, radius in px of the widest lumen at a pixel, 0 outside of the mask.
     thickness
@@ -76,7 +77,7 @@ def transform(segments: Segments, scale: float, shift: Floats) -> Segments:
     )
 
 
-def rasterise(shape: tuple[int, int], segments: Segments) -> PseudoMask:
+def rasterise(shape: tuple[int, int], segments: Segments, outline: float = FULL_WIDTH) -> PseudoMask:
     """Draw segments with sub-pixel precision.
 
     Parameters
@@ -85,6 +86,8 @@ def rasterise(shape: tuple[int, int], segments: Segments) -> PseudoMask:
         (H, W) of the mask.
     segments
         The vessels; what lies outside of the mask is left out.
+    outline
+        Part of a lumen's radius that the mask takes in, 0 to 1.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def rasterise(shape: tuple[int, int], segments: Segments) -> PseudoMask:
     for size in np.unique(half[near]).tolist():
         group = np.flatnonzero(near & (half == size))
         for chosen in np.array_split(group, 1 + group.size * (2 * size + 1) ** 2 // _WINDOWS):
-            pixel, chord, lumen, owner = _stamp(shape, segments, middle, chosen, size)
+            pixel, chord, lumen, owner = _stamp(shape, segments, middle, chosen, size, outline)
             np.maximum.at(radius, pixel, lumen)
             chord *= segments.share[chosen].astype(np.float32)[owner]
             np.maximum.at(thickness, segments.layer[chosen][owner] * (height * width) + pixel, chord)
@@ -116,7 +119,7 @@ def rasterise(shape: tuple[int, int], segments: Segments) -> PseudoMask:
 
 
 def _stamp(
-    shape: tuple[int, int], segments: Segments, middle: Floats, chosen: NDArray[np.int64], half: int
+    shape: tuple[int, int], segments: Segments, middle: Floats, chosen: NDArray[np.int64], half: int, outline: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Flat pixel, mean chord, radius and segment (an index into `chosen`) of all pixels touched."""
     offset = np.arange(-half, half + 1)
@@ -135,7 +138,7 @@ def _stamp(
     r0, r1 = segments.radius[chosen].astype(np.float32).T[:, :, None, None]
     lumen = r0 + (r1 - r0) * (along / span)
     # half a pixel's diagonal at least: each pixel that an axis passes is inside, so thin vessels don't break
-    drawn = np.maximum(_HALF_CHORD * lumen, np.float32(0.5**0.5))
+    drawn = np.maximum(np.float32(outline) * lumen, np.float32(0.5**0.5))
 
     inside = distance2 < np.maximum(lumen + np.float32(0.5), drawn) ** 2
     inside &= ((rows >= 0) & (rows < shape[0]))[:, :, None] & ((cols >= 0) & (cols < shape[1]))[:, None, :]
