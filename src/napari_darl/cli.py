@@ -106,6 +106,9 @@ def train(
     angiograms: Annotated[Path, typer.Option(help="Folder or stack of angiograms.")],
     output: Output,
     backgrounds: Annotated[Path | None, typer.Option(help="Frames before contrast; without, made.")] = None,
+    first_frames: Annotated[
+        int, typer.Option(min=0, help="Take so many frames at the start of each series as its backgrounds instead.")
+    ] = 0,
     masks: Annotated[Path | None, typer.Option(help="Pseudo-masks; without, generated.")] = None,
     preset: Annotated[Preset | None, typer.Option(help="Networks and recipe; lite unless --start says.")] = None,
     c_darl: Annotated[bool, typer.Option("--c-darl", help="C-DARL: no backgrounds, no mask judge.")] = False,
@@ -129,12 +132,15 @@ def train(
     else:
         name = preset.value if preset else networks[0].config.preset if networks else "lite"
         config = training_config(name, c_darl=c_darl, steps=steps, seed=seed)
+    if first_frames and backgrounds:
+        raise InputError("--backgrounds and --first-frames both say what the backgrounds are: choose one.")
     stack = read_stack(angiograms)
+    frames, empty = stack.split(first_frames)
     trainer = Trainer(
         config,
         output,
-        stack.frames,
-        read_stack(backgrounds).frames if backgrounds else None,
+        frames,
+        read_stack(backgrounds).frames if backgrounds else empty,
         read_stack(masks).frames if masks else None,
         bits=stack.bits,
         start=networks,

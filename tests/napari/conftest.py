@@ -17,6 +17,7 @@ from napari_darl.data.frames import iter_frames
 def imports() -> None:
     """Import what all windows need, and take it out of the collections of garbage, of which napari asks many."""
     import napari_darl._napari.segment_widget
+    import napari_darl._napari.train_widget
     import napari_darl.inference.segment  # noqa: F401
 
     gc.collect()
@@ -34,6 +35,7 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     from napari.utils.notifications import notification_manager
 
     from napari_darl._napari.segmenter import Segmenter
+    from napari_darl._napari.training_session import TrainingSession
 
     monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     settings._clear_plugin_settings_cache()
@@ -41,11 +43,12 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     qtbot = request.getfixturevalue("qtbot")
     viewer = request.getfixturevalue("make_napari_viewer_proxy")(strict_qt=True)
     manager = viewer.__wrapped__.window._task_status_manager
-    segmenter = Segmenter.of(viewer)
+    segmenter, session = Segmenter.of(viewer), TrainingSession.of(viewer)
     messages: list[str] = []
 
     def busy() -> bool:
-        return manager.is_busy() or segmenter.progress != ""  # which hears of a worker's end a moment after napari
+        # The plugin hears of a worker's end a moment after napari.
+        return manager.is_busy() or session.running or segmenter.progress != ""
 
     def note(notification: Any) -> None:
         messages.append(notification.message)

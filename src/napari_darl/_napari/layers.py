@@ -1,5 +1,7 @@
 """What the plugin asks of napari's layers: pixels, the visible frame, a free name, a mask layer over an image."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -91,6 +93,17 @@ def free_name(wanted: str, viewer: "napari.Viewer") -> str:
         number += 1
         name = f"{wanted} {number}"
     return name
+
+
+@contextmanager
+def keeping_selection(viewer: "napari.Viewer") -> Iterator[None]:
+    """Leave the selection as it is while layers are added: napari selects each new one."""
+    selection = viewer.layers.selection
+    before = set(selection)
+    yield
+    if set(selection) != before:
+        selection.clear()
+        selection.update(before & set(viewer.layers))
 
 
 def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:

@@ -100,7 +100,7 @@ class ModelPicker(QWidget):
         with QSignalBlocker(self._choices):
             self._choices.clear()
             for model in models:
-                self._choices.addItem(_short(model), model)
+                self._choices.addItem(short_name(model), model)
                 self._choices.setItemData(self._choices.count() - 1, model, Qt.ItemDataRole.ToolTipRole)
             self._choices.insertSeparator(self._choices.count())
             self._choices.addItem(_BROWSE)
@@ -210,6 +210,7 @@ def card_dialog(title: str, card: str, parent: QWidget) -> QDialog:
     return dialog
 
 
-def _short(model: str) -> str:
+def short_name(model: str) -> str:
+    """Name a model as lists show it: a file with its folder."""
     path = Path(model)
     return path.parent.name + "/" + path.name if path.is_absolute() else model

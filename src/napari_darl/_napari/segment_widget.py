@@ -89,11 +89,14 @@ class SegmentWidget(QWidget):
         self.model.changed.connect(self._guess)
         self.cleaning.changed.connect(self._clean)
         self._segmenter.changed.connect(self._refresh)
+        self._segmenter.offered.connect(self.model.choose)
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self._layers_changed)
         viewer.layers.selection.events.active.connect(self._refresh)
         self._layers_changed()
+        if self._segmenter.newest_model:
+            self.model.choose(self._segmenter.newest_model)
         if (image := chosen_image(viewer)) is not None:
             self.image.value = image
 

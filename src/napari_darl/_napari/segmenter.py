@@ -29,9 +29,12 @@ class Segmenter(QObject):
     -------
     changed
         A run began, came on or ended, or a result was edited by a person or removed.
+    offered : str
+        A model was made in this window, to be chosen where models are chosen.
     """
 
     changed = Signal()
+    offered = Signal(str)
 
     def __init__(self, viewer: "napari.Viewer") -> None:
         super().__init__()
@@ -39,6 +42,7 @@ class Segmenter(QObject):
         self._task: Task | None = None
         self._run: Run | None = None
         self._results: list[Result] = []
+        self.newest_model: str | None = None
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._clean_next)
         viewer.layers.events.removed.connect(self._layer_removed)
@@ -55,6 +59,11 @@ class Segmenter(QObject):
     def progress(self) -> str:
         """Where the run under way stands, in words; "" without one."""
         return self._run.progress() if self._run else ""
+
+    def offer(self, model: str) -> None:
+        """Have widgets choose a model, those that are open and those that will be."""
+        self.newest_model = model
+        self.offered.emit(model)
 
     def result_on(self, layer: Layer | None) -> Result | None:
         """Give the result whose mask is `layer`, or the last one of the image `layer`; none if there is none."""

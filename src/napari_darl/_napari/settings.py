@@ -25,6 +25,11 @@ class Settings:
     tile: int | None = None
     models: Path = user_data_path("napari-darl", appauthor=False) / "models"
 
+    @property
+    def runs(self) -> Path:
+        """Folder beside that of the models, where training runs go unless the user says otherwise."""
+        return self.models.parent / "runs"
+
 
 def read_settings() -> Settings:
     """Read the preferences as they are now."""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -45,6 +45,8 @@ class Task:
         Takes each thing, on the window's thread; nothing comes any more once the task is cancelled.
     on_end : callable
         Called once, on the window's thread, when the work has returned or failed; told whether a person cancelled it.
+    opens_dock : bool
+        Whether the activity dock opens by itself: not for work whose progress is shown elsewhere.
 
     Notes
     -----
@@ -61,11 +63,12 @@ class Task:
         total: int,
         on_yield: Callable[[Any], None],
         on_end: Callable[[bool], None],
+        opens_dock: bool = True,
     ) -> None:
         self._stop = Event()
         self._cancelled = False
         self._on_yield, self._on_end = on_yield, on_end
-        self._dock = _ActivityDock(viewer)
+        self._dock = _ActivityDock(viewer if opens_dock else None)
         self._bar = _Bar(self.cancel, total, title)
         self._worker = create_worker(_failing_softly, self._stop, work, _worker_class=_Worker)
         self._worker.yielded.connect(self._receive)
@@ -182,16 +185,17 @@ class _ActivityDock:
     napari has no public way to; its own examples do the same. Its bars move without a pause, which slows short work.
     """
 
-    def __init__(self, viewer: "napari.Viewer") -> None:
-        self._viewer = ref(getattr(viewer, "__wrapped__", viewer))
+    def __init__(self, viewer: "napari.Viewer | None") -> None:
         self._toggle: Callable[[bool], None] | None = None
         self._timer = QTimer()
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._open)
-        self._timer.start(_LASTING)
+        if viewer is not None:
+            viewer = getattr(viewer, "__wrapped__", viewer)
+            self._timer.timeout.connect(partial(self._open, ref(viewer)))
+            self._timer.start(_LASTING)
 
-    def _open(self) -> None:
-        viewer: Any = self._viewer()
+    def _open(self, of: "ref[napari.Viewer]") -> None:
+        viewer: Any = of()
         with suppress(AttributeError, RuntimeError):  # viewer or window may be gone
             window = viewer.window._qt_window
             if window.isVisible() and not window._activity_dialog.isVisible():

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.Image import DecompressionBombError
 
-from napari_darl.data.frames import iter_frames, to_grey
+from napari_darl.data.frames import ImageArray, iter_frames, to_grey
 from napari_darl.data.tiff import (
     TIFF_SUFFIXES,
     full_size_series,
@@ -22,7 +22,7 @@ from napari_darl.data.tiff import (
     series_frames,
     stored_bits,
 )
-from napari_darl.errors import FileError
+from napari_darl.errors import FileError, InputError
 
 PathLike = str | os.PathLike[str]
 
@@ -105,11 +105,49 @@ def read_images(path: PathLike) -> list[ImageFile]:
     return [image for file in paths for image in _read(file)]
 
 
-class Stack(NamedTuple):
-    """Grey frames, each (Y, X), of any sizes and dtypes, and the bits their integers use, if known and the same."""
+Frames = list[npt.NDArray[Any]]
 
-    frames: list[npt.NDArray[Any]]
+
+class Stack(NamedTuple):
+    """Series of grey frames (Y, X) of any sizes and dtypes, and the bits their integers use, if known and the same.
+
+    A series is what lies along the last axis before y and x; a single frame is a series of one.
+    """
+
+    series: list[Frames]
     bits: int | None = None
+
+    @property
+    def frames(self) -> Frames:
+        """All frames, series by series."""
+        return [frame for one in self.series for frame in one]
+
+    def split(self, first: int) -> tuple[Frames, Frames | None]:
+        """Split the series into angiograms and, before contrast comes, backgrounds.
+
+        Parameters
+        ----------
+        first : int
+            How many frames at the start of each series are backgrounds; 0 for none.
+
+        Returns
+        -------
+        angiograms, backgrounds : list of numpy.ndarray
+            Backgrounds are none, not empty, for 0.
+
+        Raises
+        ------
+        InputError
+            If no angiogram is left.
+        """
+        if first == 0:
+            return self.frames, None
+        rest = [frame for one in self.series for frame in one[first:]]
+        if not rest:
+            raise InputError(
+                f"No series has more than {first} frames: take fewer as backgrounds, or give multi-page files."
+            )
+        return rest, [frame for one in self.series for frame in one[:first]]
 
 
 def read_stack(path: PathLike) -> Stack:
@@ -131,10 +169,30 @@ def read_stack(path: PathLike) -> Stack:
         As `read_images`.
     """
     images = read_images(path)
-    greys = [to_grey(image.data) if image.rgb else image.data for image in images]
     bits = {image.bits for image in images}
-    frames = [frame for grey in greys for _, frame in iter_frames(grey, rgb=False)]
-    return Stack(frames, bits.pop() if len(bits) == 1 else None)
+    series = [one for image in images for one in split_series(image.data, rgb=image.rgb)]
+    return Stack(series, bits.pop() if len(bits) == 1 else None)
+
+
+def split_series(data: ImageArray, *, rgb: bool) -> list[Frames]:
+    """Split an image into its series: grey frames that follow each other along the last axis before y and x.
+
+    Parameters
+    ----------
+    data : array-like, shape (..., T, Y, X), (Y, X) or, where `rgb`, with an axis of colours behind
+        As in an `ImageFile`, or lazy.
+    rgb : bool
+        Whether the last axis holds colours, of which the green channel is taken.
+
+    Returns
+    -------
+    list of list of numpy.ndarray
+        One list a series; a single frame is a series of one.
+    """
+    frames = [to_grey(frame) if rgb else frame for _, frame in iter_frames(data, rgb=rgb)]
+    leading = data.shape[: -3 if rgb else -2]
+    length = leading[-1] if leading else 1
+    return [frames[start : start + length] for start in range(0, len(frames), length)]
 
 
 def image_paths(folder: PathLike) -> list[Path]:
@@ -176,7 +234,7 @@ def _natural(path: Path) -> tuple[list[str | int], str]:
 
 
 def _supported() -> str:
-    return ", ".join(_READERS)
+    return ", ".join(SUPPORTED)
 
 
 def _read(path: Path) -> list[ImageFile]:
@@ -250,3 +308,6 @@ _READERS: dict[str, Callable[[Path], list[ImageFile]]] = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp"), _read_picture),
     ".npy": _read_npy,
 }
+
+SUPPORTED = tuple(_READERS)
+"""Suffixes of the files that are read, in lower case."""

@@ -98,6 +98,15 @@ class RunFolder:
         kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
         self._write(self.losses, "".join(",".join(row) + "\n" for row in kept))
 
+    def read_losses(self, step: int) -> list[tuple[int, dict[str, float]]]:
+        """Losses up to a step, as pairs of step and losses by name; empty where there are none."""
+        try:
+            with self.losses.open(newline="") as file:
+                rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+            return [(int(row.pop("step")), row) for row in rows if row["step"] <= step]
+        except (OSError, ValueError, TypeError, KeyError):  # a picture of the past is no reason to fail
+            return []
+
     def append_losses(self, rows: list[dict[str, float]]) -> None:
         """Append rows of one column a loss, the step first.
 

@@ -58,7 +58,7 @@ class Trainer:
     ----------
     config : TrainingConfig
         The run; `napari_darl.training.config.training_config` gives the presets. With `resume`, only its `steps`
-        count.
+        and `preview_every` count.
     output : path
         The run folder.
     angiograms : sequence of numpy.ndarray
@@ -101,7 +101,7 @@ class Trainer:
         self.folder = RunFolder(Path(output))
         self._saved = self.folder.saved_step()
         if resume:
-            config = self.folder.read_config().updated(steps=config.steps)
+            config = self.folder.read_config().updated(steps=config.steps, preview_every=config.preview_every)
         elif self._saved is not None:
             raise FileError(f"{output} holds a run already: resume it or choose another folder.")
         elif start is not None:

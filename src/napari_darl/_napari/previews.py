@@ -1,0 +1,102 @@
+"""What a run makes of its latest sample, as layers beside the user's own."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image
+
+from napari_darl._napari.layers import bare, free_name, keeping_selection
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_darl.training.trainer import Preview
+
+# Field of a Preview -> place in the grid (row, column), and how it is shown.
+_FRAME = {"colormap": "gray", "contrast_limits": (-1, 1)}
+_OVER = {"colormap": "red", "blending": "additive", "contrast_limits": (0, 1)}
+_PANELS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
+    "angiogram": ((0, 0), _FRAME),
+    "mask": ((0, 0), _OVER),
+    "background": ((0, 1), _FRAME),
+    "pseudo_mask": ((1, 0), _FRAME),
+    "fake_angiogram": ((1, 1), _FRAME),
+    "cycle_mask": ((1, 2), _FRAME),
+}
+_NAMES = {"mask": "mask by path A"}
+_COLUMNS = 3
+_GAP = 0.05  # of a panel's side
+
+
+class Previews:
+    """Layers of a training run's previews, in a grid under the layers that were there before.
+
+    They are images like any other: contrast and names are the user's, selection and camera stay as they are, and a
+    preview that the user deletes doesn't come back in that run.
+    """
+
+    def __init__(self, viewer: "napari.Viewer") -> None:
+        self._viewer = viewer
+        self._layers: dict[str, Image] = {}
+        self._dropped: set[str] = set()
+        viewer.layers.events.removed.connect(self._removed)
+
+    def begin(self) -> None:
+        """Show the previews of a new run, those that were deleted, too."""
+        self._dropped.clear()
+
+    def show(self, preview: "Preview") -> None:
+        """Put a sample into the layers, which are made if they aren't there."""
+        wanted = [name for name in _PANELS if name not in self._dropped]
+        if missing := [name for name in wanted if name not in self._layers]:
+            self._make(missing, preview)
+        for name in wanted:
+            if name not in missing:
+                self._layers[name].data = getattr(preview, name)
+
+    def extent(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """First and last corner of the grid in the world, (y, x) each; none without previews."""
+        if not self._layers:
+            return None
+        corners = [layer.extent.world[:, -2:] for layer in self._layers.values()]
+        return np.min([c[0] for c in corners], axis=0), np.max([c[1] for c in corners], axis=0)
+
+    def _make(self, names: list[str], preview: "Preview") -> None:
+        origin, pixel, units = self._place(preview.angiogram.shape[0])
+        side = preview.angiogram.shape[0] * pixel * (1 + _GAP)
+        with keeping_selection(self._viewer):
+            for name in names:
+                (row, column), look = _PANELS[name]
+                title = f"preview: {_NAMES.get(name, name.replace('_', ' '))}"
+                layer = Image(
+                    getattr(preview, name),
+                    name=free_name(title, self._viewer),
+                    scale=(pixel, pixel),
+                    translate=tuple(origin + side * np.array((row, column))),
+                    units=units,
+                    **look,
+                )
+                self._layers[name] = layer
+                self._viewer.add_layer(layer)
+
+    def _place(self, side: int) -> tuple[np.ndarray, float, Any]:
+        """Where the grid begins, the side of its pixels, and their units: under all else, and as wide."""
+        if self._layers:
+            name, layer = next(iter(self._layers.items()))
+            pixel = float(layer.scale[-1])
+            place = np.array(_PANELS[name][0]) * side * pixel * (1 + _GAP)
+            return np.array(layer.translate[-2:]) - place, pixel, layer.units[-2:]
+        layers = list(self._viewer.layers)
+        if not layers:
+            return np.zeros(2), 1.0, None
+        low, high = self._viewer.layers.extent.world[:, -2:]
+        width = max(high[1] - low[1], 1e-9)
+        pixel = width / (_COLUMNS + _GAP * (_COLUMNS - 1)) / side
+        gap = 2 * _GAP * width / _COLUMNS
+        return np.array((high[0] + gap + pixel / 2, low[1] + pixel / 2)), pixel, bare(layers[0]).units[-2:]
+
+    def _removed(self, event: Any) -> None:
+        for name, layer in list(self._layers.items()):
+            if layer is bare(event.value):
+                del self._layers[name]
+                self._dropped.add(name)

@@ -1,0 +1,168 @@
+"""Stacks to train on: chosen among layers, folders and files, counted at once, read in the background."""
+
+from collections.abc import Callable
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
+
+from napari_darl._napari.layers import bare, frames_shape, pixels
+from napari_darl._napari.pickers import explanation, widen
+from napari_darl._napari.task import sentence
+from napari_darl.data.files import SUPPORTED, Stack, image_paths, read_stack, split_series
+from napari_darl.errors import DarlError
+
+if TYPE_CHECKING:
+    import napari
+
+FOLDER, FILE = "Folder...", "File..."
+SELECTED = "the selected image layers"
+
+
+Reading = Callable[[], Stack]
+"""Reads what a person has chosen; slow, for a thread. It raises FileError or InputError."""
+
+
+class StackPicker(QWidget):
+    """Chooses a stack, and tells how many frames it has.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Whose image layers there are to choose from.
+    without : dict of str to str
+        Entries that stand for no stack, and what the line below says of each.
+    few : int
+        Fewer frames than this get a warning; 0 for none.
+    tip : str
+        The tool tip.
+
+    Signals
+    -------
+    changed
+        Another entry was chosen, by a person or because its layer has gone.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: "napari.Viewer", without: dict[str, str], few: int, tip: str) -> None:
+        super().__init__()
+        self._viewer, self._without, self._few = viewer, without, few
+        self._chosen: str | Path | Image | None = next(iter(without), None)
+        self.choices = QComboBox()
+        self.choices.setToolTip(tip)
+        widen(self.choices)
+        self.line = explanation()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.choices)
+        column.addWidget(self.line)
+        self.choices.activated.connect(self._activated)
+        events = viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self._list)
+        viewer.layers.selection.events.changed.connect(self._describe)
+        self._list()
+
+    @property
+    def chosen(self) -> str | Path | Image | None:
+        """A layer, a path, or the text of another entry; none if there is nothing to choose."""
+        return self._chosen
+
+    def choose(self, what: str | Path | Image) -> None:
+        """Choose a layer, a folder or file, or one of the other entries by its text."""
+        self._chosen = bare(what) if isinstance(bare(what), Image) else what
+        self._list()
+        self.changed.emit()
+
+    def reading(self) -> Reading | None:
+        """How to read what is chosen, looked at now and never from the thread; none for an entry without a stack."""
+        if isinstance(self._chosen, Path):
+            return partial(read_stack, self._chosen)
+        arrays = [(pixels(layer), bool(layer.rgb)) for layer in self._layers()]
+        return partial(_read_arrays, arrays) if arrays else None
+
+    def _layers(self) -> list[Image]:
+        if isinstance(self._chosen, Image):
+            return [self._chosen]
+        if self._chosen == SELECTED:
+            return [layer for layer in self._images() if layer in self._viewer.layers.selection]
+        return []
+
+    def _images(self) -> list[Image]:
+        return [layer for layer in map(bare, self._viewer.layers) if isinstance(layer, Image)]
+
+    def _list(self) -> None:
+        images = self._images()
+        if isinstance(self._chosen, Image) and self._chosen not in images:
+            self._chosen = next(iter(self._without), None)
+            self.changed.emit()
+        if self._chosen is None and images:
+            self._chosen = images[0]
+        entries: list[tuple[str, Any]] = [(text, text) for text in self._without]
+        entries += [(layer.name, layer) for layer in images]
+        if len(images) > 1:
+            entries.append((SELECTED, SELECTED))
+        if isinstance(self._chosen, Path):
+            entries.append((f"{self._chosen.parent.name}/{self._chosen.name}", self._chosen))
+        entries += [(FOLDER, FOLDER), (FILE, FILE)]
+        with QSignalBlocker(self.choices):
+            self.choices.clear()
+            for text, value in entries:
+                self.choices.addItem(text, value)
+            values = [value for _, value in entries]
+            at = next((i for i, value in enumerate(values) if value is self._chosen or value == self._chosen), -1)
+            self.choices.setCurrentIndex(at)
+            self.choices.setItemData(at, str(self._chosen), Qt.ItemDataRole.ToolTipRole)
+        self._describe()
+
+    def _activated(self, index: int) -> None:
+        value = self.choices.itemData(index)
+        if value == FOLDER:
+            path = QFileDialog.getExistingDirectory(self, "Folder of images")
+        elif value == FILE:
+            pattern = " ".join(f"*{suffix}" for suffix in SUPPORTED)
+            path = QFileDialog.getOpenFileName(self, "Images", "", f"Images ({pattern})")[0]
+        else:
+            self.choose(value)
+            return
+        if path:
+            self.choose(Path(path))
+        else:
+            self._list()
+
+    def _describe(self) -> None:
+        chosen = self._chosen
+        if isinstance(chosen, str) and chosen in self._without:
+            text = self._without[chosen]
+        elif isinstance(chosen, Path):
+            text = self._describe_path(chosen)
+        elif layers := self._layers():
+            shapes = [frames_shape(layer) for layer in layers]
+            sizes = sorted({shape[-2:] for shape in shapes})
+            shown = f"{sizes[0][0]} x {sizes[0][1]}" if len(sizes) == 1 else "several sizes"
+            text = self._count(sum(prod(shape[:-2]) for shape in shapes), "frame", shown)
+        else:
+            text = "Choose a layer, a folder or a file."
+        self.line.setText(text)
+
+    def _describe_path(self, path: Path) -> str:
+        if not path.is_dir():
+            return str(path)
+        try:
+            return self._count(len(image_paths(path)), "file", str(path))
+        except DarlError as error:
+            return sentence(error)
+
+    def _count(self, count: int, unit: str, detail: str) -> str:
+        text = f"{count} {unit}{'' if count == 1 else 's'}, {detail}"
+        return f"{text}. Few: some tens do for a first try, hundreds for good." if count < self._few else text
+
+
+def _read_arrays(arrays: list[tuple[Any, bool]]) -> Stack:
+    return Stack([one for data, rgb in arrays for one in split_series(data, rgb=rgb)])
