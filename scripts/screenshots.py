@@ -6,32 +6,39 @@ xvfb-run -a -s "-screen 0 1280x800x24" python scripts/screenshots.py
 """
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import napari
+import numpy as np
 from napari.settings import get_settings
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 from napari_darl._napari.commands import segment_vessels
+from napari_darl.data.samples import sample_angiogram
 
 SIZE = (1280, 800)
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent.parent / "docs" / "images")
-    output = parser.parse_args().output
+    parser.add_argument("--output", type=Path, default=IMAGES)
+    parser.add_argument("--only", nargs="+", help="names of pictures")
+    args = parser.parse_args()
     for theme in ("dark", "light"):
         get_settings().appearance.theme = theme
-        for take in (command, widget, movie, fundus):
-            if theme == "dark" or take is widget:
+        for take in (command, widget, movie, fundus, train, inspect):
+            wanted = args.only is None or take.__name__ in args.only
+            if wanted and (theme == "dark" or take is widget):
                 viewer = opened()
+                name = f"{take.__name__}{'' if theme == 'dark' else '_light'}.png"
                 take(viewer)
-                shoot(output / f"{take.__name__}{'' if theme == 'dark' else '_light'}.png")
+                shoot(args.output / name)
                 viewer.close()
     get_settings().appearance.theme = "dark"
 
@@ -76,6 +83,41 @@ def fundus(viewer: napari.Viewer) -> None:
     live(0.5, lambda: len(viewer.layers) == 2)
 
 
+def train(viewer: napari.Viewer) -> None:
+    """Show training under way, with its previews."""
+    viewer.add_image(frames(), name="angiograms")
+    docked = dock(viewer, "Train a model")
+    docked.preview_every.setValue(10)
+    docked.batch.setValue(2)  # a picture needn't wait for good losses
+    docked.folder.setText(f"{tempfile.mkdtemp()}/run")
+    docked.start()
+    live(0.1, lambda: docked.plot.points("cycle") >= 45)
+    docked.look_at_previews()
+    docked.folder.setText("~/runs/mine")
+    live(0.5)
+
+
+def inspect(viewer: napari.Viewer) -> None:
+    """Show pairs and their agreement, and the scores of real frames."""
+    viewer.add_image(frames(), name="angiograms")
+    docked = dock(viewer, "Inspect a model")
+    docked.count.setValue(8)
+    docked.make.click()
+    live(0.5, lambda: docked.pairs.rowCount() == 8)
+    docked.pairs.sortItems(2)
+    docked.pairs.selectRow(0)
+    docked.assess.click()
+    live(0.5, lambda: docked.scores.rowCount() == 4)
+    viewer.layers["uncertainty"].visible = viewer.layers["angiograms"].visible = False
+    live(4)  # until the notification has gone
+
+
+def frames() -> np.ndarray:
+    """Cut frames of the sample that look different enough."""
+    whole = sample_angiogram()
+    return np.stack([np.rot90(whole, turn)[64:448, 64:448] for turn in range(4)])
+
+
 def opened() -> napari.Viewer:
     viewer = napari.Viewer()
     viewer.window._qt_window.setGeometry(0, 0, *SIZE)
@@ -83,8 +125,8 @@ def opened() -> napari.Viewer:
     return viewer
 
 
-def dock(viewer: napari.Viewer) -> Any:
-    _, docked = viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")
+def dock(viewer: napari.Viewer, name: str = "Segment vessels") -> Any:
+    _, docked = viewer.window.add_plugin_dock_widget("napari-darl", name)
     live(3, lambda: "GPU..." not in docked.device.line.text())
     return docked
 
@@ -96,7 +138,7 @@ def segment(viewer: napari.Viewer) -> None:
 
 def live(seconds: float, until: Callable[[], bool] = lambda: True) -> None:
     """Let the window live until something is true, and for some seconds more."""
-    patience = time.monotonic() + 60
+    patience = time.monotonic() + 180
     while not until():
         if time.monotonic() > patience:
             raise TimeoutError("the window never got there")

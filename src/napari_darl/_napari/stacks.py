@@ -6,14 +6,15 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
-from napari_darl._napari.layers import bare, frames_shape, pixels
+from napari_darl._napari.layers import bare, frame_order, frames_shape, pixels
 from napari_darl._napari.pickers import explanation, widen
 from napari_darl._napari.task import sentence
-from napari_darl.data.files import SUPPORTED, Stack, image_paths, read_stack, split_series
+from napari_darl.data.files import SUPPORTED, Stack, image_paths, read_stack, series_folders, split_series
 from napari_darl.errors import DarlError
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class StackPicker(QWidget):
         arrays = [(pixels(layer), bool(layer.rgb)) for layer in self._layers()]
         return partial(_read_arrays, arrays) if arrays else None
 
+    def place(self) -> dict[str, Any]:
+        """Where a stack (N, Y, X) lies exactly over the chosen layer, as keyword arguments of a layer."""
+        layers = self._layers()
+        return stack_geometry(layers[0]) if layers else {}
+
     def _layers(self) -> list[Image]:
         if isinstance(self._chosen, Image):
             return [self._chosen]
@@ -155,6 +161,9 @@ class StackPicker(QWidget):
         if not path.is_dir():
             return str(path)
         try:
+            if folders := series_folders(path):
+                files = sum(len(image_paths(folder)) for folder in folders)
+                return self._count(files, "file", f"{len(folders)} series in {path}")
             return self._count(len(image_paths(path)), "file", str(path))
         except DarlError as error:
             return sentence(error)
@@ -162,6 +171,19 @@ class StackPicker(QWidget):
     def _count(self, count: int, unit: str, detail: str) -> str:
         text = f"{count} {unit}{'' if count == 1 else 's'}, {detail}"
         return f"{text}. Few: some tens do for a first try, hundreds for good." if count < self._few else text
+
+
+def stack_geometry(image: Image) -> dict[str, Any]:
+    """Place a stack (N, Y, X) over an image layer of any dimensions: y and x as there, N counted from 0."""
+    axes = list(frame_order(image)[-2:])
+    origin = np.array(image.data_to_world((0.0,) * image.ndim))
+    affine = np.eye(4)
+    for column, axis in enumerate(axes, 1):
+        step = np.array(image.data_to_world(np.eye(image.ndim)[axis])) - origin
+        affine[1:3, column] = step[axes]
+    affine[1:3, 3] = origin[axes]
+    leading = image.units[-3] if image.ndim > 2 else image.units[-1]
+    return {"affine": affine, "units": (leading, *(image.units[axis] for axis in axes))}
 
 
 def _read_arrays(arrays: list[tuple[Any, bool]]) -> Stack:

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_darl._napari.layers import bare
 from napari_darl._napari.loss_plot import LossPlot
 from napari_darl._napari.model_list import known_models
 from napari_darl._napari.pickers import DevicePicker, explanation, short_name, widen
@@ -49,8 +50,8 @@ _MARGIN = 1.1
 class TrainWidget(QWidget):
     """Trains a model on unpaired stacks, in the background.
 
-    Policy: the run belongs to the viewer's `TrainingSession`: it goes on when the widget is closed, and a widget that is
-    opened meanwhile shows it. Controls can be changed while a run is under way; they count for the next one.
+    Policy: the run belongs to the viewer's `TrainingSession`: it goes on when the widget is closed, and a widget opened
+    meanwhile shows it. Controls can be changed while a run is under way; they count for the next one.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
@@ -135,7 +136,7 @@ class TrainWidget(QWidget):
         if (extent := self._session.previews.extent()) is None:
             return
         low, high = extent
-        camera, canvas = self._viewer.scene.camera, self._viewer.window._qt_viewer.canvas.size
+        camera, canvas = self._viewer.scene.camera, bare(self._viewer).window._qt_viewer.canvas.size
         camera.center = (*camera.center[:-2], *((low + high) / 2))
         camera.zoom = float(np.min(np.array(canvas) / (_MARGIN * np.maximum(high - low, 1e-9))))
 

@@ -70,15 +70,17 @@ class Darl(nn.Module):
         """
         return self._path(noisy, t, mask)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Segment in one step: path A at t = 0 without noise.
+    def forward(self, frames: Tensor, t: int = 0) -> Tensor:
+        """Segment in one step: path A, at t = 0 unless the frames were noised.
 
         With the phases in the batch (`published`) a frame is segmented as its four interleaved phases.
 
         Parameters
         ----------
         frames : Tensor
-            Float (N, 1, H, W) in [-1, 1]; H and W multiples of `config.stride`.
+            x_t, float (N, 1, H, W), the clean frame in [-1, 1]; H and W multiples of `config.stride`.
+        t : int
+            Their timestep.
 
         Returns
         -------
@@ -86,8 +88,8 @@ class Darl(nn.Module):
             (tanh + 1) / 2, the probability of vessel, (N, 1, H, W).
         """
         phases = self.split(frames)
-        t = torch.zeros(len(phases), dtype=torch.long, device=frames.device)
-        return (self.join(self.path_a(phases, t).image) + 1) / 2
+        steps = torch.full((len(phases),), t, device=frames.device)
+        return (self.join(self.path_a(phases, steps).image) + 1) / 2
 
     def synthesize(self, backgrounds: Tensor, masks: Tensor, noise: Tensor, t: int = 0) -> Tensor:
         """Turn backgrounds into fake angiograms by path B.

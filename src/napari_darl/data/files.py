@@ -156,7 +156,7 @@ def read_stack(path: PathLike) -> Stack:
     Parameters
     ----------
     path : path-like
-        A folder or an image, as for `read_images`.
+        A folder or an image, as for `read_images`; or a folder of folders, each of which is a series of its own.
 
     Returns
     -------
@@ -168,9 +168,14 @@ def read_stack(path: PathLike) -> Stack:
     FileError
         As `read_images`.
     """
-    images = read_images(path)
-    bits = {image.bits for image in images}
-    series = [one for image in images for one in split_series(image.data, rgb=image.rgb)]
+    folders = series_folders(path)
+    groups = [read_images(folder) for folder in folders or [Path(path)]]
+    bits = {image.bits for images in groups for image in images}
+    split = [[split_series(image.data, rgb=image.rgb) for image in images] for images in groups]
+    if folders:
+        series = [[frame for image in images for one in image for frame in one] for images in split]
+    else:
+        series = [one for images in split for image in images for one in image]
     return Stack(series, bits.pop() if len(bits) == 1 else None)
 
 
@@ -193,6 +198,17 @@ def split_series(data: ImageArray, *, rgb: bool) -> list[Frames]:
     leading = data.shape[: -3 if rgb else -2]
     length = leading[-1] if leading else 1
     return [frames[start : start + length] for start in range(0, len(frames), length)]
+
+
+def series_folders(path: PathLike) -> list[Path]:
+    """List the folders of images in a folder that has no image itself, in natural order; else nothing."""
+    try:
+        entries = sorted(Path(path).iterdir(), key=_natural)
+    except OSError:
+        return []
+    if any(map(_is_image, entries)):
+        return []
+    return [entry for entry in entries if entry.is_dir() and any(map(_is_image, entry.iterdir()))]
 
 
 def image_paths(folder: PathLike) -> list[Path]:
@@ -218,14 +234,14 @@ def image_paths(folder: PathLike) -> list[Path]:
         entries = list(root.iterdir())
     except OSError as error:
         raise FileError(f"{root} can't be listed ({error.strerror}): hand a folder of images") from error
-    images = [
-        entry
-        for entry in entries
-        if entry.suffix.lower() in _READERS and not entry.name.startswith(".") and entry.is_file()
-    ]
+    images = [entry for entry in entries if _is_image(entry)]
     if not images:
         raise FileError(f"{root} has no image: put files of the kinds {_supported()} into it")
     return sorted(images, key=_natural)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in _READERS and not path.name.startswith(".") and path.is_file()
 
 
 def _natural(path: Path) -> tuple[list[str | int], str]:

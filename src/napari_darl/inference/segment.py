@@ -152,16 +152,19 @@ def iter_probability(
     resize: float | None = None,
     tile: int | None = None,
     device: str = "auto",
+    noise_level: int = 0,
     first: Index | None = None,
     interrupt: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
     """Probability of vessel frame by frame, computed as they are asked for.
 
-    Parameters and errors are those of `segment_probability`, and two more. Frames of a single value in a stack that has
-    others, such as the black ones before a series begins, have probability 0.
+    Parameters and errors are those of `segment_probability`, and three more. Frames of a single value in a stack that
+    has others, such as the black ones before a series begins, have probability 0.
 
     Parameters
     ----------
+    noise_level : int
+        Timestep at which path A looks at the frames, which are noised accordingly; 0 leaves them as they are.
     first : tuple of int, optional
         Place on the leading axes of the frame to begin with; those after it follow, then those before it.
     interrupt : callable, optional
@@ -186,7 +189,10 @@ def iter_probability(
         raise InputError(
             f"resize {resize} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it."
         )
-    predictor = _Predictor(used.network, tile, interrupt)
+    steps = used.network.config.schedule.steps
+    if not 0 <= noise_level < steps:
+        raise InputError(f"The noise level is {noise_level}: choose one from 0 to {steps - 1}.")
+    predictor = _Predictor(used.network, tile, interrupt, noise_level)
     normalisation = used.network.config.normalisation
 
     def prepared() -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
@@ -231,8 +237,14 @@ def _tiles(config: ModelConfig, tile: int | None) -> tuple[int, int]:
 class _Predictor:
     """Runs path A on normalised frames, in smaller batches and at last on the CPU when memory runs out."""
 
-    def __init__(self, network: Darl, tile: int | None = None, interrupt: Callable[[], None] | None = None) -> None:
-        self.network = network
+    def __init__(
+        self,
+        network: Darl,
+        tile: int | None = None,
+        interrupt: Callable[[], None] | None = None,
+        noise_level: int = 0,
+    ) -> None:
+        self.network, self.noise_level = network, noise_level
         self.device = next(network.parameters()).device
         self.tile, self.overlap = _tiles(network.config, tile)
         self.interrupt = interrupt
@@ -245,6 +257,11 @@ class _Predictor:
         if resize != 1:
             resized = [max(MIN_SIZE, round(length * resize)) for length in size]
             tensor = F.interpolate(tensor, resized, mode="bilinear", antialias=True).clamp(-1, 1)
+        if self.noise_level:
+            # The same noise for every frame and call: what differs between two results is never its draw.
+            noise = np.random.default_rng(self.noise_level).standard_normal(tensor.shape[2:], np.float32)
+            step = torch.tensor([self.noise_level])
+            tensor = copy.deepcopy(self.network.schedule).cpu().add_noise(tensor, step, torch.from_numpy(noise))
         result = apply_tiled(self._run, tensor, self.tile, self.overlap, self.network.config.stride)
         if resize != 1:
             result = F.interpolate(result, size, mode="bilinear", antialias=True)
@@ -254,7 +271,7 @@ class _Predictor:
         if self.interrupt:
             self.interrupt()
         try:
-            return self.network(tiles.to(self.device)).float().cpu()  # type: ignore[no-any-return]
+            return self.network(tiles.to(self.device), self.noise_level).float().cpu()  # type: ignore[no-any-return]
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

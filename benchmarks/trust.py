@@ -1,0 +1,71 @@
+"""Tell whether the label-free quality score orders frames and models as Dice with an expert does.
+
+    python benchmarks/trust.py --data ../data [--sets dca1_dev drive chase_db1] [--models default fundus]
+
+For each set and model: means of Dice at 0.5, of the score, and Spearman's rank correlation of the two over the frames;
+then that of their means over all pairs of set and model. The rows "mirror alone" and "one view" are simpler scores: the
+Dice of the mask with those of mirrored views, and the score without these.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from accuracy import mean_dice
+from frames import SETS, load
+from scipy.stats import spearmanr
+
+from napari_darl.evaluation.report import markdown_table
+from napari_darl.inference.models import load_model
+from napari_darl.inference.segment import segment_probability
+from napari_darl.inference.trust import quality
+
+SCORES = ("score", "one view", "mirror alone")
+
+
+def scores(grey: np.ndarray, counted: np.ndarray, model: object) -> tuple[np.ndarray, dict[str, float]]:
+    """Mask of a frame and its scores."""
+    views = [segment_probability(grey, model)]
+    for axes in ((0,), (1,), (0, 1)):
+        views.append(np.flip(segment_probability(np.ascontiguousarray(np.flip(grey, axes)), model), axes))
+    views = [view * counted for view in views]
+    masks = [view > 0.5 for view in views]
+    mirror = [2 * (masks[0] & other).sum() / max(masks[0].sum() + other.sum(), 1) for other in masks[1:]]
+    values = (quality(views), quality(views[:1]), float(np.mean(mirror)))
+    return masks[0], dict(zip(SCORES, values, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument(
+        "--models", nargs="+", default=["default", "fundus"], help="bundled names, files or run folders"
+    )
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows, means = [], []
+    for name in args.sets:
+        samples = list(load(name, args.data))
+        for model_name in args.models:
+            model = load_model(model_name, "cpu")
+            found = [scores(one.grey, one.counted, model) for one in samples]
+            dice = [mean_dice([one], [mask]) for one, (mask, _) in zip(samples, found, strict=True)]
+            for score in SCORES:
+                values = [each[score] for _, each in found]
+                rank = spearmanr(values, dice).statistic
+                rows.append(
+                    (name, Path(model_name).name, score, float(np.mean(dice)), float(np.mean(values)), float(rank))
+                )
+                means.append((score, float(np.mean(dice)), float(np.mean(values))))
+    print(markdown_table(("set", "model", "score", "mean Dice", "mean score", "rank correlation"), rows))
+    for score in SCORES:
+        of = [(dice, value) for which, dice, value in means if which == score]
+        print(
+            f"\nOver the {len(of)} pairs of set and model, {score}: {spearmanr(*zip(*of, strict=True)).statistic:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,326 @@
+"""The Inspect widget: pairs that path B makes and what path A finds in them; how sure path A is of real frames."""
+
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.notifications import show_error, show_info
+from qtpy.compat import isalive
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_darl._napari.layers import free_name, keeping_selection
+from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation
+from napari_darl._napari.run import warm_up
+from napari_darl._napari.segmenter import Segmenter
+from napari_darl._napari.stacks import Reading, StackPicker
+from napari_darl._napari.task import Task, Work
+from napari_darl.errors import InputError
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_darl.inference.synthesize import SyntheticPair
+    from napari_darl.inference.trust import Trust
+
+_PSEUDO, _CYCLE = "#20c0ff", "#ff8020"
+_CONTOUR = 1  # px
+
+
+class InspectWidget(QWidget):
+    """Shows what a model makes, so that a person can judge it without ground truth.
+
+    Policy: each click makes new layers, which are the user's from then on; the tables point into the latest ones.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._task: Task | None = None
+        self._stacks: dict[QTableWidget, Image] = {}
+        self.model = ModelPicker(viewer)
+        if newest := Segmenter.of(viewer).newest_model:
+            self.model.choose(newest)
+        self.device = DevicePicker()
+        self.backgrounds = StackPicker(viewer, {}, 0, "Frames that path B draws vessels into; best without contrast.")
+        self.count = _spin(1, 10_000, 8, "Pairs to make.")
+        self.noise_level = _spin(0, 1999, 0, "Timestep at which backgrounds are noised; 0 leaves them as they are.")
+        self.make = QPushButton("Make pairs")
+        self.save = QPushButton("Save pairs...")
+        self.save.setToolTip("Makes the pairs anew, all sizes, into a folder: to train other networks with.")
+        self.pairs = _table("pair", "Dice", "clDice")
+        self.frames = StackPicker(viewer, {}, 0, "Real frames, to see how sure the model is of them.")
+        self.assess = QPushButton("Assess frames")
+        self.scores = _table("frame", "score")
+        self.state = explanation()
+        self.words = explanation()
+        self._lay_out()
+
+        self.make.clicked.connect(self._make_pairs)
+        self.save.clicked.connect(self._ask_save)
+        self.assess.clicked.connect(self._assess)
+        for table in (self.pairs, self.scores):
+            table.itemSelectionChanged.connect(lambda table=table: self._jump(table))
+        Segmenter.of(viewer).offered.connect(self.model.choose)
+
+    def save_pairs(self, folder: Path) -> None:
+        """Make pairs into a folder, in the background."""
+        reading = self._reading(self.backgrounds, "backgrounds")
+        if reading is not None:
+            self._run(
+                partial(_saving, reading, self._settings(), folder),
+                "Saving pairs",
+                lambda done: show_info(f"{len(done)} pairs saved in {folder}."),
+            )
+
+    def _lay_out(self) -> None:
+        top = QFormLayout()
+        top.addRow("model", self.model)
+        top.addRow("device", self.device)
+        made, real = QGroupBox("What path B makes"), QGroupBox("Real frames")
+        form = QFormLayout(made)
+        form.addRow("backgrounds", self.backgrounds)
+        form.addRow("pairs", self.count)
+        form.addRow("noise level", self.noise_level)
+        row = QHBoxLayout()
+        row.addWidget(self.make)
+        row.addWidget(self.save)
+        form.addRow(row)
+        form.addRow(self.pairs)
+        form = QFormLayout(real)
+        form.addRow("frames", self.frames)
+        form.addRow(self.assess)
+        form.addRow(self.scores)
+        form.addRow(self.words)
+        column = QVBoxLayout(self)
+        column.addLayout(top)
+        column.addWidget(made)
+        column.addWidget(real)
+        column.addWidget(self.state)
+        column.addStretch()
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "model": self.model.model,
+            "device": self.device.device,
+            "count": self.count.value(),
+            "noise_level": self.noise_level.value(),
+        }
+
+    def _reading(self, picker: StackPicker, what: str) -> Reading | None:
+        reading = picker.reading()
+        if reading is None:
+            show_error(f"There are no {what}: open some, or choose a folder of them.")
+        return reading
+
+    def _make_pairs(self) -> None:
+        if self._stop() or (reading := self._reading(self.backgrounds, "backgrounds")) is None:
+            return
+        source, settings = self.backgrounds.place(), self._settings()
+        self._run(partial(_making, reading, settings), "Making pairs", lambda found: self._show_pairs(found, source))
+
+    def _assess(self) -> None:
+        if self._stop() or (reading := self._reading(self.frames, "frames")) is None:
+            return
+        source, settings = self.frames.place(), self._settings()
+        self._run(partial(_assessing, reading, settings), "Assessing", lambda found: self._show_scores(found, source))
+
+    def _ask_save(self) -> None:
+        if self._stop():
+            return
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the pairs")
+        if folder:
+            self.save_pairs(Path(folder))
+
+    def _stop(self) -> bool:
+        """Stop what is under way, which the buttons do then; tell whether there was something."""
+        if self._task is None:
+            return False
+        self._task.cancel()
+        return True
+
+    def _run(self, work: Work, title: str, show: Callable[[list[Any]], None]) -> None:
+        """Do work whose last word is none; show what it has found, also what it has until a person stops it."""
+        found: list[Any] = []
+        texts = {button: button.text() for button in (self.make, self.assess, self.save)}
+
+        def take(thing: Any) -> None:
+            if not isalive(self):  # type: ignore[no-untyped-call] # the widget was closed meanwhile
+                if self._task:
+                    self._task.drop()
+                return
+            found.append(thing)
+            self.state.setText(f"{title}: {len(found)} done")
+
+        def end(cancelled: bool) -> None:
+            self._task = None
+            if not isalive(self):  # type: ignore[no-untyped-call]
+                return
+            for button, text in texts.items():
+                button.setText(text)
+            self.state.setText("Stopped." if cancelled else "")
+            whole = bool(found) and found[-1] is None
+            done = [thing for thing in found if thing is not None]
+            if done and (whole or cancelled):
+                show(done)
+
+        for button in texts:
+            button.setText("Stop")
+        self.state.setText("Loading the model...")
+        self._task = Task(work, self._viewer, title=title, total=0, on_yield=take, on_end=end)
+
+    def _show_pairs(self, found: "list[tuple[SyntheticPair, float, float]]", source: dict[str, Any]) -> None:
+        pairs = [pair for pair, *_ in found]
+        with keeping_selection(self._viewer):
+            self._add(Image, np.stack([pair.background for pair in pairs]), "pairs: background", source, visible=False)
+            fake = self._add(Image, np.stack([pair.angiogram for pair in pairs]), "pairs: fake angiogram", source)
+            for kind, masks, colour in (
+                ("pseudo-mask", [pair.mask for pair in pairs], _PSEUDO),
+                ("cycle mask", [pair.cycle_probability > 0.5 for pair in pairs], _CYCLE),
+            ):
+                colours = DirectLabelColormap(color_dict={None: colour, 0: "transparent", 1: colour})
+                layer = self._add(Labels, np.stack(masks).astype(np.uint8), f"pairs: {kind}", source, colormap=colours)
+                layer.contour = _CONTOUR
+        _fill(self.pairs, [(dice, cldice) for _, dice, cldice in found])
+        self._stacks[self.pairs] = fake
+        self.pairs.selectRow(0)
+        means = np.mean([values for _, *values in found], axis=0)
+        show_info(f"{len(found)} pairs: mean Dice {means[0]:.2f}, clDice {means[1]:.2f} of what went in and came back.")
+
+    def _show_scores(self, found: "list[Trust]", source: dict[str, Any]) -> None:
+        data = np.stack([trust.uncertainty for trust in found])
+        with keeping_selection(self._viewer):
+            layer = self._add(
+                Image, data, "uncertainty", source, colormap="magma", blending="additive", contrast_limits=(0, 0.5)
+            )
+        _fill(self.scores, [(trust.score,) for trust in found])
+        self._stacks[self.scores] = layer
+        mean, worst = np.mean([trust.score for trust in found]), min(range(len(found)), key=lambda i: found[i].score)
+        self.words.setText(
+            f"Mean score {mean:.2f}; the frame to look at first is {worst} ({found[worst].score:.2f}). A score of 1 "
+            "says that all views of a frame give the same sure mask. It orders frames, more or less, as an expert "
+            "would; it isn't a Dice, and says nothing of what the model doesn't know."
+        )
+
+    def _add(self, kind: type, data: Any, name: str, source: dict[str, Any], **look: Any) -> Any:
+        layer = kind(data, name=free_name(name, self._viewer), **source, **look)
+        self._viewer.add_layer(layer)
+        return layer
+
+    def _jump(self, table: QTableWidget) -> None:
+        """Show the pair or frame of the selected row."""
+        rows = table.selectionModel().selectedRows()
+        layer = self._stacks.get(table)
+        if rows and layer is not None and layer in self._viewer.layers:
+            index = int(rows[0].data(Qt.ItemDataRole.DisplayRole))
+            axis = self._viewer.dims.ndim - layer.ndim
+            self._viewer.dims.set_point(axis, layer.data_to_world((index, 0, 0))[0])
+
+
+def _making(reading: Reading, settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
+    """Yield pairs with the Dice and clDice of cycle mask and pseudo-mask; then none."""
+    warm_up()
+    from napari_darl.evaluation.metrics import score
+
+    for pair in _pairs(reading, settings, same_size=True):
+        if stop.is_set():
+            return
+        found = score(pair.cycle_probability > 0.5, pair.mask)
+        yield pair, found.dice, found.cldice
+    yield None
+
+
+def _saving(reading: Reading, settings: dict[str, Any], folder: Path, stop: Event) -> Generator[Any, None, None]:
+    """Write pairs, and yield the folder for each; then none."""
+    from napari_darl.inference.synthesize import write_pair
+
+    told = {key: value for key, value in settings.items() if key != "device"} | {"seed": 0}
+    for index, pair in enumerate(_pairs(reading, settings, same_size=False)):
+        if stop.is_set():
+            return
+        write_pair(folder, f"{index:05d}.tif", pair, told | {"index": index})
+        yield folder
+    yield None
+
+
+def _pairs(reading: Reading, settings: dict[str, Any], *, same_size: bool) -> Generator["SyntheticPair", None, None]:
+    warm_up()
+    from napari_darl.inference.synthesize import synthesize
+
+    stack = reading()
+    frames = stack.frames
+    if same_size:
+        frames = [frame for frame in frames if frame.shape == frames[0].shape]
+    yield from synthesize(
+        settings["model"],
+        frames,
+        settings["count"],
+        noise_level=settings["noise_level"],
+        bits=stack.bits,
+        device=settings["device"],
+    )
+
+
+def _assessing(reading: Reading, settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
+    """Yield what the model says of each frame and of itself; then none."""
+    warm_up()
+    from napari_darl.inference.trust import assess
+
+    frames = reading().frames
+    if any(frame.shape != frames[0].shape for frame in frames):
+        raise InputError("The frames are of several sizes: choose those of one size")
+    for frame in frames:
+        if stop.is_set():
+            return
+        yield assess(frame, settings["model"], device=settings["device"])
+    yield None
+
+
+def _fill(table: QTableWidget, rows: list[tuple[float, ...]]) -> None:
+    table.setSortingEnabled(False)
+    table.setRowCount(len(rows))
+    for number, values in enumerate(rows):
+        for column, value in enumerate((number, *(round(value, 3) for value in values))):
+            item = QTableWidgetItem()
+            item.setData(Qt.ItemDataRole.DisplayRole, value)  # sorted as a number
+            item.setFlags(Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled)
+            table.setItem(number, column, item)
+    table.setSortingEnabled(True)
+    table.sortItems(0)
+
+
+def _table(*header: str) -> QTableWidget:
+    table = QTableWidget(0, len(header))
+    table.setHorizontalHeaderLabels(header)
+    table.verticalHeader().hide()
+    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setMinimumHeight(110)
+    return table
+
+
+def _spin(low: int, high: int, value: int, tip: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setToolTip(tip)
+    return box

@@ -1,0 +1,42 @@
+"""The label-free score, the uncertainty map, and segmenting under noise."""
+
+import numpy as np
+import pytest
+
+from napari_darl.data.samples import sample_angiogram
+from napari_darl.errors import InputError
+from napari_darl.inference.models import Model
+from napari_darl.inference.segment import iter_probability
+from napari_darl.inference.trust import assess, quality
+
+
+def test_quality_is_an_expected_dice() -> None:
+    sure = np.zeros((8, 8), np.float32)
+    sure[2:4] = 1
+    assert quality([sure]) == 1
+    assert quality([np.zeros((8, 8), np.float32)]) == 0
+    assert quality([0.75 * sure]) == pytest.approx(2 * 0.75 / 1.75)
+    assert quality([sure, np.roll(sure, 4, axis=0)]) == pytest.approx(0.5)
+
+
+def test_a_real_frame_is_trusted_more_than_noise() -> None:
+    frame = sample_angiogram()[128:320, 128:320]
+    real = assess(frame)
+    noise = assess(np.random.default_rng(0).normal(128, 20, frame.shape))
+    assert real.probability.shape == real.uncertainty.shape == frame.shape
+    assert real.uncertainty.dtype == np.float32
+    assert 0 <= real.uncertainty.min() < real.uncertainty.max() <= 0.5
+    assert 0 <= noise.score < real.score <= 1
+
+
+def test_noise_levels(untrained: Model) -> None:
+    frame = sample_angiogram()[:96, :96]
+
+    def look(level: int) -> np.ndarray:
+        return next(iter_probability(frame, untrained, noise_level=level))[1]
+
+    np.testing.assert_array_equal(look(50), look(50))
+    assert np.abs(look(50) - look(0)).mean() > np.abs(look(5) - look(0)).mean() > 0
+    for level in (-1, 2000):
+        with pytest.raises(InputError, match="noise level"):
+            look(level)
