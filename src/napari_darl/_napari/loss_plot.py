@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 # Either side of a game in one colour, the discriminator's dashed.
 _CURVES = {
@@ -26,6 +26,7 @@ class LossPlot(QWidget):
         super().__init__()
         self._plot = pg.PlotWidget(background=None)
         self._plot.setMinimumHeight(190)
+        self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)  # its own hint is wide
         self._plot.setLogMode(y=True)
         self._plot.setLabel("bottom", "step")
         self._plot.showGrid(x=True, y=True, alpha=0.2)

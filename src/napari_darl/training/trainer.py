@@ -28,6 +28,8 @@ from napari_darl.training.state import TrainingState
 
 Frame = NDArray[np.float32]
 
+_FINE_TUNING = 10  # by this, learning rates are lower: what the model knows is to be refined, not learnt anew
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -71,7 +73,7 @@ class Trainer:
     bits : int, optional
         Bits that integer frames use where fewer than their dtype has, say 12.
     start : tuple of Darl and Critics or None, optional
-        Networks to begin with, for fine-tuning.
+        Networks to begin with, for fine-tuning, at a tenth of the configuration's learning rates.
     resume : bool
         Go on with the run in `output`.
     device : str
@@ -321,7 +323,8 @@ def _fine_tuning(config: TrainingConfig, start: Darl) -> TrainingConfig:
         raise InputError(f"The model to start from is of the preset {given.preset}: train with that preset.")
     # Crops are drawn at the pixel size of the recipe, which then is the model's.
     recipe = {"variant": wanted.variant, "side": wanted.side, "preset": wanted.preset}
-    return config.updated(model=given.updated(**recipe))
+    slower = {name: getattr(config, name) / _FINE_TUNING for name in ("learning_rate", "critics_learning_rate")}
+    return config.updated(model=given.updated(**recipe), **slower)
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float | None) -> None:
