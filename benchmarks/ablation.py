@@ -3,7 +3,8 @@
     python benchmarks/ablation.py --angiograms arcade/ --data ../data --output runs/ablation [--steps 900] [--seeds 0 1]
 
 Every run has the same number of steps, so that other work on the machine changes nothing; 900 take a quarter of an hour
-on one core of an AMD EPYC (Zen 5). Stopped (Ctrl-C saves), it goes on where it was.
+on one core of an AMD EPYC (Zen 5). Stopped (Ctrl-C saves), it goes on where it was; what has been measured is kept in
+`--results`, benchmarks/ablation, and isn't measured again.
 `--jobs 2` trains two at a time, one thread each. The table gives the Dice at 0.5 of each seed and their mean, and the
 difference of the mean to the full recipe's.
 """
@@ -86,18 +87,22 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, float]:
 
 
 def runs(args: argparse.Namespace) -> Iterator[tuple[str, int, Path]]:
-    """List all runs, seed by seed, so that a table of one seed is there early."""
+    """List all runs with their results, seed by seed, so that a table of one seed is there early."""
     for seed in args.seeds:
         for variant in args.variants:
-            yield variant, seed, args.output / f"{variant.replace(' ', '_')}_{seed}"
+            yield variant, seed, args.results / f"{named(variant, seed)}.json"
+
+
+def named(variant: str, seed: int) -> str:
+    return f"{variant.replace(' ', '_')}_{seed}"
 
 
 def table(args: argparse.Namespace) -> str:
     """Lay out what has been measured so far."""
     found: dict[str, list[dict[str, float]]] = {}
-    for variant, _, folder in runs(args):
-        if (folder / "dice.json").exists():
-            found.setdefault(variant, []).append(json.loads((folder / "dice.json").read_text()))
+    for variant, _, result in runs(args):
+        if result.exists():
+            found.setdefault(variant, []).append(json.loads(result.read_text()))
     rows = []
     for name in args.sets:
         full = mean(one[name] for one in found["full"]) if "full" in found else None
@@ -121,6 +126,7 @@ def main() -> None:
     parser.add_argument("--angiograms", type=Path, required=True, help="folder or stack to train on")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets' folders")
     parser.add_argument("--output", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "ablation", help="folder of figures")
     parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
@@ -131,13 +137,13 @@ def main() -> None:
     args = parser.parse_args()
     if args.one:
         variant, seed = args.one[0], int(args.one[1])
-        folder = args.output / f"{variant.replace(' ', '_')}_{seed}"
+        folder = args.output / named(variant, seed)
         train(args, variant, seed, folder)
-        with replacing(folder / "dice.json") as file:
+        with replacing(args.results / f"{named(variant, seed)}.json") as file:
             file.write(json.dumps(measure(folder, args)).encode())
         return
     if not args.table:
-        missing = [(variant, seed) for variant, seed, folder in runs(args) if not (folder / "dice.json").exists()]
+        missing = [(variant, seed) for variant, seed, result in runs(args) if not result.exists()]
 
         def start(run: tuple[str, int]) -> None:
             subprocess.run([sys.executable, *sys.argv, "--one", run[0], str(run[1])], check=True)
