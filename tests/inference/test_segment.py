@@ -176,7 +176,7 @@ class _Small:
         self.config, self.most, self.calls = model.network.config, most, []
         self.forward = model.network.forward
 
-    def __call__(self, tiles: torch.Tensor) -> torch.Tensor:
+    def __call__(self, tiles: torch.Tensor, t: int = 0) -> torch.Tensor:
         self.calls.append(len(tiles))
         if len(tiles) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -202,7 +202,7 @@ def test_out_of_memory_ends_on_the_cpu_with_a_notice(untrained: Model) -> None:
     class Full(torch.nn.Module):
         config = untrained.network.config
 
-        def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+        def forward(self, tiles: torch.Tensor, t: int = 0) -> torch.Tensor:
             if tiles.device.type == "meta":
                 raise torch.OutOfMemoryError("CUDA out of memory.")
             return untrained.network(tiles)  # type: ignore[no-any-return]

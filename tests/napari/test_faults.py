@@ -143,7 +143,7 @@ class Graphics(torch.nn.Module):
         self.config, self.moved = model.network.config, model.network
         self.weight = torch.nn.Parameter(torch.empty(1, device="meta"))
 
-    def forward(self, tiles: torch.Tensor) -> torch.Tensor:
+    def forward(self, tiles: torch.Tensor, t: int = 0) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
     def cpu(self) -> Any:
