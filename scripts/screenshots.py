@@ -20,6 +20,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_darl._napari.commands import segment_vessels
 from napari_darl.data.samples import sample_angiogram
+from napari_darl.training.run_folder import RunFolder
 
 SIZE = (1280, 800)
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
@@ -29,10 +30,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=IMAGES)
     parser.add_argument("--only", nargs="+", help="names of pictures")
+    parser.add_argument("--run", type=Path, help="run folder whose losses become curves.png")
     args = parser.parse_args()
     for theme in ("dark", "light"):
         get_settings().appearance.theme = theme
-        for take in (command, widget, movie, fundus, train, inspect):
+        for take in (command, widget, movie, fundus, train, inspect, doubt):
             wanted = args.only is None or take.__name__ in args.only
             if wanted and (theme == "dark" or take is widget):
                 viewer = opened()
@@ -41,6 +43,8 @@ def main() -> None:
                 shoot(args.output / name)
                 viewer.close()
     get_settings().appearance.theme = "dark"
+    if args.run:
+        curves(args.run, args.output / "curves.png")
 
 
 def command(viewer: napari.Viewer) -> None:
@@ -106,10 +110,37 @@ def inspect(viewer: napari.Viewer) -> None:
     live(0.5, lambda: docked.pairs.rowCount() == 8)
     docked.pairs.sortItems(2)
     docked.pairs.selectRow(0)
+    viewer.layers["angiograms"].visible = False
+    live(4)  # until the notification has gone
+
+
+def doubt(viewer: napari.Viewer) -> None:
+    """Show the scores of real frames, and one of them under noise."""
+    viewer.add_image(frames(), name="angiograms")
+    docked = dock(viewer, "Inspect a model")
+    docked.tabs.setCurrentIndex(1)
     docked.assess.click()
     live(0.5, lambda: docked.scores.rowCount() == 4)
-    viewer.layers["uncertainty"].visible = viewer.layers["angiograms"].visible = False
-    live(4)  # until the notification has gone
+    docked.try_noise.click()
+    live(0.5, lambda: docked.noises.rowCount() > 4)
+    docked.noises.selectRow(3)
+    for name in ("angiograms", "uncertainty"):
+        viewer.layers[name].visible = False
+    live(4)
+
+
+def curves(run: Path, path: Path) -> None:
+    """Show the losses of a run."""
+    from napari_darl._napari.loss_plot import LossPlot
+
+    plot = LossPlot()
+    plot.resize(900, 420)
+    plot.setStyleSheet("background: #262930")
+    plot.add(RunFolder(run).read_losses())
+    plot.show()
+    live(0.5)
+    plot.grab().save(str(path))
+    plot.close()
 
 
 def frames() -> np.ndarray:

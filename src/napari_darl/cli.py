@@ -1,10 +1,11 @@
 """The command line: thin commands over the library; any error is one line and exit status 2."""
 
+import json
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
@@ -86,14 +87,13 @@ def segment(
     overwrite: Overwrite = False,
 ) -> None:
     """Segment vessels: writes <stem>_mask.tif (0 / 255) and, if asked, <stem>_probability.tif."""
-    from napari_darl.data.files import image_paths
     from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.models import load_model
 
     cleaning = Cleaning().updated(
         threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
     )
-    paths = [path for entry in inputs for path in (image_paths(entry) if entry.is_dir() else [entry])]
+    paths = _image_files(inputs)
     targets = _targets(paths, output, ("mask", "probability") if probability else ("mask",), overwrite)
     loaded = load_model(model, device)
     for path, files in _bar(list(targets.items()), "Segmenting"):
@@ -157,10 +157,18 @@ def train(
 
 @app.command()
 def synthesize(
-    backgrounds: Annotated[Path, typer.Option(help="Folder or stack of frames without contrast.")],
     output: Output,
     count: Annotated[int, typer.Option(min=1, help="Pairs to make.")],
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(help="Folder or stack of frames without contrast; without, sampled by the reverse process."),
+    ] = None,
     model: ModelName = "default",
+    size: Annotated[int, typer.Option(min=32, help="Side of sampled backgrounds, in pixels.")] = 512,
+    reverse_steps: Annotated[
+        int, typer.Option(min=0, help="Steps in which they are sampled (DDIM); 0 for all, by ancestral sampling.")
+    ] = 50,
+    chain: Annotated[bool, typer.Option("--chain", help="Write how the first of them came out of noise, too.")] = False,
     noise_level: Annotated[int, typer.Option(min=0, help="Timestep at which backgrounds are noised.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Key of all random draws.")] = 0,
     device: Device = "auto",
@@ -169,16 +177,107 @@ def synthesize(
     """Make synthetic angiograms with their masks by path B: one folder a kind, files of the same name pair."""
     from napari_darl.data.files import read_stack
     from napari_darl.inference.models import load_model
+    from napari_darl.inference.reverse import ReverseProcess
+    from napari_darl.inference.synthesize import save_pairs, write_chain
     from napari_darl.inference.synthesize import synthesize as pairs
-    from napari_darl.inference.synthesize import write_pair
 
-    stack = read_stack(backgrounds)
+    if backgrounds and chain:
+        raise InputError("--chain shows how backgrounds come out of noise: leave --backgrounds out, or --chain.")
+    stack = read_stack(backgrounds) if backgrounds else None
+    process = ReverseProcess((size, size), reverse_steps or None)
     loaded = load_model(model, device)
-    made = pairs(loaded, stack.frames, count, noise_level=noise_level, seed=seed, bits=stack.bits)
-    settings = loaded.provenance(noise_level=noise_level, seed=seed)
-    for index, pair in _bar(enumerate(made), "Synthesizing", count):
-        write_pair(output, f"{index:05d}.tif", pair, settings | {"index": index}, overwrite=overwrite)
+    told = {"source": backgrounds.name} if backgrounds else {"size": size, "reverse_steps": reverse_steps}
+    settings = loaded.provenance(noise_level=noise_level, seed=seed, **told)
+    if chain:
+        write_chain(output / "chain.tif", loaded, process, settings, seed=seed, overwrite=overwrite)
+    made = pairs(
+        loaded,
+        stack.frames if stack else process,
+        count,
+        noise_level=noise_level,
+        seed=seed,
+        bits=stack.bits if stack else None,
+    )
+    for _ in _bar(save_pairs(output, made, settings, overwrite=overwrite), "Synthesizing", count):
+        pass
     _messages.print(f"{count} pairs: {output}")
+
+
+@app.command()
+def assess(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Images, or folders of images.")],
+    model: ModelName = "default",
+    output: Annotated[Path | None, typer.Option(help="Folder for <stem>_uncertainty.tif.")] = None,
+    bright: Annotated[bool, typer.Option("--bright", help="Vessels are brighter than the background.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Say without labels how far to trust a model on frames: a score each, 0 to 1, and uncertainty maps."""
+    from statistics import mean
+
+    from napari_darl.data.output import write_frames
+    from napari_darl.evaluation.report import markdown_table
+    from napari_darl.inference.models import load_model
+    from napari_darl.inference.trust import assess as look
+
+    paths = _image_files(inputs)
+    loaded = load_model(model, device)
+    scores: dict[str, float] = {}
+    for name, frame, bits in _bar(_named_frames(paths), "Assessing", len(paths)):
+        with _naming(name):
+            trust = look(frame, loaded, bright=bright, bits=bits)
+        scores[name] = trust.score
+        if output:
+            target = output / f"{name}_uncertainty.tif"
+            write_frames(target, trust.uncertainty, provenance=loaded.provenance(bright=bright), overwrite=overwrite)
+    middle = mean(scores.values())
+    if as_json:
+        typer.echo(json.dumps({"mean": middle, "frames": scores}, indent=2))
+    else:
+        typer.echo(markdown_table(("frame", "score"), [*scores.items(), ("mean", middle)]))
+
+
+@app.command()
+def noise(
+    frames: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.")],
+    model: ModelName = "default",
+    noise_levels: Annotated[
+        str, typer.Option(metavar="T,T...", help="Timesteps at which path A looks at the frames.")
+    ] = "50,100,200,400",
+    sigmas: Annotated[
+        str, typer.Option(metavar="S,S...", help="Gaussian noise added to the frames, of 255.")
+    ] = "10,25,50",
+    truth: Annotated[Path | None, typer.Option(help="The experts' masks, if there are any.")] = None,
+    by_order: Annotated[bool, typer.Option("--by-order", help="Pair them by order instead of by name.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Folder for the masks under each noise.")] = None,
+    bright: Annotated[bool, typer.Option("--bright", help="Vessels are brighter than the background.")] = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Tell what noise does to a model's masks: at other timesteps of the diffusion, and in the frames."""
+    from napari_darl.data.output import write_mask
+    from napari_darl.evaluation.report import pair_files
+    from napari_darl.evaluation.robustness import mean_robustness, robustness, robustness_table
+    from napari_darl.inference.models import load_model
+    from napari_darl.inference.noise import noisy_views
+
+    levels, deviations = _numbers(noise_levels, int, "--noise-levels"), _numbers(sigmas, float, "--sigmas")
+    pairs = dict(
+        pair_files(frames, truth, by_order=by_order) if truth else [(path, None) for path in _image_files([frames])]
+    )
+    loaded = load_model(model, device)
+    rows = []
+    for name, frame, bits, expert in _bar(_with_experts(pairs), "Segmenting", len(pairs)):
+        with _naming(name):
+            views = noisy_views(frame, loaded, noise_levels=levels, sigmas=deviations, bright=bright, bits=bits)
+            masks = {view.noise: view.probability > 0.5 for view in views}
+            rows.append(robustness(masks, expert))
+        if output:
+            for kind, mask in masks.items():
+                target = output / f"{name}_{kind.replace('=', '')}_mask.tif"
+                write_mask(target, mask, provenance=loaded.provenance(noise=kind, bright=bright), overwrite=overwrite)
+    typer.echo(robustness_table(mean_robustness(rows)))
 
 
 @app.command()
@@ -281,10 +380,8 @@ def _segment_file(
     if resize is None:
         height, width = image.data.shape[-3:-1] if image.rgb else image.data.shape[-2:]
         resize = guess_resize(height, width, model.network.config.side)
-    try:
+    with _naming(path):
         result = segment_probability(image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
     provenance = model.provenance(**cleaning.model_dump(), bright=bright, resize=resize, source=path.name)
     place: dict[str, Any] = {"pixel_size": image.pixel_size, "unit": image.unit, "provenance": provenance}
     write_mask(files["mask"], clean_mask(result, cleaning), **place, overwrite=overwrite)
@@ -292,11 +389,57 @@ def _segment_file(
         write_frames(files["probability"], result, **place, overwrite=overwrite)
 
 
-def _targets(paths: list[Path], output: Path, kinds: tuple[str, ...], overwrite: bool) -> dict[Path, dict[str, Path]]:
-    """Where the results of each image go; refused before any work if an image is missing or a result is there."""
+def _image_files(inputs: list[Path]) -> list[Path]:
+    """Images among the inputs and in folders among them; refused before any work if one is missing."""
+    from napari_darl.data.files import image_paths
+
+    for entry in inputs:
+        if not entry.exists():
+            raise FileError(f"{entry} isn't there: check its name and its folder.")
+    return [path for entry in inputs for path in (image_paths(entry) if entry.is_dir() else [entry])]
+
+
+def _named_frames(paths: Iterable[Path]) -> Iterator[tuple[str, Any, int | None]]:
+    """Grey frames and their bits, each by its file's stem, and its number in a file of several."""
+    from napari_darl.data.files import read_stack
+
     for path in paths:
-        if not path.exists():
-            raise FileError(f"{path} isn't there: check its name and its folder.")
+        stack = read_stack(path)
+        for number, frame in enumerate(stack.frames):
+            yield path.stem if len(stack.frames) == 1 else f"{path.stem}_{number}", frame, stack.bits
+
+
+def _with_experts(pairs: "dict[Path, Path | None]") -> Iterator[tuple[str, Any, int | None, Any]]:
+    """Frames as of `_named_frames`, with the expert's mask of each where a file of them is given."""
+    from napari_darl.evaluation.metrics import above_half
+
+    for path, expert in pairs.items():
+        frames = list(_named_frames([path]))
+        masks = [above_half(mask) for _, mask, _ in _named_frames([expert])] if expert else [None] * len(frames)
+        if len(masks) != len(frames):
+            raise InputError(f"{expert} has {len(masks)} masks and {path} {len(frames)} frames: pair them one by one.")
+        for named, mask in zip(frames, masks, strict=True):
+            yield *named, mask
+
+
+def _numbers(text: str, kind: Callable[[str], T], option: str) -> list[T]:
+    try:
+        return [kind(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InputError(f"{option} is '{text}': give numbers with commas between them.") from error
+
+
+@contextmanager
+def _naming(source: Path | str) -> Iterator[None]:
+    """Say in an input's error which one it is."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+
+
+def _targets(paths: list[Path], output: Path, kinds: tuple[str, ...], overwrite: bool) -> dict[Path, dict[str, Path]]:
+    """Where the results of each image go; refused before any work if a result is there."""
     targets = {path: {kind: output / f"{path.stem}_{kind}.tif" for kind in kinds} for path in paths}
     names: dict[Path, Path] = {}
     for path, files in targets.items():

@@ -117,6 +117,43 @@ def test_train_resume_segment_and_synthesize(tmp_path: Path, frames: Path) -> No
     assert set(np.unique(mask)) <= {0, 255}
 
 
+def test_pairs_over_sampled_backgrounds_and_their_chain(tmp_path: Path, untrained_path: Path) -> None:
+    out = tmp_path / "pairs"
+    made = ("synthesize", "--model", untrained_path, "--output", out, "--count", 2, "--size", 64, "--reverse-steps", 4)
+    assert run(*made, "--chain") == 0
+    assert tifffile.imread(out / "chain.tif").shape == (5, 64, 64)
+    settings = json.loads((out / "pairs.json").read_text())["settings"]
+    assert (settings["seed"], settings["reverse_steps"]) == (0, 4)
+    assert run(*made) == 2
+
+
+def test_assess_scores_frames_without_labels(
+    tmp_path: Path, untrained_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "maps"
+    assert run("assess", frames, "--model", untrained_path, "--output", out, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["frames"]) == ["frame_0", "frame_1", "frame_2"]
+    assert told["mean"] == pytest.approx(np.mean(list(told["frames"].values())))
+    assert tifffile.imread(out / "frame_1_uncertainty.tif").shape == (96, 96)
+    assert run("assess", frames / "frame_0.png", "--model", untrained_path) == 0
+    assert "mean" in capsys.readouterr().out
+
+
+def test_noise_prints_a_table_and_writes_masks(
+    tmp_path: Path, untrained_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "masks"
+    asked = ("noise", frames, "--model", untrained_path, "--noise-levels", "20, 300", "--sigmas", "25")
+    assert run(*asked, "--truth", frames, "--output", out) == 0
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in rows[2:]] == ["none", "t=20", "t=300", "sigma=25"]
+    assert float(rows[2][2]) == 1
+    assert all(0 <= float(row[3]) <= 1 for row in rows[2:])
+    assert len(list(out.iterdir())) == 12
+    assert set(np.unique(tifffile.imread(out / "frame_0_t300_mask.tif"))) <= {0, 255}
+
+
 def test_evaluate_prints_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth, prediction = np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
     truth[20:30], prediction[20:25] = 255, 255
@@ -149,5 +186,15 @@ def test_demo_writes_mask_probability_and_overlay(tmp_path: Path, capsys: pytest
 def test_the_installed_command_answers() -> None:
     code = "import sys; from napari_darl.cli import main; sys.argv = ['napari-darl', '--help']; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("segment", "train", "synthesize", "evaluate", "import-checkpoint", "models", "demo"):
+    for command in (
+        "segment",
+        "train",
+        "synthesize",
+        "assess",
+        "noise",
+        "evaluate",
+        "import-checkpoint",
+        "models",
+        "demo",
+    ):
         assert command in done.stdout

@@ -84,6 +84,44 @@ def test_a_person_looks_for_doubtful_frames(window: Any, frames: np.ndarray) -> 
     assert "look at first is 1" in widget.words.text()
 
 
+def test_a_person_tries_noise(window: Any, frames: np.ndarray) -> None:
+    image = window.viewer.add_image(frames, name="angiograms", scale=(1, 0.5, 0.5))
+    window.viewer.dims.set_current_step(0, 2)
+    widget = open_inspect(window)
+    widget.levels.setText("few")
+    widget.try_noise.click()
+    assert "timesteps with commas" in window.messages[-1]
+    widget.levels.setText("50, 800")
+    widget.try_noise.click()
+    window.wait(lambda: done(window, widget))
+    rows = [widget.noises.item(row, 1).text() for row in range(widget.noises.rowCount())]
+    assert rows == ["none", "t=50", "t=800", "sigma=10", "sigma=25", "sigma=50"]
+    agreement = column(widget.noises, 3)
+    assert agreement[0] == 1
+    assert agreement[1] > agreement[2]
+    frame, mask = window.viewer.layers[1:]
+    np.testing.assert_array_equal(frame.data[0], frames[2])
+    assert mask.data.shape == (6, 160, 160)
+    for layer in (frame, mask):
+        np.testing.assert_allclose(layer.extent.world[:, 1:], image.extent.world[:, 1:])
+    widget.noises.selectRow(2)
+    assert window.viewer.dims.point[0] == 2
+
+
+def test_a_person_watches_a_background_come_out_of_noise(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_darl._napari import inspect_widget
+
+    monkeypatch.setattr(inspect_widget, "_SIZE", 64)
+    widget = open_inspect(window)  # without a single layer
+    widget.chain.click()
+    window.wait(lambda: done(window, widget))
+    assert window.viewer.layers["reverse process"].data.shape == (51, 64, 64)
+    widget.count.setValue(2)
+    widget.make.click()
+    window.wait(lambda: done(window, widget))
+    assert window.viewer.layers["pairs: background"].data.shape == (2, 64, 64)
+
+
 def test_saving_pairs_never_overwrites(window: Any, frames: np.ndarray, tmp_path: Path) -> None:
     window.viewer.add_image(frames, name="backgrounds")
     widget = open_inspect(window)
@@ -98,10 +136,10 @@ def test_saving_pairs_never_overwrites(window: Any, frames: np.ndarray, tmp_path
 
 def test_stopping_closing_and_nothing_to_inspect(window: Any, frames: np.ndarray) -> None:
     widget = open_inspect(window)
-    widget.make.click()
+    widget.try_noise.click()
     widget.assess.click()
     assert [message[:12] for message in window.messages] == ["There are no"] * 2
-    window.viewer.add_image(frames, name="frames")
+    widget.backgrounds.choose(window.viewer.add_image(frames, name="frames"))
     widget.count.setValue(1000)
     widget.make.click()
     window.wait(lambda: "done" in widget.state.text())

@@ -298,9 +298,9 @@ def test_a_frame_is_segmented_in_the_tiles_of_the_preferences(window: Any, monke
     seen: list[tuple[int, ...]] = []
     forward = Darl.forward
 
-    def noted(self: Darl, tiles: torch.Tensor) -> torch.Tensor:
+    def noted(self: Darl, tiles: torch.Tensor, t: int = 0) -> torch.Tensor:
         seen.append(tuple(tiles.shape[2:]))
-        return forward(self, tiles)
+        return forward(self, tiles, t)
 
     monkeypatch.setattr(Darl, "forward", noted)
     preferences().tile_size = 64

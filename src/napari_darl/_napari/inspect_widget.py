@@ -16,18 +16,19 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QFormLayout,
-    QGroupBox,
     QHBoxLayout,
     QHeaderView,
+    QLineEdit,
     QPushButton,
     QSpinBox,
     QTableWidget,
     QTableWidgetItem,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_darl._napari.layers import free_name, keeping_selection
+from napari_darl._napari.layers import bare, frames_shape, free_name, keeping_selection, visible_frame
 from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation
 from napari_darl._napari.run import warm_up
 from napari_darl._napari.segmenter import Segmenter
@@ -38,11 +39,15 @@ from napari_darl.errors import InputError
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_darl.evaluation.robustness import Robustness
+    from napari_darl.inference.noise import NoisyView
     from napari_darl.inference.synthesize import SyntheticPair
     from napari_darl.inference.trust import Trust
 
 _PSEUDO, _CYCLE = "#20c0ff", "#ff8020"
 _CONTOUR = 1  # px
+_SAMPLED = "none: sampled from noise"
+_SIZE = 512  # px, of sampled backgrounds
 
 
 class InspectWidget(QWidget):
@@ -60,16 +65,26 @@ class InspectWidget(QWidget):
         if newest := Segmenter.of(viewer).newest_model:
             self.model.choose(newest)
         self.device = DevicePicker()
-        self.backgrounds = StackPicker(viewer, {}, 0, "Frames that path B draws vessels into; best without contrast.")
+        sampled = {_SAMPLED: f"The denoiser makes {_SIZE} x {_SIZE} pixels of background by the reverse process."}
+        self.backgrounds = StackPicker(
+            viewer, sampled, 0, "Frames that path B draws vessels into; best without contrast."
+        )
         self.count = _spin(1, 10_000, 8, "Pairs to make.")
         self.noise_level = _spin(0, 1999, 0, "Timestep at which backgrounds are noised; 0 leaves them as they are.")
         self.make = QPushButton("Make pairs")
+        self.chain = QPushButton("Show chain")
+        self.chain.setToolTip("How the denoiser makes a background out of noise, step by step, as a stack.")
         self.save = QPushButton("Save pairs...")
         self.save.setToolTip("Makes the pairs anew, all sizes, into a folder: to train other networks with.")
         self.pairs = _table("pair", "Dice", "clDice")
         self.frames = StackPicker(viewer, {}, 0, "Real frames, to see how sure the model is of them.")
         self.assess = QPushButton("Assess frames")
         self.scores = _table("frame", "score")
+        self.levels = QLineEdit("50, 100, 200, 400")
+        self.levels.setToolTip("Timesteps at which path A looks at the frame that you see, noised accordingly.")
+        self.try_noise = QPushButton("Try noise")
+        self.try_noise.setToolTip("Segments the frame that you see at these timesteps, and with Gaussian noise.")
+        self.noises = _table("view", "noise", "vessel, %", "Dice")
         self.state = explanation()
         self.words = explanation()
         self._lay_out()
@@ -77,25 +92,30 @@ class InspectWidget(QWidget):
         self.make.clicked.connect(self._make_pairs)
         self.save.clicked.connect(self._ask_save)
         self.assess.clicked.connect(self._assess)
-        for table in (self.pairs, self.scores):
+        self.chain.clicked.connect(self._show_chain)
+        self.try_noise.clicked.connect(self._try_noise)
+        if any(isinstance(bare(layer), Image) for layer in viewer.layers):
+            self.backgrounds.choose(self.frames.chosen)
+        for table in (self.pairs, self.scores, self.noises):
             table.itemSelectionChanged.connect(lambda table=table: self._jump(table))
         Segmenter.of(viewer).offered.connect(self.model.choose)
 
     def save_pairs(self, folder: Path) -> None:
         """Make pairs into a folder, in the background."""
-        reading = self._reading(self.backgrounds, "backgrounds")
-        if reading is not None:
-            self._run(
-                partial(_saving, reading, self._settings(), folder),
-                "Saving pairs",
-                lambda done: show_info(f"{len(done)} pairs saved in {folder}."),
-            )
+        self._run(
+            partial(_saving, self.backgrounds.reading(), self._settings(), folder),
+            "Saving pairs",
+            lambda done: show_info(f"{len(done)} pairs saved in {folder}."),
+        )
 
     def _lay_out(self) -> None:
         top = QFormLayout()
         top.addRow("model", self.model)
         top.addRow("device", self.device)
-        made, real = QGroupBox("What path B makes"), QGroupBox("Real frames")
+        made, real = QWidget(), QWidget()
+        self.tabs = QTabWidget()
+        self.tabs.addTab(made, "What path B makes")
+        self.tabs.addTab(real, "Real frames")
         form = QFormLayout(made)
         form.addRow("backgrounds", self.backgrounds)
         form.addRow("pairs", self.count)
@@ -103,6 +123,7 @@ class InspectWidget(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.make)
         row.addWidget(self.save)
+        row.addWidget(self.chain)
         form.addRow(row)
         form.addRow(self.pairs)
         form = QFormLayout(real)
@@ -110,12 +131,18 @@ class InspectWidget(QWidget):
         form.addRow(self.assess)
         form.addRow(self.scores)
         form.addRow(self.words)
+        form.addRow("noise levels", self.levels)
+        form.addRow(self.try_noise)
+        form.addRow(self.noises)
         column = QVBoxLayout(self)
         column.addLayout(top)
-        column.addWidget(made)
-        column.addWidget(real)
+        column.addWidget(self.tabs)
         column.addWidget(self.state)
         column.addStretch()
+
+    @property
+    def _buttons(self) -> tuple[QPushButton, ...]:
+        return (self.make, self.save, self.chain, self.assess, self.try_noise)
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -125,20 +152,45 @@ class InspectWidget(QWidget):
             "noise_level": self.noise_level.value(),
         }
 
-    def _reading(self, picker: StackPicker, what: str) -> Reading | None:
-        reading = picker.reading()
+    def _real_frames(self) -> Reading | None:
+        reading = self.frames.reading()
         if reading is None:
-            show_error(f"There are no {what}: open some, or choose a folder of them.")
+            show_error("There are no frames: open some, or choose a folder of them.")
         return reading
 
     def _make_pairs(self) -> None:
-        if self._stop() or (reading := self._reading(self.backgrounds, "backgrounds")) is None:
+        if self._stop():
             return
-        source, settings = self.backgrounds.place(), self._settings()
-        self._run(partial(_making, reading, settings), "Making pairs", lambda found: self._show_pairs(found, source))
+        work = partial(_making, self.backgrounds.reading(), self._settings())
+        source = self.backgrounds.place()
+        self._run(work, "Making pairs", lambda found: self._show_pairs(found, source))
+
+    def _show_chain(self) -> None:
+        if self._stop():
+            return
+
+        def show(found: list[Any]) -> None:
+            with keeping_selection(self._viewer):
+                self._add(Image, np.stack(found), "reverse process", {}, contrast_limits=(-1, 1))
+
+        self._run(partial(_sampling, self._settings()), "Sampling", show)
+
+    def _try_noise(self) -> None:
+        if self._stop() or (reading := self._real_frames()) is None:
+            return
+        try:
+            levels = [int(part) for part in self.levels.text().split(",") if part.strip()]
+        except ValueError:
+            show_error(f"The noise levels are '{self.levels.text()}': give timesteps with commas between them.")
+            return
+        source, chosen, index = self.frames.place(), self.frames.chosen, 0
+        if isinstance(chosen, Image) and chosen.ndim > 2:
+            index = int(np.ravel_multi_index(visible_frame(chosen, self._viewer), frames_shape(chosen)[:-2]))
+        work = partial(_noising, reading, self._settings(), index, levels)
+        self._run(work, "Trying noise", lambda found: self._show_noise(found, source))
 
     def _assess(self) -> None:
-        if self._stop() or (reading := self._reading(self.frames, "frames")) is None:
+        if self._stop() or (reading := self._real_frames()) is None:
             return
         source, settings = self.frames.place(), self._settings()
         self._run(partial(_assessing, reading, settings), "Assessing", lambda found: self._show_scores(found, source))
@@ -160,7 +212,7 @@ class InspectWidget(QWidget):
     def _run(self, work: Work, title: str, show: Callable[[list[Any]], None]) -> None:
         """Do work whose last word is none; show what it has found, also what it has until a person stops it."""
         found: list[Any] = []
-        texts = {button: button.text() for button in (self.make, self.assess, self.save)}
+        texts = {button: button.text() for button in self._buttons}
 
         def take(thing: Any) -> None:
             if not isalive(self):  # type: ignore[no-untyped-call] # the widget was closed meanwhile
@@ -220,6 +272,16 @@ class InspectWidget(QWidget):
             "would; it isn't a Dice, and says nothing of what the model doesn't know."
         )
 
+    def _show_noise(self, found: "list[tuple[NoisyView, Robustness]]", source: dict[str, Any]) -> None:
+        colours = DirectLabelColormap(color_dict={None: _CYCLE, 0: "transparent", 1: _CYCLE})
+        masks = np.stack([view.probability > 0.5 for view, _ in found]).astype(np.uint8)
+        with keeping_selection(self._viewer):
+            layer = self._add(Image, np.stack([view.frame for view, _ in found]), "noise: frame", source)
+            self._add(Labels, masks, "noise: mask", source, colormap=colours, opacity=0.5)
+        _fill(self.noises, [(row.noise, row.vessel, row.agreement) for _, row in found])
+        self._stacks[self.noises] = layer
+        self.noises.selectRow(0)
+
     def _add(self, kind: type, data: Any, name: str, source: dict[str, Any], **look: Any) -> Any:
         layer = kind(data, name=free_name(name, self._viewer), **source, **look)
         self._viewer.add_layer(layer)
@@ -235,7 +297,7 @@ class InspectWidget(QWidget):
             self._viewer.dims.set_point(axis, layer.data_to_world((index, 0, 0))[0])
 
 
-def _making(reading: Reading, settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
+def _making(reading: Reading | None, settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
     """Yield pairs with the Dice and clDice of cycle mask and pseudo-mask; then none."""
     warm_up()
     from napari_darl.evaluation.metrics import score
@@ -248,35 +310,73 @@ def _making(reading: Reading, settings: dict[str, Any], stop: Event) -> Generato
     yield None
 
 
-def _saving(reading: Reading, settings: dict[str, Any], folder: Path, stop: Event) -> Generator[Any, None, None]:
-    """Write pairs, and yield the folder for each; then none."""
-    from napari_darl.inference.synthesize import write_pair
+def _saving(reading: Reading | None, settings: dict[str, Any], folder: Path, stop: Event) -> Generator[Any, None, None]:
+    """Write pairs, and yield the name of each; then none."""
+    warm_up()
+    from napari_darl.inference.models import as_model
+    from napari_darl.inference.synthesize import save_pairs
 
-    told = {key: value for key, value in settings.items() if key != "device"} | {"seed": 0}
-    for index, pair in enumerate(_pairs(reading, settings, same_size=False)):
+    model = as_model(settings["model"], settings["device"])
+    told = model.provenance(noise_level=settings["noise_level"], seed=0)
+    for name in save_pairs(folder, _pairs(reading, settings, same_size=False), told):
+        yield name
         if stop.is_set():
             return
-        write_pair(folder, f"{index:05d}.tif", pair, told | {"index": index})
-        yield folder
     yield None
 
 
-def _pairs(reading: Reading, settings: dict[str, Any], *, same_size: bool) -> Generator["SyntheticPair", None, None]:
+def _pairs(
+    reading: Reading | None, settings: dict[str, Any], *, same_size: bool
+) -> Generator["SyntheticPair", None, None]:
+    """Yield pairs over what is read, or without anything to read over sampled backgrounds."""
     warm_up()
+    from napari_darl.inference.reverse import ReverseProcess
     from napari_darl.inference.synthesize import synthesize
 
+    options = {key: settings[key] for key in ("noise_level", "device")}
+    if reading is None:
+        yield from synthesize(settings["model"], ReverseProcess((_SIZE, _SIZE)), settings["count"], **options)
+        return
     stack = reading()
     frames = stack.frames
     if same_size:
         frames = [frame for frame in frames if frame.shape == frames[0].shape]
-    yield from synthesize(
-        settings["model"],
-        frames,
-        settings["count"],
-        noise_level=settings["noise_level"],
-        bits=stack.bits,
-        device=settings["device"],
-    )
+    yield from synthesize(settings["model"], frames, settings["count"], bits=stack.bits, **options)
+
+
+def _sampling(settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
+    """Yield the steps from noise to the background of the first pair; then none."""
+    warm_up()
+    from napari_darl.inference.models import as_model
+    from napari_darl.inference.reverse import ReverseProcess
+    from napari_darl.inference.synthesize import chain
+
+    for frame in chain(as_model(settings["model"], settings["device"]), ReverseProcess((_SIZE, _SIZE))):
+        if stop.is_set():
+            return
+        yield frame
+    yield None
+
+
+def _noising(
+    reading: Reading, settings: dict[str, Any], index: int, levels: list[int], stop: Event
+) -> Generator[Any, None, None]:
+    """Yield what the model finds in a frame without and with noise, and how that compares; then none."""
+    warm_up()
+    from napari_darl.evaluation.robustness import robustness
+    from napari_darl.inference.noise import noisy_views
+
+    stack = reading()
+    clean = None
+    for view in noisy_views(
+        stack.frames[index], settings["model"], noise_levels=levels, bits=stack.bits, device=settings["device"]
+    ):
+        if stop.is_set():
+            return
+        mask = view.probability > 0.5
+        clean = mask if clean is None else clean
+        yield view, robustness({"none": clean, view.noise: mask})[-1]
+    yield None
 
 
 def _assessing(reading: Reading, settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
@@ -284,23 +384,25 @@ def _assessing(reading: Reading, settings: dict[str, Any], stop: Event) -> Gener
     warm_up()
     from napari_darl.inference.trust import assess
 
-    frames = reading().frames
+    stack = reading()
+    frames = stack.frames
     if any(frame.shape != frames[0].shape for frame in frames):
         raise InputError("The frames are of several sizes: choose those of one size")
     for frame in frames:
         if stop.is_set():
             return
-        yield assess(frame, settings["model"], device=settings["device"])
+        yield assess(frame, settings["model"], bits=stack.bits, device=settings["device"])
     yield None
 
 
-def _fill(table: QTableWidget, rows: list[tuple[float, ...]]) -> None:
+def _fill(table: QTableWidget, rows: list[tuple[float | str, ...]]) -> None:
     table.setSortingEnabled(False)
     table.setRowCount(len(rows))
     for number, values in enumerate(rows):
-        for column, value in enumerate((number, *(round(value, 3) for value in values))):
+        for column, value in enumerate((number, *values)):
             item = QTableWidgetItem()
-            item.setData(Qt.ItemDataRole.DisplayRole, value)  # sorted as a number
+            shown = round(value, 3) if isinstance(value, float) else value
+            item.setData(Qt.ItemDataRole.DisplayRole, shown)  # sorted as a number, if it is one
             item.setFlags(Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled)
             table.setItem(number, column, item)
     table.setSortingEnabled(True)

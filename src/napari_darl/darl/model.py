@@ -111,6 +111,24 @@ class Darl(nn.Module):
         noisy = self.schedule.add_noise(clean, steps, self.split(noise))
         return self.join(self.path_b(noisy, steps, self.split(masks)).image)
 
+    def predict_noise(self, noisy: Tensor, t: Tensor) -> Tensor:
+        """Predict the noise in x_t by the denoiser alone, as the reverse process needs it.
+
+        Parameters
+        ----------
+        noisy : Tensor
+            x_t, float (N, 1, H, W), as the paths take it; H and W multiples of `config.stride`.
+        t : Tensor
+            Timesteps, int64 (N,), from 0.
+
+        Returns
+        -------
+        Tensor
+            eps, float32 (N, 1, H, W).
+        """
+        factor = self.config.stem_factor
+        return F.pixel_shuffle(self.denoiser(F.pixel_unshuffle(noisy, factor), t), factor).float()
+
     def split(self, frames: Tensor) -> Tensor:
         """Split (N, 1, H, W) into what the paths take: four phases a frame where they go into the batch."""
         if self.config.phases == "channels":

@@ -75,5 +75,21 @@ class NoiseSchedule(nn.Module):
         """
         return self.reverse_mean(noisy, t, noise) + self.reverse_variance(t).sqrt() * fresh
 
+    def implicit_step(self, noisy: Tensor, t: Tensor, before: Tensor, noise: Tensor) -> Tensor:
+        """One deterministic step from x_t to x_before (DDIM: Song et al. 2021, eq. 12 with sigma = 0).
+
+        The noise that goes on is what the clipped estimate of x_0 leaves of x_t.
+
+        Parameters
+        ----------
+        noisy, noise : Tensor
+            x_t and the predicted eps, both (N, 1, H, W).
+        t, before : Tensor
+            Timesteps, int64 (N,), `before` < `t`.
+        """
+        clean = self.clean_estimate(noisy, t, noise)
+        signal, sigma, *_ = self._at(t)
+        return self.add_noise(clean, before, (noisy - signal * clean) / sigma)
+
     def _at(self, t: Tensor) -> tuple[Tensor, ...]:
         return tuple(row[t].view(-1, 1, 1, 1) for row in self.coefficients)

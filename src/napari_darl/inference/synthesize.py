@@ -1,6 +1,7 @@
 """Path B in use: synthetic angiograms with their pseudo-masks, and the cycle back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_darl.atomic import replacing
 from napari_darl.darl.device import is_out_of_memory
 from napari_darl.data.frames import check_frame, decode, encode, intensity_range, normalise
 from napari_darl.data.masks import FRAME, TreeConfig, draw_trees
 from napari_darl.data.output import write_frames, write_mask
-from napari_darl.errors import DarlError, InputError
+from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.inference.models import Model, as_model
+from napari_darl.inference.reverse import ReverseProcess
 from napari_darl.inference.tiling import pad_to_multiple
 
 Frame = npt.NDArray[np.float32]
+
+_BACKGROUND = 1  # key of the draws of a sampled background, so that a pair's mask doesn't depend on how it is made
+_KEPT = 40  # of a chain of all timesteps, one in so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +49,7 @@ class SyntheticPair:
 
 def synthesize(
     model: Model | str | Path | None,
-    backgrounds: Sequence[npt.NDArray[Any]],
+    backgrounds: Sequence[npt.NDArray[Any]] | ReverseProcess,
     count: int,
     *,
     noise_level: int = 0,
@@ -60,8 +66,8 @@ def synthesize(
     ----------
     model : Model, str or Path, optional
         What `load_model` returned or takes; none is the bundled model `default`.
-    backgrounds : sequence of numpy.ndarray
-        Grey frames (H, W) without contrast, at least 32 x 32; taken in turn.
+    backgrounds : sequence of numpy.ndarray, or ReverseProcess
+        Grey frames (H, W) without contrast, at least 32 x 32, taken in turn; or how to sample them from noise.
     count : int
         Pairs to make.
     noise_level : int
@@ -82,18 +88,24 @@ def synthesize(
     """
     used = as_model(model, device)
     config = used.network.config
-    if not backgrounds:
-        raise InputError("There are no backgrounds: give at least one frame.")
     if count < 1:
         raise InputError(f"The count is {count}: ask for at least one pair.")
     if not 0 <= noise_level < config.schedule.steps:
         raise InputError(f"The noise level is {noise_level}: choose one from 0 to {config.schedule.steps - 1}.")
-    for index, frame in enumerate(backgrounds):
-        check_frame(frame, f"background {index}")
+    if isinstance(backgrounds, ReverseProcess):
+        backgrounds.check(config.schedule.steps)
+    elif not backgrounds:
+        raise InputError("There are no backgrounds: give at least one frame.")
+    else:
+        for index, frame in enumerate(backgrounds):
+            check_frame(frame, f"background {index}")
     for index in range(count):
         rng = np.random.default_rng((seed, index))
-        frame = backgrounds[index % len(backgrounds)]
-        background = normalise(frame, intensity_range(frame, config.normalisation, bits))
+        if isinstance(backgrounds, ReverseProcess):
+            background = backgrounds.sample(used, (seed, index, _BACKGROUND))
+        else:
+            frame = backgrounds[index % len(backgrounds)]
+            background = normalise(frame, intensity_range(frame, config.normalisation, bits))
         shape = (background.shape[0], background.shape[1])
         mask = draw_trees(shape, rng, trees, min(shape) / FRAME).mask
         noise = rng.standard_normal(shape, np.float32)
@@ -101,28 +113,101 @@ def synthesize(
         yield SyntheticPair(background, mask, decode(angiogram, config.normalisation), cycle)
 
 
-def write_pair(
+def save_pairs(
     folder: Path,
-    name: str,
-    pair: SyntheticPair,
-    provenance: Mapping[str, str | float],
+    pairs: Iterable[SyntheticPair],
+    settings: Mapping[str, str | float],
     *,
     overwrite: bool = False,
-) -> None:
-    """Write a pair as TIFFs of the same name in `angiograms`, `masks`, `backgrounds` and `cycle_masks`.
+) -> Iterator[str]:
+    """Write pairs as TIFFs of the same name in `angiograms`, `masks`, `backgrounds` and `cycle_masks`.
 
-    Frames become uint8, 0 to 255, masks 0 and 255; the settings stand in each file.
+    Frames become uint8, 0 to 255, masks 0 and 255; the settings stand in each file. At the end, or where whoever
+    iterates stops, `pairs.json` has the settings and the pairs that there are.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; made if missing.
+    pairs : iterable of SyntheticPair
+        What `synthesize` makes.
+    settings : mapping
+        How they are made: model, seed and the like.
+    overwrite : bool
+        Whether files that are there may be replaced.
+
+    Yields
+    ------
+    str
+        Name of the pair that has just been written.
 
     Raises
     ------
     FileError
         If a file is there already and may not be overwritten, or can't be written.
     """
+    index_file = folder / "pairs.json"
+    if index_file.exists() and not overwrite:
+        raise FileError(f"{index_file} is there already: choose another folder, or use --overwrite (overwrite=True)")
+    written: list[dict[str, str | int]] = []
+    try:
+        for index, pair in enumerate(pairs):
+            name = f"{index:05d}.tif"
+            _write_pair(folder, name, pair, dict(settings) | {"index": index}, overwrite=overwrite)
+            written.append({"file": name, "index": index})
+            yield name
+    finally:
+        if written:
+            with replacing(index_file) as file:
+                file.write(json.dumps({"settings": dict(settings), "pairs": written}, indent=2).encode())
+
+
+def _write_pair(
+    folder: Path,
+    name: str,
+    pair: SyntheticPair,
+    provenance: Mapping[str, str | float],
+    *,
+    overwrite: bool,
+) -> None:
     for kind, frame in (("angiograms", pair.angiogram), ("backgrounds", pair.background)):
         grey = np.rint((frame + 1) * 127.5).astype(np.uint8)
         write_frames(folder / kind / name, grey, provenance=provenance, overwrite=overwrite)
     for kind, mask in (("masks", pair.mask), ("cycle_masks", pair.cycle_probability > 0.5)):
         write_mask(folder / kind / name, mask, provenance=provenance, overwrite=overwrite)
+
+
+def write_chain(
+    path: Path,
+    model: Model,
+    process: ReverseProcess,
+    settings: Mapping[str, str | float],
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> None:
+    """Write how the background of the first pair of `synthesize` came out of noise, a float32 TIFF (steps + 1, H, W).
+
+    Of ancestral sampling with all its timesteps every 40th frame is kept.
+
+    Raises
+    ------
+    FileError
+        If the file is there already and may not be overwritten, or can't be written.
+    """
+    frames = list(chain(model, process, seed))
+    write_frames(path, np.stack(frames), provenance=settings, overwrite=overwrite)
+
+
+def chain(model: Model, process: ReverseProcess, seed: int = 0) -> Iterator[Frame]:
+    """Frames x_t of the reverse process that samples the background of the first pair: noise first, x_0 last.
+
+    Of ancestral sampling with all its timesteps every 40th frame is kept.
+    """
+    count = model.network.config.schedule.steps
+    for index, frame in enumerate(process.chain(model, (seed, 0, _BACKGROUND))):
+        if process.steps is not None or index % _KEPT == 0 or index == count:
+            yield frame
 
 
 @torch.inference_mode()

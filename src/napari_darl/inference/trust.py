@@ -44,6 +44,7 @@ def assess(
     model: Model | str | Path | None = None,
     *,
     bright: bool = False,
+    bits: int | None = None,
     resize: float | None = None,
     noise_levels: Sequence[int] = NOISE_LEVELS,
     device: str = "auto",
@@ -54,7 +55,7 @@ def assess(
     ----------
     frame : numpy.ndarray, shape (H, W)
         A grey frame, as for `segment_probability`.
-    model, bright, resize, device
+    model, bright, bits, resize, device
         As for `segment_probability`.
     noise_levels : sequence of int
         Timesteps of the noisy views.
@@ -68,7 +69,8 @@ def assess(
 
     def look(view: npt.NDArray[Any], noise_level: int = 0) -> Frame:
         view = np.ascontiguousarray(view)
-        _, found = next(iter_probability(view, used, bright=bright, resize=resize, noise_level=noise_level))
+        options: dict[str, Any] = {"bright": bright, "bits": bits, "resize": resize, "noise_level": noise_level}
+        _, found = next(iter_probability(view, used, **options))
         return found
 
     probability = look(frame)
