@@ -14,6 +14,7 @@ from typing import Any
 
 import napari
 import numpy as np
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from napari.settings import get_settings
 from PIL import Image
 from qtpy.QtWidgets import QApplication
@@ -111,7 +112,10 @@ def inspect(viewer: napari.Viewer) -> None:
     docked.pairs.sortItems(2)
     docked.pairs.selectRow(0)
     viewer.layers["angiograms"].visible = False
-    live(4)  # until the notification has gone
+    live(0.5)
+    for notification in viewer.window._qt_window.findChildren(NapariQtNotification):
+        notification.close()
+    live(0.5)
 
 
 def doubt(viewer: napari.Viewer) -> None:
@@ -126,7 +130,7 @@ def doubt(viewer: napari.Viewer) -> None:
     docked.noises.selectRow(3)
     for name in ("angiograms", "uncertainty"):
         viewer.layers[name].visible = False
-    live(4)
+    live(0.5)
 
 
 def curves(run: Path, path: Path) -> None:
@@ -136,7 +140,7 @@ def curves(run: Path, path: Path) -> None:
     plot = LossPlot()
     plot.resize(900, 420)
     plot.setStyleSheet("background: #262930")
-    plot.add(RunFolder(run).read_losses())
+    plot.add(RunFolder(run).read_losses(10**9))
     plot.show()
     live(0.5)
     plot.grab().save(str(path))

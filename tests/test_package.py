@@ -20,7 +20,7 @@ BELOW: dict[str, set[str]] = {
     "darl": {"models"},
     "data": set(),
     "evaluation": {"data", "darl"},
-    "inference": {"data", "darl", "models"},
+    "inference": {"data", "darl", "evaluation", "models"},
     "training": {"data", "darl", "inference"},
     "models": set(),
 }

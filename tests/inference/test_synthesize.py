@@ -92,6 +92,8 @@ def test_saved_pairs_tell_how_they_were_made(untrained: Model, tmp_path: Path) -
     told = json.loads((folder / "pairs.json").read_text())
     assert told["settings"]["sha256"] == untrained.sha256
     assert [pair["file"] for pair in told["pairs"]] == sorted(path.name for path in (folder / "masks").iterdir())
+    first = [tifffile.imread(folder / kind / "00000.tif") > 0 for kind in ("cycle_masks", "masks")]
+    assert told["pairs"][0]["dice"] == pytest.approx(2 * (first[0] & first[1]).sum() / sum(m.sum() for m in first))
     before = tifffile.imread(folder / "angiograms" / "00000.tif")
     with pytest.raises(FileError, match=r"pairs\.json is there already"):
         list(save_pairs(folder, synthesize(untrained, SMALL, 1, seed=9), settings))

@@ -206,6 +206,11 @@ def test_fine_tuning_begins_with_the_model(tmp_path: Path) -> None:
     network = load_model(tmp_path / "first", "cpu").network
     trainer = Trainer(tiny(3, c_darl=True), tmp_path / "second", stack(), start=(network, None))
     assert same(dict(network.state_dict()), dict(trainer.model.state_dict()))
+    assert trainer.state.teacher is not None
+    assert same(dict(network.state_dict()), dict(trainer.state.teacher.state_dict()))
+    labels = [draw.labels.copy() for draw in trainer._draws()]
+    untaught = Trainer(tiny(3, c_darl=True), tmp_path / "untaught", stack())
+    assert any((one != draw.labels).any() for one, draw in zip(labels, untaught._draws(), strict=True))
     fundus = Trainer(training_config("fundus", steps=1), tmp_path / "fundus", stack(), start=(network, None))
     assert (fundus.config.model.side, fundus.config.model.preset) == (768, "fundus")
     with pytest.raises(InputError, match="preset lite"):

@@ -84,7 +84,7 @@ class InspectWidget(QWidget):
         self.levels.setToolTip("Timesteps at which path A looks at the frame that you see, noised accordingly.")
         self.try_noise = QPushButton("Try noise")
         self.try_noise.setToolTip("Segments the frame that you see at these timesteps, and with Gaussian noise.")
-        self.noises = _table("view", "noise", "vessel, %", "Dice")
+        self.noises = _table("view", "noise", "vessel %", "Dice")
         self.state = explanation()
         self.words = explanation()
         self._lay_out()
@@ -136,9 +136,8 @@ class InspectWidget(QWidget):
         form.addRow(self.noises)
         column = QVBoxLayout(self)
         column.addLayout(top)
-        column.addWidget(self.tabs)
+        column.addWidget(self.tabs, 1)
         column.addWidget(self.state)
-        column.addStretch()
 
     @property
     def _buttons(self) -> tuple[QPushButton, ...]:
@@ -416,7 +415,7 @@ def _table(*header: str) -> QTableWidget:
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setFixedHeight(110)
+    table.setMinimumHeight(110)
     return table
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from napari_darl.evaluation.metrics import Mask, score
 from napari_darl.evaluation.report import markdown_table
 
-HEADER = ("noise", "vessel, %", "Dice without noise", "Dice with expert")
+HEADER = ("noise", "vessel %", "Dice without noise", "Dice with expert")
 
 
 @dataclass(frozen=True)

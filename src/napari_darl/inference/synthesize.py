@@ -17,6 +17,7 @@ from napari_darl.data.frames import check_frame, decode, encode, intensity_range
 from napari_darl.data.masks import FRAME, TreeConfig, draw_trees
 from napari_darl.data.output import write_frames, write_mask
 from napari_darl.errors import DarlError, FileError, InputError
+from napari_darl.evaluation.metrics import score
 from napari_darl.inference.models import Model, as_model
 from napari_darl.inference.reverse import ReverseProcess
 from napari_darl.inference.tiling import pad_to_multiple
@@ -123,7 +124,8 @@ def save_pairs(
     """Write pairs as TIFFs of the same name in `angiograms`, `masks`, `backgrounds` and `cycle_masks`.
 
     Frames become uint8, 0 to 255, masks 0 and 255; the settings stand in each file. At the end, or where whoever
-    iterates stops, `pairs.json` has the settings and the pairs that there are.
+    iterates stops, `pairs.json` has the settings and the pairs that there are, each with
+    the agreement of the mask that went in and the one that path A finds (Dice and clDice).
 
     Parameters
     ----------
@@ -149,12 +151,13 @@ def save_pairs(
     index_file = folder / "pairs.json"
     if index_file.exists() and not overwrite:
         raise FileError(f"{index_file} is there already: choose another folder, or use --overwrite (overwrite=True)")
-    written: list[dict[str, str | int]] = []
+    written: list[dict[str, str | float]] = []
     try:
         for index, pair in enumerate(pairs):
             name = f"{index:05d}.tif"
             _write_pair(folder, name, pair, dict(settings) | {"index": index}, overwrite=overwrite)
-            written.append({"file": name, "index": index})
+            agreement = score(pair.cycle_probability > 0.5, pair.mask)
+            written.append({"file": name, "index": index, "dice": agreement.dice, "cldice": agreement.cldice})
             yield name
     finally:
         if written:

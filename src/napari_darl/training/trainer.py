@@ -73,7 +73,8 @@ class Trainer:
     bits : int, optional
         Bits that integer frames use where fewer than their dtype has, say 12.
     start : tuple of Darl and Critics or None, optional
-        Networks to begin with, for fine-tuning, at a tenth of the configuration's learning rates.
+        Networks to begin with, for fine-tuning, at a tenth of the configuration's learning rates. They teach
+        themselves from the first step on, if the configuration has self-teaching at all.
     resume : bool
         Go on with the run in `output`.
     device : str
@@ -131,6 +132,9 @@ class Trainer:
             self._restore()
         elif start is not None:
             self.state.start_from(*start)
+            if config.self_teaching is not None and config.draws.teacher is not None:
+                self.state.renew_teacher()  # it knows more than a filter from the first step on
+                self._teach()
 
     @property
     def step(self) -> int:
