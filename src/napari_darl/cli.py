@@ -20,6 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from napari_darl.errors import DarlError, DarlWarning, FileError, InputError
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.models import Model
 
@@ -83,10 +85,19 @@ def segment(
     resize: Annotated[
         float | None, typer.Option(help="Factor by which frames are resized first; guessed from their size.")
     ] = None,
+    to_zarr: Annotated[
+        bool, typer.Option("--zarr", help="Write zarr part by part, for images of any size; goes on where it stopped.")
+    ] = False,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to compute on, as tcp://host:8786, or local.")
+    ] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Segment vessels: writes <stem>_mask.tif (0 / 255) and, if asked, <stem>_probability.tif."""
+    """Segment vessels: writes <stem>_mask.tif (0 / 255) and, if asked, <stem>_probability.tif.
+
+    Zarr images, and any with --zarr, are never whole in memory: they become <stem>_mask.zarr (0 / 1).
+    """
     from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.models import load_model
 
@@ -94,10 +105,18 @@ def segment(
         threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
     )
     paths = _image_files(inputs)
-    targets = _targets(paths, output, ("mask", "probability") if probability else ("mask",), overwrite)
+    kinds = ("mask", "probability") if probability else ("mask",)
+    large = [path for path in paths if to_zarr or cluster or path.is_dir()]
+    if large and cleaning != Cleaning(threshold=threshold):
+        raise InputError("Zarr is segmented part by part: only --threshold works there, no other cleaning.")
+    targets = _targets([path for path in paths if path not in large], output, kinds, overwrite)
+    zarrs = _targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones go on
     loaded = load_model(model, device)
-    for path, files in _bar(list(targets.items()), "Segmenting"):
+    for path, files in _bar(list(targets.items()), "Segmenting") if targets else ():
         _segment_file(path, files, loaded, cleaning, bright=bright, resize=resize, overwrite=overwrite)
+    with _client(cluster) as client:
+        for path, files in zarrs.items():
+            _segment_zarr(path, files, loaded, threshold, client, bright=bright, resize=resize, overwrite=overwrite)
     _messages.print(f"{len(paths)} segmented by {model}: {output}")
 
 
@@ -389,14 +408,70 @@ def _segment_file(
         write_frames(files["probability"], result, **place, overwrite=overwrite)
 
 
+def _segment_zarr(
+    path: Path,
+    files: dict[str, Path],
+    model: "Model",
+    threshold: float,
+    client: "Client | None",
+    *,
+    bright: bool,
+    resize: float | None,
+    overwrite: bool,
+) -> None:
+    from napari_darl.data.lazy_files import open_lazily
+    from napari_darl.inference.windows import Windows
+    from napari_darl.inference.zarr_output import ZarrOutput
+
+    image = open_lazily(path)
+    with _naming(path):
+        windows = Windows(image.data, model, rgb=image.rgb, bright=bright, resize=resize)
+        settings = model.provenance(bright=bright, resize=windows.resize, source=path.name)
+        if image.pixel_size:
+            settings |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
+        output = ZarrOutput(files["mask"], files.get("probability"), threshold)
+        total = len(windows.chunks())
+        with _stop_on_interrupt() as stop, _progress() as progress:
+            task = progress.add_task(f"Segmenting {path.name}", total=total)
+            for done in output.write(windows, settings, overwrite=overwrite, client=client):
+                progress.update(task, completed=done)
+                if stop.is_set() and done < total:
+                    raise InputError(f"Stopped after {done} of {total} parts: the same command goes on from there.")
+
+
+@contextmanager
+def _client(address: str | None) -> "Iterator[Client | None]":
+    """Connect to a cluster, or make one of this machine's cores; none without an address."""
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise InputError('dask.distributed isn\'t installed: pip install "napari-darl[large]".') from error
+    if address == "local":
+        with LocalCluster(threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+            yield client
+        return
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputError(f"No Dask scheduler answers at {address}: check the address, or say local.") from error
+    with client:
+        yield client
+
+
 def _image_files(inputs: list[Path]) -> list[Path]:
     """Images among the inputs and in folders among them; refused before any work if one is missing."""
     from napari_darl.data.files import image_paths
+    from napari_darl.data.lazy_files import is_zarr
 
     for entry in inputs:
         if not entry.exists():
             raise FileError(f"{entry} isn't there: check its name and its folder.")
-    return [path for entry in inputs for path in (image_paths(entry) if entry.is_dir() else [entry])]
+    return [
+        path for entry in inputs for path in (image_paths(entry) if entry.is_dir() and not is_zarr(entry) else [entry])
+    ]
 
 
 def _named_frames(paths: Iterable[Path]) -> Iterator[tuple[str, Any, int | None]]:
@@ -438,9 +513,11 @@ def _naming(source: Path | str) -> Iterator[None]:
         raise InputError(f"{source}: {error}") from error
 
 
-def _targets(paths: list[Path], output: Path, kinds: tuple[str, ...], overwrite: bool) -> dict[Path, dict[str, Path]]:
+def _targets(
+    paths: list[Path], output: Path, kinds: tuple[str, ...], overwrite: bool, suffix: str = ".tif"
+) -> dict[Path, dict[str, Path]]:
     """Where the results of each image go; refused before any work if a result is there."""
-    targets = {path: {kind: output / f"{path.stem}_{kind}.tif" for kind in kinds} for path in paths}
+    targets = {path: {kind: output / f"{path.stem}_{kind}{suffix}" for kind in kinds} for path in paths}
     names: dict[Path, Path] = {}
     for path, files in targets.items():
         other = names.setdefault(files[kinds[0]], path)

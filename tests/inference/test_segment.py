@@ -184,9 +184,9 @@ class _Small:
 
 
 def test_out_of_memory_makes_batches_smaller(untrained: Model) -> None:
-    from napari_darl.inference.segment import _Predictor
+    from napari_darl.inference.segment import Predictor
 
-    predictor = _Predictor(untrained.network)
+    predictor = Predictor(untrained.network)
     frames = np.stack([FRAME] * 4)
     expected = predictor(frames, 1.0)
     small = _Small(untrained, most=1)
@@ -197,7 +197,7 @@ def test_out_of_memory_makes_batches_smaller(untrained: Model) -> None:
 
 
 def test_out_of_memory_ends_on_the_cpu_with_a_notice(untrained: Model) -> None:
-    from napari_darl.inference.segment import _Predictor
+    from napari_darl.inference.segment import Predictor
 
     class Full(torch.nn.Module):
         config = untrained.network.config
@@ -210,7 +210,7 @@ def test_out_of_memory_ends_on_the_cpu_with_a_notice(untrained: Model) -> None:
         def __deepcopy__(self, _: object) -> "Full":
             return self
 
-    predictor = _Predictor(untrained.network)
+    predictor = Predictor(untrained.network)
     expected = predictor(FRAME[None], 1.0)
     predictor.network = Full()  # type: ignore[assignment]
     predictor.device = torch.device("meta")

@@ -222,12 +222,17 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
         known = min(bits or 8, 8) if frame.dtype == np.uint8 else bits
         if known and frame.dtype.kind in "ui":
             return 0.0, float(2**known - 1)
-    step = math.ceil(math.sqrt(max(frame.size / _MAX_SAMPLES, 1)))
+    step = sampling_step(frame.shape)
     sample = frame[::step, ::step].astype(np.float64)
     low, high = np.percentile(sample, [normalisation.low, normalisation.high])
     if low == high:  # nearly all pixels alike: what differs lies beyond the percentiles
         low, high = sample.min(), sample.max()
     return float(low), float(high)
+
+
+def sampling_step(shape: tuple[int, ...]) -> int:
+    """Step between the rows and the columns of the grid of pixels that tells the intensities of a frame."""
+    return math.ceil(math.sqrt(max(math.prod(shape[:2]) / _MAX_SAMPLES, 1)))
 
 
 def normalise(frame: Array, limits: tuple[float, float], bright: bool = False) -> npt.NDArray[np.float32]:

@@ -1,5 +1,7 @@
 """The pixel sizes that suit models, and how frames are brought to them."""
 
+from napari_darl.data.frames import MIN_SIZE
+from napari_darl.errors import InputError
 from napari_darl.models import SIDE
 
 
@@ -22,3 +24,21 @@ def guess_resize(height: int, width: int, side: int = SIDE) -> float:
     shorter = max(min(height, width), 1)
     factor = min(max(1.0, side / shorter), 1.5 * side / shorter)
     return round(min(max(factor, 0.25), 4.0), 2)
+
+
+def checked_resize(resize: float | None, height: int, width: int, side: int = SIDE) -> float:
+    """Take a factor as it is, or guess it where there is none.
+
+    Raises
+    ------
+    InputError
+        If it is no positive factor up to 16, or leaves too little of a frame.
+    """
+    factor = guess_resize(height, width, side) if resize is None else resize
+    if not 0 < factor <= 16:
+        raise InputError(f"resize is {factor}: choose a factor above 0 and up to 16.")
+    if min(height, width) * factor < MIN_SIZE:
+        raise InputError(
+            f"resize {factor} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it."
+        )
+    return factor

@@ -30,8 +30,8 @@ from napari_darl.data.frames import (
 from napari_darl.errors import DarlError, DarlWarning, InputError
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.models import Model, as_model
-from napari_darl.inference.scale import guess_resize
-from napari_darl.inference.tiling import apply_tiled
+from napari_darl.inference.scale import checked_resize
+from napari_darl.inference.tiling import apply_tiled, tile_grid
 
 Index = tuple[int, ...]
 
@@ -181,18 +181,11 @@ def iter_probability(
     alone = frame_count(array.shape, rgb) == 1
     height, width = array.shape[-3:-1] if rgb else array.shape[-2:]
     used = as_model(model, device)
-    if resize is None:
-        resize = guess_resize(height, width, used.network.config.side)
-    if not 0 < resize <= 16:
-        raise InputError(f"resize is {resize}: choose a factor above 0 and up to 16.")
-    if min(height, width) * resize < MIN_SIZE:
-        raise InputError(
-            f"resize {resize} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it."
-        )
+    resize = checked_resize(resize, height, width, used.network.config.side)
     steps = used.network.config.schedule.steps
     if not 0 <= noise_level < steps:
         raise InputError(f"The noise level is {noise_level}: choose one from 0 to {steps - 1}.")
-    predictor = _Predictor(used.network, tile, interrupt, noise_level)
+    predictor = Predictor(used.network, tile, interrupt, noise_level)
     normalisation = used.network.config.normalisation
 
     def prepared() -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
@@ -234,7 +227,7 @@ def _tiles(config: ModelConfig, tile: int | None) -> tuple[int, int]:
     return tile, min(config.overlap, tile // 2)
 
 
-class _Predictor:
+class Predictor:
     """Runs path A on normalised frames, in smaller batches and at last on the CPU when memory runs out."""
 
     def __init__(
@@ -262,12 +255,16 @@ class _Predictor:
             noise = np.random.default_rng(self.noise_level).standard_normal(tensor.shape[2:], np.float32)
             step = torch.tensor([self.noise_level])
             tensor = copy.deepcopy(self.network.schedule).cpu().add_noise(tensor, step, torch.from_numpy(noise))
-        result = apply_tiled(self._run, tensor, self.tile, self.overlap, self.network.config.stride)
+        height, width = tensor.shape[2:]
+        tiles = tile_grid((height, width), self.tile, self.overlap)
+        result = apply_tiled(lambda window, _: self.run(window), tensor, tiles, self.network.config.stride)
         if resize != 1:
             result = F.interpolate(result, size, mode="bilinear", antialias=True)
         return result.clamp(0, 1)[:, 0].numpy()
 
-    def _run(self, tiles: Tensor) -> Tensor:
+    @torch.inference_mode()
+    def run(self, tiles: Tensor) -> Tensor:
+        """Probabilities of tiles (N, 1, h, w), whose sides are multiples of the network's stride."""
         if self.interrupt:
             self.interrupt()
         try:
@@ -277,7 +274,7 @@ class _Predictor:
                 raise
         # Outside of the handler, so that the failed call's tensors are free.
         if len(tiles) > 1:
-            return torch.cat([self._run(half) for half in tiles.chunk(2)])
+            return torch.cat([self.run(half) for half in tiles.chunk(2)])
         if self.device.type == "cpu":
             raise DarlError(f"Memory ran out for a tile of {tuple(tiles.shape[2:])} pixels: close other programs.")
         warnings.warn(
@@ -287,4 +284,4 @@ class _Predictor:
         )
         self.network = copy.deepcopy(self.network).cpu()
         self.device = torch.device("cpu")
-        return self._run(tiles)
+        return self.run(tiles)

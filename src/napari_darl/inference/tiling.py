@@ -1,11 +1,14 @@
 """Tiles of a frame: where they lie depends on the frame's origin and the model only."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Span = tuple[slice, int, int]
+"""A tile's place along one axis, and the pixels that it shares with the one before and the one after."""
 
 
 class Tile(NamedTuple):
@@ -27,37 +30,54 @@ def tile_grid(shape: tuple[int, int], tile: int, overlap: int) -> Iterator[Tile]
     tile, overlap : int
         In pixels, overlap at most half of tile.
     """
-    for rows, above, below in _spans(shape[0], tile, overlap):
-        for columns, left, right in _spans(shape[1], tile, overlap):
+    yield from crossed(list(spans(shape[0], tile, overlap)), list(spans(shape[1], tile, overlap)))
+
+
+def crossed(down: list[Span], across: list[Span]) -> Iterator[Tile]:
+    """Tiles of the spans along y and along x, row by row."""
+    for rows, above, below in down:
+        for columns, left, right in across:
             yield Tile(rows, columns, (above, left), (below, right))
 
 
-def apply_tiled(function: Callable[[Tensor], Tensor], frames: Tensor, tile: int, overlap: int, stride: int) -> Tensor:
+def apply_tiled(
+    function: Callable[[Tensor, Tile], Tensor],
+    frames: Tensor,
+    tiles: Iterable[Tile],
+    stride: int,
+    origin: tuple[int, int] = (0, 0),
+) -> Tensor:
     """Apply a function tile by tile and blend the results where tiles overlap.
+
+    Pixels all of whose tiles are there get the same values whatever other tiles there are.
 
     Parameters
     ----------
     function : callable
         Maps (N, 1, h, w) to the same shape, h and w multiples of `stride`; tiles are reflected to get there.
     frames : Tensor
-        Float (N, 1, H, W).
-    tile, overlap, stride : int
+        Float (N, 1, H, W): whole frames, or the part of them in which the tiles lie.
+    tiles : iterable of Tile
+        Of the whole frame, in the order of `tile_grid`.
+    stride : int
         In pixels.
+    origin : tuple of int
+        Where the part begins.
 
     Returns
     -------
     Tensor
         Float32 (N, 1, H, W), on the frames' device.
     """
-    height, width = frames.shape[2:]
     result = torch.zeros_like(frames, dtype=torch.float32)
-    for part in tile_grid((height, width), tile, overlap):
-        window = frames[:, :, part.rows, part.columns]
+    for part in tiles:
+        rows, columns = _moved(part.rows, origin[0]), _moved(part.columns, origin[1])
+        window = frames[:, :, rows, columns]
         h, w = window.shape[2:]
-        output = function(pad_to_multiple(window, stride))[:, :, :h, :w].to(result)
+        output = function(pad_to_multiple(window, stride), part)[:, :, :h, :w].to(result)
         down = _ramp(h, part.before[0], part.after[0])[:, None]
         across = _ramp(w, part.before[1], part.after[1])
-        result[:, :, part.rows, part.columns] += output * (down * across).to(result)
+        result[:, :, rows, columns] += output * (down * across).to(result)
     return result
 
 
@@ -70,7 +90,8 @@ def pad_to_multiple(frames: Tensor, stride: int) -> Tensor:
     return F.pad(frames, (0, right, 0, below), mode=mode)
 
 
-def _spans(length: int, tile: int, overlap: int) -> Iterator[tuple[slice, int, int]]:
+def spans(length: int, tile: int, overlap: int) -> Iterator[Span]:
+    """Where tiles lie along an axis of `length` pixels, and how many pixels each shares with those beside it."""
     start = 0
     while True:
         stop = min(start + tile, length)
@@ -79,6 +100,10 @@ def _spans(length: int, tile: int, overlap: int) -> Iterator[tuple[slice, int, i
         if last:
             return
         start += tile - overlap
+
+
+def _moved(place: slice, origin: int) -> slice:
+    return slice(place.start - origin, place.stop - origin)
 
 
 def _ramp(length: int, before: int, after: int) -> Tensor:

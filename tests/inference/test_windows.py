@@ -1,0 +1,129 @@
+"""Parts of images that may be larger than memory: the same values whatever the parts, chunks and workers."""
+
+import pickle
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import zarr
+
+from napari_darl.data.samples import sample_angiogram
+from napari_darl.errors import InputError
+from napari_darl.inference.lazy import lazy_mask, lazy_probability
+from napari_darl.inference.models import Model
+from napari_darl.inference.resampling import resample, resampling
+from napari_darl.inference.segment import segment, segment_probability
+from napari_darl.inference.windows import Windows
+
+ALIKE = 1e-3  # what resampling in another order may change; without it nothing does
+
+
+@pytest.fixture(scope="module")
+def wide() -> np.ndarray:
+    """A frame of several tiles of 128 px, no multiple of anything."""
+    return np.tile(sample_angiogram(), (1, 2))[:400, :610]
+
+
+def put_together(windows: Windows) -> np.ndarray:
+    found = np.full(windows.shape, np.nan, np.float32)
+    for chunk in windows.chunks():
+        assert np.isnan(found[chunk.slices]).all()
+        found[chunk.slices] = windows(chunk)
+    assert not np.isnan(found).any()
+    return found
+
+
+@pytest.mark.parametrize(("length", "resized"), [(100, 37), (37, 100), (512, 683), (300, 299), (64, 64)])
+def test_parts_are_resampled_as_torch_resamples_the_whole(length: int, resized: int) -> None:
+    frame = np.random.default_rng(0).random((length, length), np.float32)
+    whole = F.interpolate(torch.from_numpy(frame)[None, None], (resized, resized), mode="bilinear", antialias=True)
+    rows, columns = slice(resized // 3, resized // 2), slice(resized // 2, resized)
+    down, across = resampling(length, resized, rows), resampling(length, resized, columns)
+    part = resample(frame[down.source, across.source], down.weights, across.weights)
+    np.testing.assert_allclose(part, whole[0, 0].numpy()[rows, columns], atol=1e-4)
+
+
+def test_parts_at_full_size_are_those_of_the_whole_to_the_bit(wide: np.ndarray) -> None:
+    whole = segment_probability(wide, resize=1.0, tile=128)
+    windows = Windows(wide, resize=1.0, tile=128)
+    assert len(windows.chunks()) > 4
+    np.testing.assert_array_equal(put_together(windows), whole)
+    odd = Windows(wide, resize=1.0, tile=128).probability((), slice(33, 301), slice(5, 7))
+    np.testing.assert_array_equal(odd, whole[33:301, 5:7])
+
+
+@pytest.mark.parametrize("resize", [0.7, 1.4])
+def test_resized_parts_are_those_of_the_whole(wide: np.ndarray, resize: float) -> None:
+    whole = segment_probability(wide, resize=resize, tile=128)
+    np.testing.assert_allclose(put_together(Windows(wide, resize=resize, tile=128)), whole, atol=ALIKE)
+
+
+def test_movies_colours_and_bright_vessels(untrained: Model) -> None:
+    movie = np.stack([np.roll(sample_angiogram()[:96, :128], 8 * t, 1) for t in range(5)])
+    movie[0] = 7  # before contrast comes, and before anything does
+    windows = Windows(movie, untrained, resize=1.0, bright=True)
+    assert windows.chunk_shape == (5, 96, 128)
+    found = put_together(windows)
+    np.testing.assert_allclose(found, segment_probability(movie, untrained, resize=1.0, bright=True), atol=1e-5)
+    assert not found[0].any()
+    colours = np.stack([movie[1]] * 3, -1)
+    coloured = put_together(Windows(colours, untrained, rgb=True, resize=1.0))
+    np.testing.assert_allclose(coloured, segment_probability(movie[1], untrained, resize=1.0), atol=1e-5)
+
+
+@pytest.mark.parametrize("chunks", [(400, 610), (64, 64), (97, 333)])
+def test_dask_images_become_dask_masks_whatever_their_chunks(wide: np.ndarray, chunks: tuple[int, int]) -> None:
+    windows = Windows(da.from_array(wide, chunks=chunks), resize=1.0, tile=128)
+    lazy = lazy_probability(windows)
+    assert lazy.shape == wide.shape
+    whole = segment_probability(wide, resize=1.0, tile=128)
+    np.testing.assert_array_equal(lazy.compute(scheduler="threads"), whole)
+    np.testing.assert_array_equal(lazy_mask(windows)[100:150, 500:].compute(), (whole > 0.5)[100:150, 500:])
+
+
+def test_lazy_stacks_keep_their_leading_axes(untrained: Model) -> None:
+    stack = np.stack([sample_angiogram()[:64, i : i + 64] for i in range(6)]).reshape(2, 3, 64, 64)
+    lazy = lazy_mask(Windows(stack, untrained, resize=1.0))
+    assert lazy.dtype == np.uint8
+    np.testing.assert_array_equal(lazy.compute(), segment(stack, untrained, resize=1.0))
+
+
+def test_only_what_a_part_needs_is_read(wide: np.ndarray) -> None:
+    asked = []
+
+    class Watched:
+        shape, dtype = wide.shape, wide.dtype
+
+        def __getitem__(self, index: tuple[slice, slice]) -> np.ndarray:
+            asked.append(wide[index].size)
+            return wide[index]
+
+    windows = Windows(Watched(), resize=1.0, tile=128)
+    windows.limits(())
+    asked.clear()
+    windows.probability((), slice(0, 50), slice(0, 50))
+    assert asked == [128 * 128]
+
+
+def test_windows_travel_to_other_processes(tmp_path: Path, wide: np.ndarray) -> None:
+    array = zarr.create_array(tmp_path / "wide.zarr", shape=wide.shape, chunks=(100, 100), dtype=wide.dtype)
+    array[:] = wide
+    windows = Windows(array, resize=1.0, tile=128)
+    part = (), slice(0, 60), slice(200, 300)
+    first = windows.probability(*part)
+    copy = pickle.loads(pickle.dumps(windows))
+    np.testing.assert_array_equal(copy.probability(*part), first)
+
+
+def test_bad_parts_say_so(wide: np.ndarray) -> None:
+    holed = wide.astype(np.float32)
+    holed[390:, 600:] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        Windows(holed, resize=1.0, tile=128).limits(())
+    with pytest.raises(InputError, match="resize"):
+        Windows(wide, resize=40.0)
+    with pytest.raises(InputError, match="threshold"):
+        lazy_mask(Windows(wide), 1.5)
