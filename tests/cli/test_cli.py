@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,15 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_darl import __version__, cli
 from napari_darl.data.output import read_provenance
 from napari_darl.data.phantom import phantom_angiogram
 from napari_darl.data.samples import sample_path
 from napari_darl.inference.cleaning import Cleaning, clean_mask
+from napari_darl.inference.windows import Windows
+from napari_darl.inference.zarr_output import ZarrOutput
 
 
 def run(*arguments: object) -> int:
@@ -198,3 +202,37 @@ def test_the_installed_command_answers() -> None:
         "demo",
     ):
         assert command in done.stdout
+
+
+def test_segment_writes_zarr_part_by_part_and_goes_on(
+    tmp_path: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, _ = phantom_angiogram((96, 112), np.random.default_rng(0))
+    movie = np.stack([frame, frame[::-1]])
+    source, out = tmp_path / "movie.zarr", tmp_path / "out"
+    zarr.create_array(source, shape=movie.shape, chunks=(1, 50, 50), dtype=movie.dtype)[:] = movie
+    options = ("--output", out, "--model", untrained_path, "--probability")
+    assert run("segment", source, *options) == 0
+    mask, probability = (zarr.open_array(out / f"movie_{kind}.zarr", mode="r") for kind in ("mask", "probability"))
+    np.testing.assert_array_equal(mask[:], np.asarray(probability[:]) > 0.5)
+    assert mask.attrs["napari-darl"]["source"] == "movie.zarr"
+
+    tifffile.imwrite(tmp_path / "movie.tif", movie, photometric="minisblack")
+    assert run("segment", tmp_path / "movie.tif", "--zarr", "--output", tmp_path / "of_tiff", *options[2:4]) == 0
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "of_tiff" / "movie_mask.zarr", mode="r")[:], mask[:])
+
+    assert run("segment", source, *options) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert run("segment", source, *options, "--overwrite", "--smallest-piece", 5) == 2
+    assert "only --threshold works there" in capsys.readouterr().err
+    assert run("segment", source, "--output", tmp_path / "far", "--cluster", "tcp://127.0.0.1:9") == 2
+    assert "No Dask scheduler answers" in capsys.readouterr().err
+
+    monkeypatch.setattr(Windows, "chunk_shape", (1, 96, 112))
+    write = ZarrOutput._write_chunk
+    with monkeypatch.context() as patch:
+        patch.setattr(ZarrOutput, "_write_chunk", lambda *args: (write(*args), signal.raise_signal(signal.SIGINT)))
+        assert run("segment", source, "--output", tmp_path / "halves", *options[2:]) == 2
+    assert "Stopped after 1 of 2 parts" in capsys.readouterr().err
+    assert run("segment", source, "--output", tmp_path / "halves", *options[2:]) == 0
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "halves" / "movie_mask.zarr", mode="r")[:], mask[:])

@@ -76,6 +76,17 @@ def visible_frame(image: Image, viewer: "napari.Viewer") -> Index:
     return tuple(int(np.clip(round(float(point[axis])), 0, n - 1)) for axis, n in zip(stacked, shape, strict=False))
 
 
+def visible_centre(image: Image, viewer: "napari.Viewer") -> tuple[float, float]:
+    """Row and column, of `pixels`, in the middle of what the viewer shows."""
+    point = list(viewer.dims.point)
+    shown = viewer.dims.displayed
+    for axis, at in zip(shown, viewer.scene.camera.center[-len(shown) :], strict=True):
+        point[axis] = at
+    found = image.world_to_data(point[-image.ndim :])
+    order = frame_order(image)
+    return float(found[order[-2]]), float(found[order[-1]])
+
+
 def chosen_image(viewer: "napari.Viewer") -> Image | None:
     """Image layer that a person means: the active layer, or else the only image layer that there is."""
     active = bare(viewer.layers.selection.active)

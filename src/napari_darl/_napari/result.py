@@ -8,7 +8,7 @@ from napari.layers import Image, Labels
 
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.layers import Index, frame_order, frames_shape
-from napari_darl._napari.run import Options
+from napari_darl._napari.run import Options, Part
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 
 
@@ -80,6 +80,18 @@ class Result:
         if not (self.claimed and self._masks[index].any()):
             self._write(index)
             self._refresh()
+
+    def add_part(self, part: Part) -> None:
+        """Take in a window of a large frame; cleaning that looks further than a window waits for the last one."""
+        self.probability[part.place][part.rows, part.columns] = part.probability
+        mask = self._masks[part.place][part.rows, part.columns]
+        if not (self.claimed and mask.any()):
+            mask[...] = clean_mask(part.probability, Cleaning(threshold=self.cleaning.threshold))
+        if part.number == part.total:
+            self.done.add(part.place)
+            if self.cleaning != Cleaning(threshold=self.cleaning.threshold) and not self.claimed:
+                self._write(part.place)
+        self._refresh()
 
     def clean(self, cleaning: Cleaning, visible: Index) -> None:
         """Mask the visible frame anew, at once; the others wait for `clean_next`."""

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_darl._napari.layers import bare, mask_layer, visible_frame
 from napari_darl._napari.result import Result
-from napari_darl._napari.run import Options, Run
+from napari_darl._napari.run import Options, Part, Run
 from napari_darl._napari.task import Task
 from napari_darl.errors import InputError
 from napari_darl.inference.cleaning import Cleaning
@@ -126,8 +126,12 @@ class Segmenter(QObject):
         else:
             if run.result is None:
                 run.result = self._result_for(run, viewer)
-            run.result.add(*found)
-            run.finished += 1
+            if isinstance(found, Part):
+                run.result.add_part(found)
+                run.parts = found.number, found.total
+            else:
+                run.result.add(*found)
+            run.finished += run.parts[0] == run.parts[1]
             if self._task:
                 self._task.show(run.finished)
         self.changed.emit()

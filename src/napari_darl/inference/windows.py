@@ -1,6 +1,7 @@
 """Path A on any part of an image, read only when it is asked for: the same values whatever the parts."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from threading import Lock
@@ -67,6 +68,8 @@ class Windows:
         NumPy, dask, zarr, memory-mapped: whatever has a shape and a dtype and can be sliced.
     model, rgb, channel, bright, bits, resize, tile, device
         As in `segment_probability`.
+    interrupt : callable, optional
+        Called before each tile; what it raises ends the work. Such windows can't travel to other processes.
 
     Attributes
     ----------
@@ -93,13 +96,14 @@ class Windows:
         resize: float | None = None,
         tile: int | None = None,
         device: str = "auto",
+        interrupt: Callable[[], None] | None = None,
     ) -> None:
         self.image: ImageArray = check_image(image, rgb=rgb)
         self.shape = tuple(int(n) for n in (self.image.shape[:-1] if rgb else self.image.shape))
         self.model = as_model(model, device)
         height, width = self.shape[-2:]
         self.resize = checked_resize(resize, height, width, self.model.network.config.side)
-        self._predictor = Predictor(self.model.network, tile)
+        self._predictor = Predictor(self.model.network, tile, interrupt)
         self._rgb, self._channel, self._bright, self._bits = rgb, channel, bright, bits
         grid = self.resize, self._predictor.tile, self._predictor.overlap
         self._down, self._across = _Axis(height, *grid), _Axis(width, *grid)
@@ -114,11 +118,15 @@ class Windows:
             return (height, width)
         return (*(1,) * (len(leading) - 1), min(leading[-1], max(1, _PIXELS // (height * width))), height, width)
 
+    def windows(self) -> list[tuple[slice, slice]]:
+        """Rows and columns of the parts of a frame."""
+        height, width = self.chunk_shape[-2:]
+        return list(product(_cut(self.shape[-2], height), _cut(self.shape[-1], width)))
+
     def chunks(self) -> list[Chunk]:
         """All parts in the order in which they are best made: frame by frame, row by row."""
-        *leading, height, width = self.chunk_shape
+        leading, windows = self.chunk_shape[:-2], self.windows()
         starts = [range(0, length, step) for length, step in zip(self.shape[:-2], leading, strict=True)]
-        windows = list(product(_cut(self.shape[-2], height), _cut(self.shape[-1], width)))
         found = []
         for start in product(*starts):
             places: tuple[Place, ...] = ((),)

@@ -1,0 +1,56 @@
+"""Frames that are too large to be shown only when they are whole."""
+
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from napari import settings
+
+from napari_darl._napari.segmenter import Segmenter
+from napari_darl.data.samples import sample_angiogram
+from napari_darl.inference.segment import segment
+
+SIDE = 64  # of a tile, so that a small frame counts as large
+
+
+@pytest.fixture
+def large(window: Any) -> Any:
+    """The widget beside a dask layer of eighty parts, looked at closely at its lower right."""
+    settings.get_plugin_settings("napari-darl").segmenting.tile_size = SIDE
+    frame = np.tile(sample_angiogram(), (1, 2))[:480, :640]
+    layer = window.viewer.add_image(da.from_array(frame, chunks=(100, 100)), name="slide")
+    window.viewer.scene.camera.center = (460, 620)
+    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
+    widget.resize_factor.setValue(1.0)
+    assert layer in window.viewer.layers
+    return frame, widget
+
+
+def test_parts_appear_as_they_are_ready_and_make_up_the_whole(window: Any, large: Any) -> None:
+    frame, widget = large
+    widget.segment()
+    window.wait(lambda: len(window.viewer.layers) == 2)
+    mask, seen = window.viewer.layers[1], []
+
+    def look() -> bool:
+        seen.append((mask.data.any(), mask.data[:240, :320].any()))
+        return not window.busy()
+
+    window.wait(look)
+    assert (True, False) in seen  # what the viewer shows comes first
+    np.testing.assert_array_equal(mask.data, segment(frame, tile=SIDE, resize=1.0))
+    widget.cleaning.controls["smallest_piece"].setValue(200)
+    window.wait(lambda: mask.data.sum() < segment(frame, tile=SIDE, resize=1.0).sum())
+
+
+def test_cancelling_keeps_the_parts_that_are_there(window: Any, large: Any) -> None:
+    _, widget = large
+    widget.segment()
+    window.wait(lambda: len(window.viewer.layers) == 2 and window.viewer.layers[1].data.any())
+    Segmenter.of(window.viewer).cancel()
+    window.wait(lambda: not window.busy())
+    mask = window.viewer.layers[1].data
+    assert mask.any()
+    assert not mask[:64, :64].any()
+    assert any("Stopped" in message for message in window.messages)
