@@ -1,11 +1,15 @@
-"""Stop and kill a training run at random moments, and see what is lost.
+"""Stop and kill runs at random moments, training ones and ones that segment into zarr, and see what is lost.
 
-    python benchmarks/kills.py [--times 20] [--autosave 2]
+    python benchmarks/kills.py [--times 20] [--autosave 2] [--segment-times 20]
 
 Each time a process trains `lite` on crops of the sample, and is ended after a random while: by SIGKILL or, each third
 time, by Ctrl-C (SIGINT). Then checkpoint and model are loaded, and the next process resumes. Printed for each: what
 ended it, the last step that was done and the one that is saved, and the seconds of work between the two, at most one
-autosave interval and a step's time for SIGKILL and none for Ctrl-C.
+autosave interval and a step's time for SIGKILL and none for Ctrl-C. `--autosave 0.001` saves after every step, so that
+most kills come while files are being written.
+
+Runs that segment are killed by SIGKILL only, until each comes to its end; its result is compared with that of a run
+that nobody disturbed, and the parts that are done are never fewer than those that were told of before the kill.
 """
 
 import argparse
@@ -16,8 +20,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
+import zarr
 
 from napari_darl import load_model
 from napari_darl.data.output import write_frames
@@ -45,19 +51,31 @@ for state in trainer.run(stop):
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=20)
-    parser.add_argument("--autosave", type=float, default=2.0)
-    args = parser.parse_args()
-    chance, rows, failed = random.Random(0), [], False
+SEGMENT = """
+import sys
+from pathlib import Path
+import torch
+from napari_darl.data.lazy_files import open_lazily
+from napari_darl.inference.windows import Windows
+from napari_darl.inference.zarr_output import ZarrOutput
+torch.set_num_threads(1)
+windows = Windows(open_lazily(Path(sys.argv[1])).data, resize=1.0, tile=256)
+for done in ZarrOutput(Path(sys.argv[2])).write(windows, {}):
+    print(done, len(windows.chunks()), flush=True)
+"""
+
+
+def training(times: int, autosave: float, chance: random.Random) -> tuple[list[tuple[str | float, ...]], bool]:
+    """Kill and resume a run."""
+    rows: list[tuple[str | float, ...]] = []
+    failed = False
     with tempfile.TemporaryDirectory() as folder:
         frames, run = Path(folder) / "frames", Path(folder) / "run"
         write_frames(frames / "frame.tif", np.asarray(sample_angiogram()), provenance={})
         saved = None
-        for turn in range(args.times):
+        for turn in range(times):
             how = signal.SIGINT if turn % 3 == 2 else signal.SIGKILL
-            command = [sys.executable, "-c", TRAIN, str(frames), str(run), str(args.autosave), str(saved is not None)]
+            command = [sys.executable, "-c", TRAIN, str(frames), str(run), str(autosave), str(saved is not None)]
             done: list[tuple[float, int]] = []
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 assert process.stdout is not None  # noqa: S101 (for mypy)
@@ -74,11 +92,61 @@ def main() -> None:
                 load_model(run, "cpu")
             last = done[-1][1] if done else saved or 0
             lost = done[-1][0] - next((at for at, step in done if step >= (saved or 0)), done[-1][0]) if done else 0.0
-            failed |= lost > args.autosave + 1.5 or (how == signal.SIGINT and saved != last)
+            failed |= lost > autosave + 1.5 or (how == signal.SIGINT and saved != last)
             rows.append((str(turn + 1), how.name, str(last), str(saved), lost))
-    print(markdown_table(("", "ended by", "last step", "saved step", "lost, s"), rows))
-    print("\nFAILED" if failed else "\nEvery checkpoint and model loaded, every resume went on from the saved step.")
-    sys.exit(failed)
+    return rows, failed
+
+
+def segmenting(times: int, chance: random.Random) -> tuple[list[tuple[str | float, ...]], bool]:
+    """Kill runs that segment into zarr, begin anew where one came to its end, and compare each with an undisturbed."""
+    rows: list[tuple[str | float, ...]] = []
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "in.zarr"
+        frame = np.tile(sample_angiogram(), (3, 3))
+        zarr.create_array(source, shape=frame.shape, chunks=(256, 256), dtype=frame.dtype)[:] = frame
+        plain = Path(folder) / "plain.zarr"
+        subprocess.run([sys.executable, "-c", SEGMENT, str(source), str(plain)], check=True, capture_output=True)
+        target, known, turn = Path(folder) / "killed_0.zarr", 0, 0
+        while turn < times:
+            with subprocess.Popen(
+                [sys.executable, "-c", SEGMENT, str(source), str(target)], stdout=subprocess.PIPE, text=True
+            ) as process:
+                assert process.stdout is not None  # noqa: S101 (for mypy)
+                first = process.stdout.readline().split()
+                failed |= int(first[0]) < known
+                known, total = map(int, first)
+                timer = Timer(chance.uniform(0.0, 2.5), process.kill)
+                timer.start()
+                for line in process.stdout:
+                    known = int(line.split()[0])
+                timer.cancel()
+            if known == total:
+                same = bool((zarr.open_array(target, mode="r")[:] == zarr.open_array(plain, mode="r")[:]).all())
+                failed |= not same
+                rows.append((str(turn), "end", f"{known} of {total}", "the same" if same else "ANOTHER RESULT"))
+                target, known = Path(folder) / f"killed_{turn}_.zarr", 0
+            else:
+                turn += 1
+                rows.append((str(turn), "SIGKILL", f"{known} of {total}", ""))
+    return rows, failed
+
+
+def main() -> None:
+    """Kill, resume, compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=20, help="kills of a training run")
+    parser.add_argument("--autosave", type=float, default=2.0)
+    parser.add_argument("--segment-times", type=int, default=20, help="kills of runs that segment into zarr")
+    args = parser.parse_args()
+    chance = random.Random(0)
+    rows, failed = training(args.times, args.autosave, chance)
+    print(markdown_table(("", "ended by", "last step", "saved step", "lost, s"), rows), "\n")
+    more, wrong = segmenting(args.segment_times, chance)
+    print(markdown_table(("", "ended by", "parts done", "result"), more))
+    if failed or wrong:
+        sys.exit("\nFAILED")
+    print("\nEverything loaded, every run went on where it was, and every result is that of an undisturbed run.")
 
 
 if __name__ == "__main__":
