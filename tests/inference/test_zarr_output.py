@@ -41,7 +41,7 @@ def test_a_result_is_written_whole(tmp_path: Path, windows: Windows) -> None:
     np.testing.assert_array_equal(probability, windows.probability((), slice(0, 380), slice(0, 700)))
     np.testing.assert_array_equal(read(output.mask), probability > 0.4)
     told = zarr.open_array(output.mask, mode="r").attrs["napari-darl"]
-    assert told == SETTINGS | {"threshold": 0.4, "probability": True}
+    assert told == SETTINGS | {"threshold": 0.4, "probability": True, "image": windows.fingerprint()}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mask.zarr", "probability.zarr"]
     with pytest.raises(FileError, match="is there already"):
         next(output.write(windows, SETTINGS))
@@ -57,8 +57,11 @@ def test_an_interrupted_run_goes_on_and_does_nothing_twice(
     with pytest.raises(FileError, match="Another run is at work"):
         next(output.write(windows, SETTINGS))
     run.close()
-    with pytest.raises(FileError, match="unfinished result of other settings"):
+    with pytest.raises(FileError, match="of other settings"):
         next(output.write(windows, {"model": "fundus"}))
+    other = Windows(np.asarray(windows.image[:]) // 2, resize=1.0, tile=128)
+    with pytest.raises(FileError, match="unfinished result of another image"):
+        next(output.write(other, SETTINGS))
     with (output.mask / ".darl-done").open("a") as log:
         log.write("1")  # cut short: it was to be 11
     made = []

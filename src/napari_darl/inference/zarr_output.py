@@ -79,7 +79,12 @@ class ZarrOutput:
             If there is a result already, another run is at work on it, or it can't be written.
         """
         check_threshold(self.threshold)
-        told = {**settings, "threshold": self.threshold, "probability": self.probability is not None}
+        told = {
+            **settings,
+            "threshold": self.threshold,
+            "probability": self.probability is not None,
+            "image": windows.fingerprint(),
+        }
         chunks = windows.chunks()
         kinds = {self.mask: np.uint8} | ({self.probability: np.float32} if self.probability else {})
         try:
@@ -104,7 +109,9 @@ class ZarrOutput:
             raise
         except OSError as error:
             where = error.filename or self.mask
-            raise FileError(f"{where} can't be written ({error.strerror}): check the disk, then go on.") from error
+            raise FileError(
+                f"{where} can't be written ({error.strerror}): check it and the disk, then go on."
+            ) from error
 
     def _computed(
         self, windows: Windows, chunks: list[Chunk], todo: list[int], client: "Client | None"
@@ -160,7 +167,9 @@ def _prepare(path: Path, windows: Windows, told: dict[str, Any], kind: type, ove
         if same and unfinished:
             return False
         if not overwrite:
-            what = "holds an unfinished result of other settings" if unfinished else "is there already"
+            what = (
+                "holds an unfinished result of another image or of other settings" if unfinished else "is there already"
+            )
             raise FileError(f"{path} {what}: choose another folder or pass --overwrite (overwrite=True).")
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     # Made beside it, so that it is there whole or not at all.

@@ -1,0 +1,215 @@
+"""Play faults for real, and see that each ends in one clear sentence and that nothing is lost.
+
+    python benchmarks/faults.py
+
+A disk that is full (a small file system in memory; needs root on Linux, else it is left out), files that are cut short,
+swapped or taken away, two runs in one output, memory that runs out in the network's calls. Each fault is played by the
+command line in processes of its own. A fault passes if the command exits with status 2 (or 0 where it can go on) and
+prints one "error:" line and no traceback, and if, once the fault is gone, the same command ends with the result of an
+undisturbed run. `kills.py` kills processes at random moments, and `scale.py` workers.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import zarr
+
+from napari_darl.data.samples import sample_angiogram
+from napari_darl.evaluation.report import markdown_table
+from napari_darl.models import DEFAULT, model_path
+from napari_darl.training.run_folder import RunFolder
+
+FORGETFUL = """
+import torch
+from napari_darl.darl.model import Darl
+forward, calls = Darl.forward, []
+def fails(self, *args, **kwargs):
+    calls.append(1)
+    if len(args[0]) > 1 or len(calls) == {fatal}:
+        raise torch.OutOfMemoryError("out of memory")
+    return forward(self, *args, **kwargs)
+Darl.forward = fails
+from napari_darl.cli import main
+main()
+"""
+
+
+class FaultError(Exception):
+    """A fault that isn't met as it should be."""
+
+
+def command(*arguments: object, program: str = "from napari_darl.cli import main; main()") -> tuple[int, str]:
+    """Exit status and messages of `napari-darl ARGUMENTS`."""
+    done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def refused(*arguments: object, program: str = "from napari_darl.cli import main; main()") -> str:
+    """Give the one sentence with which a command refuses."""
+    status, messages = command(*arguments, program=program)
+    errors = [line for line in messages.splitlines() if line.startswith("error: ")]
+    if status != 2 or len(errors) != 1 or "Traceback" in messages:
+        raise FaultError(f"status {status}: {messages[-300:]}")
+    return errors[0].removeprefix("error: ")
+
+
+def works(*arguments: object) -> None:
+    status, messages = command(*arguments)
+    if status:
+        raise FaultError(f"status {status}: {messages[-300:]}")
+
+
+def same(first: Path, second: Path) -> None:
+    if not (zarr.open_array(first, mode="r")[:] == zarr.open_array(second, mode="r")[:]).all():
+        raise FaultError("another result than undisturbed")
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: float) -> Iterator[None]:
+    """Put a file system of so many megabytes at a folder."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 1024)}k", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def enlarge(folder: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=1g", folder], check=True)
+
+
+def full_disk_while_segmenting(folder: Path, segment: list[object], plain: Path) -> str:
+    with small_disk(folder / "disk", 0.75):
+        out = folder / "disk" / "out"
+        said = refused(*segment, "--probability", "--output", out)
+        enlarge(folder / "disk")
+        works(*segment, "--probability", "--output", out)
+        same(out / "in_mask.zarr", plain / "in_mask.zarr")
+    return said
+
+
+def full_disk_while_training(folder: Path, segment: list[object], plain: Path) -> str:
+    with small_disk(folder / "disk", 100):
+        run = folder / "disk" / "run"
+        train = ["train", "--angiograms", folder / "frame.tif", "--output", run, "--device", "cpu"]
+        works(*train, "--steps", 2)
+        saved = RunFolder(run).saved_step()
+        used = shutil.disk_usage(folder / "disk").free
+        (folder / "disk" / "others").write_bytes(bytes(used - 2**20))
+        said = refused(*train, "--steps", 4, "--resume")
+        if RunFolder(run).saved_step() != saved:
+            raise FaultError("what was saved is lost")
+        (folder / "disk" / "others").unlink()
+        works(*train, "--steps", 4, "--resume")
+    return said
+
+
+def truncated_image(folder: Path, segment: list[object], plain: Path) -> str:
+    whole = (folder / "frame.tif").read_bytes()
+    (folder / "cut.tif").write_bytes(whole[: len(whole) // 2])
+    refused("segment", folder / "cut.tif", "--zarr", "--output", folder / "out")
+    return refused("segment", folder / "cut.tif", "--output", folder / "out")
+
+
+def swapped_model(folder: Path, segment: list[object], plain: Path) -> str:
+    model = bytearray(model_path(DEFAULT).read_bytes())
+    (folder / "cut.safetensors").write_bytes(model[: len(model) // 2])
+    refused("segment", folder / "frame.tif", "--model", folder / "cut.safetensors", "--output", folder / "out")
+    (folder / "other.safetensors").write_bytes((folder / "frame.tif").read_bytes())
+    return refused("segment", folder / "frame.tif", "--model", folder / "other.safetensors", "--output", folder / "out")
+
+
+def changed_source(folder: Path, segment: list[object], plain: Path) -> str:
+    """Another image comes in the place of one that is half segmented."""
+    out = folder / "out"
+    command(*segment, "--output", out, program=FORGETFUL.format(fatal=5))
+    shutil.move(folder / "in.zarr", folder / "kept.zarr")
+    zarr.create_array(folder / "in.zarr", shape=(700, 900), chunks=(256, 256), dtype="u1")[:] = sample_angiogram()[0, 0]
+    said = refused(*segment, "--output", out)
+    shutil.rmtree(folder / "in.zarr")
+    shutil.move(folder / "kept.zarr", folder / "in.zarr")
+    works(*segment, "--output", out)
+    same(out / "in_mask.zarr", plain / "in_mask.zarr")
+    return said
+
+
+def two_runs(folder: Path, segment: list[object], plain: Path) -> str:
+    out = folder / "out"
+    first = subprocess.Popen(
+        [sys.executable, "-c", "from napari_darl.cli import main; main()", *map(str, segment), "--output", str(out)],
+        stderr=subprocess.DEVNULL,
+    )
+    while not (out / ".in_mask.zarr.lock").exists():
+        if first.poll() is not None:
+            raise FaultError("the first run ended at once")
+    said = refused(*segment, "--output", out)
+    if first.wait():
+        raise FaultError("the first run failed")
+    same(out / "in_mask.zarr", plain / "in_mask.zarr")
+    return said
+
+
+def out_of_memory(folder: Path, segment: list[object], plain: Path) -> str:
+    """Batches are halved; a single tile that doesn't fit ends the run, which goes on later."""
+    out = folder / "out"
+    said = refused(*segment, "--output", out, program=FORGETFUL.format(fatal=7))
+    works(*segment, "--output", out)
+    same(out / "in_mask.zarr", plain / "in_mask.zarr")
+    return said
+
+
+def output_taken_away(folder: Path, segment: list[object], plain: Path) -> str:
+    (folder / "out").write_text("a file where a folder should be")
+    return refused(*segment, "--output", folder / "out")
+
+
+FAULTS: dict[str, Callable[[Path, list[object], Path], str]] = {
+    "full disk while segmenting": full_disk_while_segmenting,
+    "full disk while training": full_disk_while_training,
+    "image cut short": truncated_image,
+    "model cut short, or swapped": swapped_model,
+    "another image in its place": changed_source,
+    "two runs in one output": two_runs,
+    "out of memory": out_of_memory,
+    "a file where the folder should be": output_taken_away,
+}
+
+
+def main() -> None:
+    """Play all faults."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    rows, failed = [], False
+    root = hasattr(os, "geteuid") and os.geteuid() == 0 and sys.platform == "linux"
+    for name, play in FAULTS.items():
+        if "full disk" in name and not root:
+            rows.append((name, "left out: needs root", ""))
+            continue
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            frame = np.tile(sample_angiogram(), (2, 2))[:700, :900]
+            zarr.create_array(folder / "in.zarr", shape=frame.shape, chunks=(256, 256), dtype=frame.dtype)[:] = frame
+            tifffile.imwrite(folder / "frame.tif", frame)
+            segment: list[object] = ["segment", folder / "in.zarr", "--device", "cpu", "--resize", "4"]
+            works(*segment, "--output", folder / "plain")
+            try:
+                rows.append((name, "as it should", play(folder, segment, folder / "plain").replace(place, "")))
+            except FaultError as failure:
+                failed = True
+                rows.append((name, "FAILED", str(failure).replace(place, "")))
+        print(rows[-1], file=sys.stderr, flush=True)
+    print(markdown_table(("fault", "met", "what was said"), rows))
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
