@@ -108,10 +108,8 @@ class ZarrOutput:
         except FileError:
             raise
         except OSError as error:
-            where = error.filename or self.mask
-            raise FileError(
-                f"{where} can't be written ({error.strerror}): check it and the disk, then go on."
-            ) from error
+            where = f"{error.filename or self.mask} can't be written ({error.strerror})"
+            raise FileError(f"{where}: check it and the disk, then go on.") from error
 
     def _computed(
         self, windows: Windows, chunks: list[Chunk], todo: list[int], client: "Client | None"
@@ -167,9 +165,8 @@ def _prepare(path: Path, windows: Windows, told: dict[str, Any], kind: type, ove
         if same and unfinished:
             return False
         if not overwrite:
-            what = (
-                "holds an unfinished result of another image or of other settings" if unfinished else "is there already"
-            )
+            other = "holds an unfinished result of another image or of other settings"
+            what = other if unfinished else "is there already"
             raise FileError(f"{path} {what}: choose another folder or pass --overwrite (overwrite=True).")
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     # Made beside it, so that it is there whole or not at all.
