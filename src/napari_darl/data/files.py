@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.Image import DecompressionBombError
 
+from napari_darl.data.dicom import DICOM_SUFFIXES, read_dicom
 from napari_darl.data.frames import ImageArray, iter_frames, to_grey
 from napari_darl.data.tiff import (
     TIFF_SUFFIXES,
@@ -61,7 +62,7 @@ def read_image(path: PathLike) -> ImageFile:
     Parameters
     ----------
     path : path-like
-        A TIFF (single or multi-page, ImageJ and OME included), PNG, JPEG, BMP or .npy file.
+        A TIFF (single or multi-page, ImageJ and OME included), PNG, JPEG, BMP, .npy or DICOM file.
 
     Returns
     -------
@@ -313,6 +314,12 @@ def _read_npy(path: Path) -> list[ImageFile]:
     return [ImageFile(path, _native(path, data[..., :3] if rgb else data), rgb)]
 
 
+def _read_dicom(path: Path) -> list[ImageFile]:
+    image = read_dicom(path)
+    unit = "mm" if image.pixel_size else None
+    return [ImageFile(path, _native(path, image.data), image.rgb, image.pixel_size, unit, image.bits)]
+
+
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if data.dtype.kind not in "buif" or data.ndim < 2:
         raise FileError(f"{path} holds {data.dtype} of shape {data.shape}, no image: save frames of real numbers")
@@ -323,6 +330,7 @@ _READERS: dict[str, Callable[[Path], list[ImageFile]]] = {
     **dict.fromkeys(TIFF_SUFFIXES, _read_tiff),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp"), _read_picture),
     ".npy": _read_npy,
+    **dict.fromkeys(DICOM_SUFFIXES, _read_dicom),
 }
 
 SUPPORTED = tuple(_READERS)
