@@ -47,7 +47,9 @@ def lazy_probability(windows: Windows) -> "dask.array.Array":
     shared = delayed(bare)
     limits = {place: shared.limits_of(image[(*place, *windows.sample)]) for place in np.ndindex(windows.shape[:-2])}
     blocks = np.empty([-(-n // step) for n, step in zip(windows.shape, windows.chunk_shape, strict=True)], object)
-    for place, chunk in zip(np.ndindex(blocks.shape), windows.chunks(), strict=True):
+    for chunk in windows.chunks():
+        starts = (*chunk.places[0], chunk.rows.start, chunk.columns.start)
+        place = tuple(start // step for start, step in zip(starts, windows.chunk_shape, strict=True))
         pixels = image[(*chunk.slices[:-2], *windows.source(chunk.rows, chunk.columns))]
         found = delayed(_of_pixels)(shared, pixels, [limits[one] for one in chunk.places], chunk)
         blocks[place] = da.from_delayed(found, _shape(chunk, windows), np.float32)

@@ -37,6 +37,7 @@ Frame = npt.NDArray[np.float32]
 _STEPS = 2  # tiles, less what they share, along the side of a chunk
 _LONGEST = 4096  # px, of a chunk's side
 _PIXELS = 2**22  # of a chunk of several frames
+_STRIP = 4  # parts side by side that are made row by row, before those to their right
 _KEPT = 2**25  # pixels of tiles that are kept for the chunks beside: 128 MiB
 
 
@@ -120,12 +121,14 @@ class Windows:
         return (*(1,) * (len(leading) - 1), min(leading[-1], max(1, _PIXELS // (height * width))), height, width)
 
     def windows(self) -> list[tuple[slice, slice]]:
-        """Rows and columns of the parts of a frame."""
+        """Rows and columns of the parts of a frame, strip by strip, so that tiles at hand serve the parts beside, too."""
         height, width = self.chunk_shape[-2:]
-        return list(product(_cut(self.shape[-2], height), _cut(self.shape[-1], width)))
+        rows, columns = _cut(self.shape[-2], height), _cut(self.shape[-1], width)
+        strips = [columns[start : start + _STRIP] for start in range(0, len(columns), _STRIP)]
+        return [window for strip in strips for window in product(rows, strip)]
 
     def chunks(self) -> list[Chunk]:
-        """All parts in the order in which they are best made: frame by frame, row by row."""
+        """All parts in the order in which they are best made: frame by frame, and each frame strip by strip."""
         leading, windows = self.chunk_shape[:-2], self.windows()
         starts = [range(0, length, step) for length, step in zip(self.shape[:-2], leading, strict=True)]
         found = []
