@@ -121,7 +121,7 @@ class Windows:
         return (*(1,) * (len(leading) - 1), min(leading[-1], max(1, _PIXELS // (height * width))), height, width)
 
     def windows(self) -> list[tuple[slice, slice]]:
-        """Rows and columns of the parts of a frame, strip by strip, so that tiles at hand serve the parts beside, too."""
+        """Rows and columns of the parts of a frame, strip by strip, so that tiles at hand serve the next parts."""
         height, width = self.chunk_shape[-2:]
         rows, columns = _cut(self.shape[-2], height), _cut(self.shape[-1], width)
         strips = [columns[start : start + _STRIP] for start in range(0, len(columns), _STRIP)]
