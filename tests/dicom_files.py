@@ -1,51 +1,73 @@
-"""DICOM files that the tests write themselves."""
+"""DICOM files as angiographs and fundus cameras write them, with a patient whose name must stay in them."""
 
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
-from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
+
+pytest.importorskip("pydicom")
+
+import pydicom
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
-PATIENT = "Doe^Jane"
-XA = "1.2.840.10008.5.1.4.1.1.12.1"  # X-Ray Angiographic Image Storage
+PATIENT = "Mustermann^Erika"
+CLASSES = {
+    "XA": "1.2.840.10008.5.1.4.1.1.12.1",
+    "RF": "1.2.840.10008.5.1.4.1.1.12.2",
+    "OP": "1.2.840.10008.5.1.4.1.1.77.1.5.1",
+}
 
 
-def write_dicom(
-    path: Path, frames: np.ndarray, *, compression: str | None = None, stored: int | None = None, **tags: Any
-) -> Path:
-    """Write frames (T, Y, X), or colours (T, Y, X, 3), with any further elements."""
-    colours = frames.ndim == 4
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = XA
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = generate_uid()
-    dataset.PatientName, dataset.PatientID, dataset.Modality = PATIENT, "4711", "XA"
-    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = frames.shape[:3]
-    dataset.SamplesPerPixel = 3 if colours else 1
-    if colours:
-        dataset.PlanarConfiguration = 0
-    dataset.PhotometricInterpretation = "RGB" if colours else "MONOCHROME2"
-    dataset.BitsAllocated = 8 * frames.dtype.itemsize
-    dataset.BitsStored = stored or dataset.BitsAllocated
-    dataset.HighBit, dataset.PixelRepresentation = dataset.BitsStored - 1, int(frames.dtype.kind == "i")
-    dataset.PixelData = frames.tobytes()
-    if compression == "rle":
-        dataset.compress(RLELossless)
-    elif compression == "jpeg":
-        pictures = []
-        for frame in frames:
-            Image.fromarray(frame).save(picture := BytesIO(), "JPEG", quality=95)
-            pictures.append(picture.getvalue())
-        dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-        dataset.PixelData = encapsulate(pictures)
-        dataset["PixelData"].VR = "OB"
-    for name, value in tags.items():
-        setattr(dataset, name, value)
-    dataset.save_as(path, enforce_file_format=True)
+def dataset(data: np.ndarray, bits: int | None = None, modality: str = "XA", **elements: Any) -> Any:
+    """Make a data set of frames (T, Y, X), (Y, X) or, of uint8 and modality OP, (Y, X, 3)."""
+    made = pydicom.Dataset()
+    made.file_meta = pydicom.dataset.FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = CLASSES[modality]
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    made.PatientName, made.PatientID, made.PatientBirthDate = PATIENT, PATIENT, "19640812"
+    made.StudyDescription = made.SeriesDescription = made.ImageComments = PATIENT
+    made.Modality = modality
+    rgb = modality == "OP" and data.shape[-1] == 3
+    made.SamplesPerPixel = 3 if rgb else 1
+    made.PhotometricInterpretation = "RGB" if rgb else "MONOCHROME2"
+    if rgb:
+        made.PlanarConfiguration = 0
+    shape = data.shape[:-1] if rgb else data.shape
+    made.Rows, made.Columns = shape[-2:]
+    if len(shape) == 3:
+        made.NumberOfFrames = shape[0]
+    made.BitsAllocated = data.dtype.itemsize * 8
+    made.BitsStored = bits or made.BitsAllocated
+    made.HighBit = made.BitsStored - 1
+    made.PixelRepresentation = int(data.dtype.kind == "i")
+    values = data.tobytes()
+    made.PixelData = values + b"\0" * (len(values) % 2)
+    made["PixelData"].VR = "OB" if made.BitsAllocated == 8 else "OW"
+    for name, value in elements.items():
+        setattr(made, name, value)
+    return made
+
+
+def compressed(made: Any, frames: list[bytes], syntax: str) -> Any:
+    """Put frames that were compressed elsewhere into a data set."""
+    made.file_meta.TransferSyntaxUID = UID(syntax)
+    made.PixelData = encapsulate(frames)
+    made["PixelData"].VR = "OB"
+    made["PixelData"].is_undefined_length = True
+    return made
+
+
+def jpeg(frame: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def saved(path: Path, made: Any) -> Path:
+    made.save_as(path, enforce_file_format=True)
     return path

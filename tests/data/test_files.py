@@ -292,7 +292,7 @@ def test_missing_files_folders_and_suffixes(tmp_path, monkeypatch):
     with pytest.raises(FileError, match="is a folder"):
         read_image(tmp_path)
     with pytest.raises(FileError, match=r"convert it to one of \.tif, \.tiff, \.png"):
-        read_image(tmp_path / "a.dcm")
+        read_image(tmp_path / "a.docx")
     with pytest.raises(FileError, match="can't be listed"):
         image_paths(tmp_path / "nowhere")
     with pytest.raises(FileError, match="has no image"):

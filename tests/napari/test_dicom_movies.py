@@ -1,47 +1,162 @@
-"""A DICOM movie, opened and segmented by one click."""
+"""DICOM movies at the window: opened, segmented, trained on, in millimetres, and without the patient."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+pytest.importorskip("napari")
 pytest.importorskip("pydicom")
 
-from dicom_files import write_dicom
+from dicom_files import PATIENT, dataset, saved
+from napari.layers import Image, Labels
 
-from napari_darl._napari.commands import segment_vessels
-from napari_darl.data.samples import sample_angiogram
+from napari_darl._napari.dicom import read_dicom
+from napari_darl._napari.geometry import geometry
+from napari_darl.data.phantom import phantom_movie
+from napari_darl.errors import FileError
 
-MOVIE = np.stack([np.roll(sample_angiogram()[:128, :160], 3 * t, 1) for t in range(3)])
+FRAMES = np.random.default_rng(0).integers(0, 4096, (5, 40, 50), np.uint16)
+XA = {"FrameTime": "66.7", "ImagerPixelSpacing": ["0.308", "0.3"]}
 
 
-def test_a_movie_is_segmented_in_its_place_in_millimetres(window: Any, tmp_path: Path) -> None:
-    path = write_dicom(
-        tmp_path / "run.dcm", MOVIE, PixelSpacing=[0.3, 0.2], FrameTime=40, WindowCenter=90, WindowWidth=80
-    )
+def opened(path: Path) -> Image:
+    """Open a file as napari does."""
+    reader = read_dicom(str(path))
+    assert reader is not None
+    [(data, meta, kind)] = reader(str(path))
+    assert kind == "image"
+    return Image(data, **meta)
+
+
+def units(layer: Any) -> list[str]:
+    return [f"{unit:D}" for unit in layer.units]
+
+
+def xa(path: Path, frames: int = 4, **elements: Any) -> Path:
+    """Write a movie of 12 bits in which contrast agent fills vessels."""
+    movie, _ = phantom_movie(frames, (128, 160), np.random.default_rng(8))
+    grey = np.rint((movie + 1) * 2047.5).astype(np.uint16)
+    return saved(path, dataset(grey, 12, **(XA | elements)))
+
+
+def test_a_movie_lies_in_millimetres_and_milliseconds(tmp_path):
+    elements = {"WindowCenter": "2000", "WindowWidth": "1001"}
+    layer = opened(saved(tmp_path / "LCA 30.dcm", dataset(FRAMES, 12, **XA, **elements)))
+    np.testing.assert_array_equal(layer.data, FRAMES)
+    assert layer.name == "LCA 30"
+    np.testing.assert_allclose(layer.scale, (66.7, 0.308, 0.3))
+    assert units(layer) == ["millisecond", "millimeter", "millimeter"]
+    assert layer.axis_labels == ("t", "y", "x")
+    assert layer.contrast_limits == [1499.5, 2499.5]
+    assert layer.colormap.name == "gray"
+    assert layer.metadata["modality"] == "XA"
+    assert layer.metadata["pixel size from"].startswith("ImagerPixelSpacing: at the detector")
+    assert PATIENT.split("^")[0] not in repr(layer.as_layer_data_tuple())
+
+
+def test_what_isnt_told_is_in_pixels(tmp_path):
+    layer = opened(saved(tmp_path / "a.dicom", dataset(FRAMES, 12)))
+    assert tuple(layer.scale) == (1, 1, 1)
+    assert units(layer) == ["pixel"] * 3
+    assert layer.contrast_limits == [FRAMES.min(), FRAMES.max()]
+    layer = opened(saved(tmp_path / "a.DCM", dataset(FRAMES[0], 12, PixelSpacing=["0.2", "0.1"])))
+    np.testing.assert_allclose(layer.scale, (0.2, 0.1))
+    assert layer.axis_labels == ("y", "x")
+    layer = opened(saved(tmp_path / "a.dcm", dataset(FRAMES[0] * 0)))
+    assert layer.contrast_limits == [0, 1]
+
+
+def test_colours(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3), np.uint8)
+    for data, axes in ((colours, ("t", "y", "x")), (colours[0], ("y", "x"))):
+        layer = opened(saved(tmp_path / "a.dcm", dataset(data, modality="OP", **XA)))
+        assert layer.rgb
+        assert layer.axis_labels == axes
+        np.testing.assert_array_equal(layer.data, data)
+
+
+def test_other_files_are_left_to_other_readers(tmp_path):
+    path = str(saved(tmp_path / "a.dcm", dataset(FRAMES)))
+    assert read_dicom([path, path]) is None
+    assert read_dicom("a.png") is None
+    assert read_dicom("dicom") is None
+    (tmp_path / "b.dcm").write_bytes(Path(path).read_bytes()[:2000])
+    reader = read_dicom(str(tmp_path / "b.dcm"))
+    assert reader is not None
+    with pytest.raises(FileError, match="is cut short"):
+        reader(str(tmp_path / "b.dcm"))
+
+
+def test_a_person_opens_a_movie_segments_it_and_saves_the_mask(
+    window: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from napari_darl._napari.commands import segment_vessels
+
     viewer = window.viewer
-    viewer.open(path, plugin="napari-darl")
-    image = viewer.layers[0]
-    assert image.name == "run"
-    np.testing.assert_allclose(image.scale, (40, 0.3, 0.2))
-    assert [str(unit) for unit in image.units] == ["millisecond", "millimeter", "millimeter"]
-    assert tuple(image.contrast_limits) == (50, 130)
-    assert image.axis_labels == ("t", "y", "x")
-    assert "Doe" not in json.dumps(image.metadata, default=str)
+    viewer.open(str(xa(tmp_path / "run.dcm")), plugin="napari-darl")
     segment_vessels(viewer)
     window.wait(lambda: len(viewer.layers) == 2 and not window.busy())
-    mask = viewer.layers[1]
-    assert mask.data.shape == MOVIE.shape
+    image, mask = viewer.layers
+    assert mask.name == "run vessels"
+    assert mask.data.shape == image.data.shape
     assert mask.data.any()
-    np.testing.assert_allclose(mask.scale, image.scale)
-    assert mask.units == image.units
+    assert geometry(mask) == geometry(image)
+    np.testing.assert_allclose(mask.scale, (66.7, 0.308, 0.3))
+    assert units(mask) == ["millisecond", "millimeter", "millimeter"]
     np.testing.assert_allclose(mask.extent.world, image.extent.world)
+    assert [f"{unit:D}" for unit in viewer.dims.units] == units(image)
+
+    [saved_as] = mask.save(str(tmp_path / "run.darl.tif"))
+    viewer.open(saved_as, plugin="napari-darl")
+    again = viewer.layers[-1]
+    assert isinstance(getattr(again, "__wrapped__", again), Labels)
+    assert geometry(again) == geometry(image)
+    assert window.messages == []
+    assert "Mustermann" not in caplog.text + repr([layer.metadata for layer in viewer.layers])
+    assert b"Mustermann" not in Path(saved_as).read_bytes()
 
 
-def test_a_damaged_file_is_one_sentence(window: Any, tmp_path: Path) -> None:
-    path = tmp_path / "cut.dcm"
-    path.write_bytes(write_dicom(tmp_path / "run.dcm", MOVIE).read_bytes()[:5000])
-    with pytest.raises(Exception, match="cut short"):
-        window.viewer.open(path, plugin="napari-darl")
+def test_a_damaged_file_is_one_notification(window: Any, tmp_path: Path) -> None:
+    path = xa(tmp_path / "run.dcm")
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(Exception, match="is cut short"):
+        window.viewer.open(str(path), plugin="napari-darl")
+    assert len(window.viewer.layers) == 0
+
+
+def open_train(window: Any, folder: Path) -> Any:
+    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Train a model")[1]
+    widget.folder.setText(str(folder))
+    widget.steps.setValue(1)
+    widget.batch.setValue(1)
+    widget.backgrounds.choose("first frames of each series")
+    widget.first_frames.setValue(2)
+    return widget
+
+
+def trained(window: Any, widget: Any) -> bool:
+    widget.button.click()
+    window.wait(lambda: not window.busy())
+    return window.messages[-1].startswith("Trained: ")
+
+
+def test_frames_before_contrast_are_the_backgrounds_of_a_layer(window: Any, tmp_path: Path) -> None:
+    window.viewer.open(str(xa(tmp_path / "run.dcm")), plugin="napari-darl")
+    widget = open_train(window, tmp_path / "model")
+    assert widget.angiograms.line.text().startswith("4 frames, 128 x 160")
+    assert trained(window, widget), window.messages
+    shown = [layer for layer in window.viewer.layers if layer.name.startswith("preview: ")]
+    assert shown
+    assert units(shown[0])[-2:] == ["millimeter"] * 2
+
+
+def test_frames_before_contrast_are_the_backgrounds_of_a_folder(window: Any, tmp_path: Path) -> None:
+    (tmp_path / "xa").mkdir()
+    for name in ("1.dcm", "2.DCM"):
+        xa(tmp_path / "xa" / name)
+    widget = open_train(window, tmp_path / "model")
+    widget.angiograms.choose(tmp_path / "xa")
+    assert widget.angiograms.line.text().startswith("2 files, ")
+    assert trained(window, widget), window.messages

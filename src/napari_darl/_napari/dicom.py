@@ -1,44 +1,63 @@
-"""DICOM movies as image layers: in millimetres and milliseconds, and without patient data."""
+"""DICOM movies as image layers in millimetres and milliseconds: a reader."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_darl.data.dicom import read_dicom
+import numpy as np
+import numpy.typing as npt
 
-LayerData = tuple[Any, dict[str, Any], str]
+from napari_darl.data import dicom
+
+LayerData = tuple[npt.NDArray[Any], dict[str, Any], str]
+
+_SPACINGS = {
+    "PixelSpacing": "PixelSpacing",
+    "ImagerPixelSpacing": "ImagerPixelSpacing: at the detector, where all is larger than in the patient",
+    None: "unknown",
+}
 
 
-def read_dicom_movie(path: str | list[str]) -> Callable[[str], list[LayerData]] | None:
+def read_dicom(path: str | list[str]) -> Callable[[str], list[LayerData]] | None:
     """Offer to read a DICOM file.
 
     Parameters
     ----------
     path : str or list of str
-        A file; several, to be stacked, are left to other readers.
+        A file that is named as DICOM files are; anything else, and several files to be stacked, are left to other
+        readers.
 
     Returns
     -------
     callable or None
-        Takes the path and gives one image layer; it raises FileError if the file can't be read.
+        Takes the path and gives one image layer: (T, Y, X), (Y, X) for a single frame, with an axis of colours behind
+        for RGB. Its axes are in mm where the file tells the size of a pixel, and in ms where it tells the time from
+        frame to frame, else in pixels. It has nothing that tells who the patient is. It raises FileError as
+        `napari_darl.data.dicom.read_dicom` does.
     """
-    return _read if isinstance(path, str) else None
+    return _read if isinstance(path, str) and path.lower().endswith(dicom.DICOM_SUFFIXES) else None
 
 
 def _read(path: str) -> list[LayerData]:
-    image = read_dicom(Path(path))
-    movie = image.data.ndim - image.rgb == 3
-    scale, units = list(image.pixel_size or (1.0, 1.0)), ["mm" if image.pixel_size else "pixel"] * 2
-    if movie:
-        scale.insert(0, image.frame_time or 1.0)
-        units.insert(0, "ms" if image.frame_time else "pixel")
+    movie = dicom.read_dicom(path)
+    height, width = movie.pixel_size or (1.0, 1.0)
+    length = "mm" if movie.pixel_size else "pixel"
+    time, duration = (movie.frame_time, "ms") if movie.frame_time else (1.0, "pixel")
+    leading = movie.data.ndim - (3 if movie.rgb else 2)
     meta: dict[str, Any] = {
         "name": Path(path).stem,
-        "rgb": image.rgb,
-        "scale": scale,
-        "units": units,
-        "axis_labels": ("t", "y", "x") if movie else ("y", "x"),
+        "rgb": movie.rgb,
+        "scale": [time, height, width][1 - leading :],
+        "units": [duration, length, length][1 - leading :],
+        "axis_labels": ["t", "y", "x"][1 - leading :],
+        "metadata": {"modality": movie.modality, "pixel size from": _SPACINGS[movie.pixel_size_from]},
     }
-    if image.window and not image.rgb:
-        meta["contrast_limits"] = image.window
-    return [(image.data, meta, "image")]
+    if not movie.rgb:
+        low, high = movie.window or _whole_range(movie.data)
+        meta |= {"colormap": "gray", "contrast_limits": (low, high)}
+    return [(movie.data, meta, "image")]
+
+
+def _whole_range(data: npt.NDArray[Any]) -> tuple[float, float]:
+    low, high = float(np.min(data)), float(np.max(data))
+    return (low, high) if low < high else (low, low + 1)
