@@ -80,6 +80,9 @@ def segment(
     hysteresis: Annotated[float, typer.Option(help="How far below the threshold what is connected counts.")] = 0.0,
     smallest_piece: Annotated[int, typer.Option(help="Drop pieces of fewer pixels.")] = 0,
     largest_hole: Annotated[int, typer.Option(help="Fill holes of up to so many pixels.")] = 0,
+    smooth_time: Annotated[
+        bool, typer.Option("--smooth-time", help="Average movies over neighbouring frames where they stand still.")
+    ] = False,
     probability: Annotated[bool, typer.Option("--probability", help="Write the probability, too.")] = False,
     bright: Annotated[bool, typer.Option("--bright", help="Vessels are brighter than the background.")] = False,
     resize: Annotated[
@@ -107,13 +110,15 @@ def segment(
     paths = _image_files(inputs)
     kinds = ("mask", "probability") if probability else ("mask",)
     large = [path for path in paths if to_zarr or cluster or path.is_dir()]
-    if large and cleaning != Cleaning(threshold=threshold):
+    if large and (smooth_time or cleaning != Cleaning(threshold=threshold)):
         raise InputError("Zarr is segmented part by part: only --threshold works there, no other cleaning.")
     targets = _targets([path for path in paths if path not in large], output, kinds, overwrite)
     zarrs = _targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones go on
     loaded = load_model(model, device)
     for path, files in _bar(list(targets.items()), "Segmenting") if targets else ():
-        _segment_file(path, files, loaded, cleaning, bright=bright, resize=resize, overwrite=overwrite)
+        _segment_file(
+            path, files, loaded, cleaning, smooth_time=smooth_time, bright=bright, resize=resize, overwrite=overwrite
+        )
     with _client(cluster) as client:
         for path, files in zarrs.items():
             _segment_zarr(path, files, loaded, threshold, client, bright=bright, resize=resize, overwrite=overwrite)
@@ -385,12 +390,15 @@ def _segment_file(
     model: "Model",
     cleaning: "Cleaning",
     *,
+    smooth_time: bool,
     bright: bool,
     resize: float | None,
     overwrite: bool,
 ) -> None:
     from napari_darl.data.files import read_image
+    from napari_darl.data.frames import to_grey
     from napari_darl.data.output import write_frames, write_mask
+    from napari_darl.data.smoothing import smooth_over_time
     from napari_darl.inference.cleaning import clean_mask
     from napari_darl.inference.scale import guess_resize
     from napari_darl.inference.segment import segment_probability
@@ -400,8 +408,17 @@ def _segment_file(
         height, width = image.data.shape[-3:-1] if image.rgb else image.data.shape[-2:]
         resize = guess_resize(height, width, model.network.config.side)
     with _naming(path):
-        result = segment_probability(image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize)
-    provenance = model.provenance(**cleaning.model_dump(), bright=bright, resize=resize, source=path.name)
+        pixels = to_grey(image.data) if image.rgb else image.data
+        if smooth_time and pixels.ndim > 2:
+            pixels = smooth_over_time(pixels)
+        result = segment_probability(pixels, model, bright=bright, bits=image.bits, resize=resize)
+    settings: dict[str, str | float] = {
+        "smooth_time": smooth_time,
+        "bright": bright,
+        "resize": resize,
+        "source": path.name,
+    }
+    provenance = model.provenance(**cleaning.model_dump(), **settings)
     place: dict[str, Any] = {"pixel_size": image.pixel_size, "unit": image.unit, "provenance": provenance}
     write_mask(files["mask"], clean_mask(result, cleaning), **place, overwrite=overwrite)
     if "probability" in files:

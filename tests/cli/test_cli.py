@@ -13,10 +13,11 @@ import pytest
 import tifffile
 import zarr
 
-from napari_darl import __version__, cli
+from napari_darl import __version__, cli, segment
 from napari_darl.data.output import read_provenance
 from napari_darl.data.phantom import phantom_angiogram
 from napari_darl.data.samples import sample_path
+from napari_darl.data.smoothing import smooth_over_time
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.windows import Windows
 from napari_darl.inference.zarr_output import ZarrOutput
@@ -43,6 +44,17 @@ def frames(tmp_path: Path) -> Path:
         frame, _ = phantom_angiogram((96, 96), rng)
         iio.imwrite(folder / f"frame_{index}.png", ((frame + 1) * 127.5).astype(np.uint8))
     return folder
+
+
+def test_segment_smooths_movies_over_time_and_leaves_single_frames(tmp_path: Path, frames: Path) -> None:
+    frame = iio.imread(frames / "frame_0.png")
+    movie = np.clip(frame + np.random.default_rng(0).normal(0, 8, (3, *frame.shape)), 0, 255).astype(np.uint8)
+    tifffile.imwrite(frames / "movie.tif", movie, photometric="minisblack")
+    out = tmp_path / "out"
+    assert run("segment", frames, "--output", out, "--smooth-time") == 0
+    np.testing.assert_array_equal(tifffile.imread(out / "movie_mask.tif"), 255 * segment(smooth_over_time(movie)))
+    np.testing.assert_array_equal(tifffile.imread(out / "frame_0_mask.tif"), 255 * segment(frame))
+    assert read_provenance(out / "movie_mask.tif")["smooth_time"] is True
 
 
 def test_segment_writes_masks_with_pixel_size_and_provenance(tmp_path: Path, untrained_path: Path) -> None:
