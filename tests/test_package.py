@@ -14,6 +14,7 @@ import napari_darl
 SOURCE = Path(napari_darl.__file__).parent
 HEAVY = ("torch", "napari", "qtpy", "scipy", "skimage", "PySide6", "numpy")
 
+FRONTS = {"_napari", "cli"}
 # Part -> parts of the package that it may import, beside the modules at its top.
 TOP = ("atomic", "errors", "normalisation")
 BELOW: dict[str, set[str]] = {
@@ -61,7 +62,7 @@ def test_parts_know_only_those_below_them(part: str) -> None:
 
 def test_every_part_is_listed() -> None:
     parts = {path.name for path in SOURCE.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
-    assert parts - {"_napari"} == set(BELOW)
+    assert parts - FRONTS == set(BELOW)
 
 
 def test_napari_finds_the_plugin_and_a_qt_binding_of_the_users_choice_stays() -> None:

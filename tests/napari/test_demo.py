@@ -9,11 +9,11 @@ import pytest
 def test_the_demo_opens_napari_with_the_sample_segmented_and_the_widget(
     window: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_darl import cli
     from napari_darl._napari.demo import open_demo
+    from napari_darl.cli import commands
 
     monkeypatch.setattr(napari, "Viewer", lambda **_: window.viewer)
-    assert cli._has_window()
+    assert commands._has_window()
     viewer = open_demo()
     window.wait(lambda: len(viewer.layers) == 2 and not window.busy())
     assert viewer.layers[1].data.any()

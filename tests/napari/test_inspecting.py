@@ -109,9 +109,9 @@ def test_a_person_tries_noise(window: Any, frames: np.ndarray) -> None:
 
 
 def test_a_person_watches_a_background_come_out_of_noise(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_darl._napari import inspect_widget
+    from napari_darl._napari import inspection
 
-    monkeypatch.setattr(inspect_widget, "_SIZE", 64)
+    monkeypatch.setattr(inspection, "SIZE", 64)
     widget = open_inspect(window)  # without a single layer
     widget.chain.click()
     window.wait(lambda: done(window, widget))

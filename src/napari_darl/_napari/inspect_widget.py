@@ -1,9 +1,8 @@
 """The Inspect widget: pairs that path B makes and what path A finds in them; how sure path A is of real frames."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,13 +27,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_darl._napari.inspection import SIZE, assessing, making, noising, sampling, saving
 from napari_darl._napari.layers import bare, frames_shape, free_name, keeping_selection, visible_frame
 from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation
-from napari_darl._napari.run import warm_up
 from napari_darl._napari.segmenter import Segmenter
 from napari_darl._napari.stacks import Reading, StackPicker
 from napari_darl._napari.task import Task, Work
-from napari_darl.errors import InputError
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 _PSEUDO, _CYCLE = "#20c0ff", "#ff8020"
 _CONTOUR = 1  # px
 _SAMPLED = "none: sampled from noise"
-_SIZE = 512  # px, of sampled backgrounds
 
 
 class InspectWidget(QWidget):
@@ -65,7 +62,7 @@ class InspectWidget(QWidget):
         if newest := Segmenter.of(viewer).newest_model:
             self.model.choose(newest)
         self.device = DevicePicker()
-        sampled = {_SAMPLED: f"The denoiser makes {_SIZE} x {_SIZE} pixels of background by the reverse process."}
+        sampled = {_SAMPLED: f"The denoiser makes {SIZE} x {SIZE} pixels of background by the reverse process."}
         self.backgrounds = StackPicker(
             viewer, sampled, 0, "Frames that path B draws vessels into; best without contrast."
         )
@@ -103,7 +100,7 @@ class InspectWidget(QWidget):
     def save_pairs(self, folder: Path) -> None:
         """Make pairs into a folder, in the background."""
         self._run(
-            partial(_saving, self.backgrounds.reading(), self._settings(), folder),
+            partial(saving, self.backgrounds.reading(), self._settings(), folder),
             "Saving pairs",
             lambda done: show_info(f"{len(done)} pairs saved in {folder}."),
         )
@@ -160,7 +157,7 @@ class InspectWidget(QWidget):
     def _make_pairs(self) -> None:
         if self._stop():
             return
-        work = partial(_making, self.backgrounds.reading(), self._settings())
+        work = partial(making, self.backgrounds.reading(), self._settings())
         source = self.backgrounds.place()
         self._run(work, "Making pairs", lambda found: self._show_pairs(found, source))
 
@@ -172,7 +169,7 @@ class InspectWidget(QWidget):
             with keeping_selection(self._viewer):
                 self._add(Image, np.stack(found), "reverse process", {}, contrast_limits=(-1, 1))
 
-        self._run(partial(_sampling, self._settings()), "Sampling", show)
+        self._run(partial(sampling, self._settings()), "Sampling", show)
 
     def _try_noise(self) -> None:
         if self._stop() or (reading := self._real_frames()) is None:
@@ -185,14 +182,14 @@ class InspectWidget(QWidget):
         source, chosen, index = self.frames.place(), self.frames.chosen, 0
         if isinstance(chosen, Image) and chosen.ndim > 2:
             index = int(np.ravel_multi_index(visible_frame(chosen, self._viewer), frames_shape(chosen)[:-2]))
-        work = partial(_noising, reading, self._settings(), index, levels)
+        work = partial(noising, reading, self._settings(), index, levels)
         self._run(work, "Trying noise", lambda found: self._show_noise(found, source))
 
     def _assess(self) -> None:
         if self._stop() or (reading := self._real_frames()) is None:
             return
         source, settings = self.frames.place(), self._settings()
-        self._run(partial(_assessing, reading, settings), "Assessing", lambda found: self._show_scores(found, source))
+        self._run(partial(assessing, reading, settings), "Assessing", lambda found: self._show_scores(found, source))
 
     def _ask_save(self) -> None:
         if self._stop():
@@ -294,104 +291,6 @@ class InspectWidget(QWidget):
             index = int(rows[0].data(Qt.ItemDataRole.DisplayRole))
             axis = self._viewer.dims.ndim - layer.ndim
             self._viewer.dims.set_point(axis, layer.data_to_world((index, 0, 0))[0])
-
-
-def _making(reading: Reading | None, settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
-    """Yield pairs with the Dice and clDice of cycle mask and pseudo-mask; then none."""
-    warm_up()
-    from napari_darl.evaluation.metrics import score
-
-    for pair in _pairs(reading, settings, same_size=True):
-        if stop.is_set():
-            return
-        found = score(pair.cycle_probability > 0.5, pair.mask)
-        yield pair, found.dice, found.cldice
-    yield None
-
-
-def _saving(reading: Reading | None, settings: dict[str, Any], folder: Path, stop: Event) -> Generator[Any, None, None]:
-    """Write pairs, and yield the name of each; then none."""
-    warm_up()
-    from napari_darl.inference.models import as_model
-    from napari_darl.inference.synthesize import save_pairs
-
-    model = as_model(settings["model"], settings["device"])
-    told = model.provenance(noise_level=settings["noise_level"], seed=0)
-    for name in save_pairs(folder, _pairs(reading, settings, same_size=False), told):
-        yield name
-        if stop.is_set():
-            return
-    yield None
-
-
-def _pairs(
-    reading: Reading | None, settings: dict[str, Any], *, same_size: bool
-) -> Generator["SyntheticPair", None, None]:
-    """Yield pairs over what is read, or without anything to read over sampled backgrounds."""
-    warm_up()
-    from napari_darl.inference.reverse import ReverseProcess
-    from napari_darl.inference.synthesize import synthesize
-
-    options = {key: settings[key] for key in ("noise_level", "device")}
-    if reading is None:
-        yield from synthesize(settings["model"], ReverseProcess((_SIZE, _SIZE)), settings["count"], **options)
-        return
-    stack = reading()
-    frames = stack.frames
-    if same_size:
-        frames = [frame for frame in frames if frame.shape == frames[0].shape]
-    yield from synthesize(settings["model"], frames, settings["count"], bits=stack.bits, **options)
-
-
-def _sampling(settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
-    """Yield the steps from noise to the background of the first pair; then none."""
-    warm_up()
-    from napari_darl.inference.models import as_model
-    from napari_darl.inference.reverse import ReverseProcess
-    from napari_darl.inference.synthesize import chain
-
-    for frame in chain(as_model(settings["model"], settings["device"]), ReverseProcess((_SIZE, _SIZE))):
-        if stop.is_set():
-            return
-        yield frame
-    yield None
-
-
-def _noising(
-    reading: Reading, settings: dict[str, Any], index: int, levels: list[int], stop: Event
-) -> Generator[Any, None, None]:
-    """Yield what the model finds in a frame without and with noise, and how that compares; then none."""
-    warm_up()
-    from napari_darl.evaluation.robustness import robustness
-    from napari_darl.inference.noise import noisy_views
-
-    stack = reading()
-    clean = None
-    for view in noisy_views(
-        stack.frames[index], settings["model"], noise_levels=levels, bits=stack.bits, device=settings["device"]
-    ):
-        if stop.is_set():
-            return
-        mask = view.probability > 0.5
-        clean = mask if clean is None else clean
-        yield view, robustness({"none": clean, view.noise: mask})[-1]
-    yield None
-
-
-def _assessing(reading: Reading, settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
-    """Yield what the model says of each frame and of itself; then none."""
-    warm_up()
-    from napari_darl.inference.trust import assess
-
-    stack = reading()
-    frames = stack.frames
-    if any(frame.shape != frames[0].shape for frame in frames):
-        raise InputError("The frames are of several sizes: choose those of one size")
-    for frame in frames:
-        if stop.is_set():
-            return
-        yield assess(frame, settings["model"], bits=stack.bits, device=settings["device"])
-    yield None
 
 
 def _fill(table: QTableWidget, rows: list[tuple[float | str, ...]]) -> None:

@@ -2,30 +2,19 @@
 
 import json
 import os
-import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from napari_darl.errors import DarlError, DarlWarning, FileError, InputError
-
-if TYPE_CHECKING:
-    from distributed import Client
-
-    from napari_darl.inference.cleaning import Cleaning
-    from napari_darl.inference.models import Model
-
-T = TypeVar("T")
+from napari_darl.cli.files import image_files, named_frames, naming, numbers, refuse_existing, targets, with_experts
+from napari_darl.cli.segmenting import connected, segment_file, segment_zarr
+from napari_darl.cli.terminal import fail, messages, progress_bar, show_warning, stop_on_interrupt, tracked
+from napari_darl.errors import DarlError, DarlWarning, InputError
 
 app = typer.Typer(
     help="Vessel segmentation without labels (DARL). For research use, not for diagnosis.",
@@ -35,8 +24,6 @@ app = typer.Typer(
 )
 # Base of all usage errors: click's own, or, in newer versions, of typer's copy of click.
 _UsageError: Any = typer.BadParameter.__mro__[1]
-
-_messages = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 ModelName = Annotated[str, typer.Option("--model", help="Name of a bundled model, a model file or a run folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:n or mps.")]
@@ -57,17 +44,17 @@ def main() -> None:
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     warnings.simplefilter("always", DarlWarning)
-    warnings.showwarning = _show_warning  # type: ignore[assignment]
+    warnings.showwarning = show_warning  # type: ignore[assignment]
     try:
         status = app(standalone_mode=False)
     except DarlError as error:
-        status = _fail(str(error))
+        status = fail(str(error))
     except _UsageError as error:
-        status = _fail(error.format_message())
+        status = fail(error.format_message())
     except OSError as error:
-        status = _fail(f"{error.filename or 'A file'} can't be used ({error.strerror}): check it and its rights.")
+        status = fail(f"{error.filename or 'A file'} can't be used ({error.strerror}): check it and its rights.")
     except MemoryError:
-        status = _fail("Memory ran out: close other programs, or take smaller images.")
+        status = fail("Memory ran out: close other programs, or take smaller images.")
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -107,22 +94,22 @@ def segment(
     cleaning = Cleaning().updated(
         threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
     )
-    paths = _image_files(inputs)
+    paths = image_files(inputs)
     kinds = ("mask", "probability") if probability else ("mask",)
     large = [path for path in paths if to_zarr or cluster or path.is_dir()]
     if large and (smooth_time or cleaning != Cleaning(threshold=threshold)):
         raise InputError("Zarr is segmented part by part: only --threshold works there, no other cleaning.")
-    targets = _targets([path for path in paths if path not in large], output, kinds, overwrite)
-    zarrs = _targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones go on
+    whole = targets([path for path in paths if path not in large], output, kinds, overwrite)
+    zarrs = targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones go on
     loaded = load_model(model, device)
-    for path, files in _bar(list(targets.items()), "Segmenting") if targets else ():
-        _segment_file(
+    for path, files in tracked(list(whole.items()), "Segmenting") if whole else ():
+        segment_file(
             path, files, loaded, cleaning, smooth_time=smooth_time, bright=bright, resize=resize, overwrite=overwrite
         )
-    with _client(cluster) as client:
+    with connected(cluster) as client:
         for path, files in zarrs.items():
-            _segment_zarr(path, files, loaded, threshold, client, bright=bright, resize=resize, overwrite=overwrite)
-    _messages.print(f"{len(paths)} segmented by {model}: {output}")
+            segment_zarr(path, files, loaded, threshold, client, bright=bright, resize=resize, overwrite=overwrite)
+    messages.print(f"{len(paths)} segmented by {model}: {output}")
 
 
 @app.command()
@@ -171,12 +158,12 @@ def train(
         resume=resume,
         device=device,
     )
-    with _stop_on_interrupt() as stop, _progress("cycle {task.fields[cycle]:.3f}") as progress:
+    with stop_on_interrupt() as stop, progress_bar("cycle {task.fields[cycle]:.3f}") as progress:
         task = progress.add_task("Training", total=trainer.config.steps, completed=trainer.step, cycle=0.0)
         for state in trainer.run(stop):
             progress.update(task, completed=state.step, cycle=state.losses["cycle"])
     ended = "Stopped" if trainer.step < trainer.config.steps else "Done"
-    _messages.print(f"{ended} after step {trainer.step}: {trainer.folder.model}")
+    messages.print(f"{ended} after step {trainer.step}: {trainer.folder.model}")
 
 
 @app.command()
@@ -222,9 +209,9 @@ def synthesize(
         seed=seed,
         bits=stack.bits if stack else None,
     )
-    for _ in _bar(save_pairs(output, made, settings, overwrite=overwrite), "Synthesizing", count):
+    for _ in tracked(save_pairs(output, made, settings, overwrite=overwrite), "Synthesizing", count):
         pass
-    _messages.print(f"{count} pairs: {output}")
+    messages.print(f"{count} pairs: {output}")
 
 
 @app.command()
@@ -245,11 +232,11 @@ def assess(
     from napari_darl.inference.models import load_model
     from napari_darl.inference.trust import assess as look
 
-    paths = _image_files(inputs)
+    paths = image_files(inputs)
     loaded = load_model(model, device)
     scores: dict[str, float] = {}
-    for name, frame, bits in _bar(_named_frames(paths), "Assessing", len(paths)):
-        with _naming(name):
+    for name, frame, bits in tracked(named_frames(paths), "Assessing", len(paths)):
+        with naming(name):
             trust = look(frame, loaded, bright=bright, bits=bits)
         scores[name] = trust.score
         if output:
@@ -286,14 +273,14 @@ def noise(
     from napari_darl.inference.models import load_model
     from napari_darl.inference.noise import noisy_views
 
-    levels, deviations = _numbers(noise_levels, int, "--noise-levels"), _numbers(sigmas, float, "--sigmas")
+    levels, deviations = numbers(noise_levels, int, "--noise-levels"), numbers(sigmas, float, "--sigmas")
     pairs = dict(
-        pair_files(frames, truth, by_order=by_order) if truth else [(path, None) for path in _image_files([frames])]
+        pair_files(frames, truth, by_order=by_order) if truth else [(path, None) for path in image_files([frames])]
     )
     loaded = load_model(model, device)
     rows = []
-    for name, frame, bits, expert in _bar(_with_experts(pairs), "Segmenting", len(pairs)):
-        with _naming(name):
+    for name, frame, bits, expert in tracked(with_experts(pairs), "Segmenting", len(pairs)):
+        with naming(name):
             views = noisy_views(frame, loaded, noise_levels=levels, sigmas=deviations, bright=bright, bits=bits)
             masks = {view.noise: view.probability > 0.5 for view in views}
             rows.append(robustness(masks, expert))
@@ -315,7 +302,7 @@ def evaluate(
     """Compare masks with an expert's: Dice, IoU, precision, recall, clDice, and areas for probabilities."""
     from napari_darl.evaluation.report import evaluate as compare
 
-    report = compare(predictions, truth, fov=fov, by_order=by_order, track=lambda pairs: _bar(pairs, "Comparing"))
+    report = compare(predictions, truth, fov=fov, by_order=by_order, track=lambda pairs: tracked(pairs, "Comparing"))
     typer.echo(report.to_json() if as_json else report.to_table())
 
 
@@ -330,9 +317,9 @@ def import_checkpoint(
 
     if output.suffix != ".safetensors":
         raise InputError(f"{output} must end in .safetensors: choose such a name.")
-    _refuse_existing([output], overwrite)
+    refuse_existing([output], overwrite)
     convert(checkpoint, output)
-    _messages.print(f"Imported: {output}")
+    messages.print(f"Imported: {output}")
 
 
 @app.command()
@@ -382,202 +369,3 @@ def _open_window() -> None:
         raise InputError('napari isn\'t installed: pip install "napari-darl[all]", or use --no-window.') from error
     open_demo()
     napari.run()
-
-
-def _segment_file(
-    path: Path,
-    files: dict[str, Path],
-    model: "Model",
-    cleaning: "Cleaning",
-    *,
-    smooth_time: bool,
-    bright: bool,
-    resize: float | None,
-    overwrite: bool,
-) -> None:
-    from napari_darl.data.files import read_image
-    from napari_darl.data.frames import to_grey
-    from napari_darl.data.output import write_frames, write_mask
-    from napari_darl.data.smoothing import smooth_over_time
-    from napari_darl.inference.cleaning import clean_mask
-    from napari_darl.inference.scale import guess_resize
-    from napari_darl.inference.segment import segment_probability
-
-    image = read_image(path)
-    if resize is None:
-        height, width = image.data.shape[-3:-1] if image.rgb else image.data.shape[-2:]
-        resize = guess_resize(height, width, model.network.config.side)
-    with _naming(path):
-        pixels = to_grey(image.data) if image.rgb else image.data
-        if smooth_time and pixels.ndim > 2:
-            pixels = smooth_over_time(pixels)
-        result = segment_probability(pixels, model, bright=bright, bits=image.bits, resize=resize)
-    settings: dict[str, str | float] = {
-        "smooth_time": smooth_time,
-        "bright": bright,
-        "resize": resize,
-        "source": path.name,
-    }
-    provenance = model.provenance(**cleaning.model_dump(), **settings)
-    place: dict[str, Any] = {"pixel_size": image.pixel_size, "unit": image.unit, "provenance": provenance}
-    write_mask(files["mask"], clean_mask(result, cleaning), **place, overwrite=overwrite)
-    if "probability" in files:
-        write_frames(files["probability"], result, **place, overwrite=overwrite)
-
-
-def _segment_zarr(
-    path: Path,
-    files: dict[str, Path],
-    model: "Model",
-    threshold: float,
-    client: "Client | None",
-    *,
-    bright: bool,
-    resize: float | None,
-    overwrite: bool,
-) -> None:
-    from napari_darl.data.lazy_files import open_lazily
-    from napari_darl.inference.windows import Windows
-    from napari_darl.inference.zarr_output import ZarrOutput
-
-    image = open_lazily(path)
-    with _naming(path):
-        windows = Windows(image.data, model, rgb=image.rgb, bright=bright, resize=resize)
-        settings = model.provenance(bright=bright, resize=windows.resize, source=path.name)
-        if image.pixel_size:
-            settings |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
-        output = ZarrOutput(files["mask"], files.get("probability"), threshold)
-        total = len(windows.chunks())
-        with _stop_on_interrupt() as stop, _progress() as progress:
-            task = progress.add_task(f"Segmenting {path.name}", total=total)
-            for done in output.write(windows, settings, overwrite=overwrite, client=client):
-                progress.update(task, completed=done)
-                if stop.is_set() and done < total:
-                    raise InputError(f"Stopped after {done} of {total} parts: the same command goes on from there.")
-
-
-@contextmanager
-def _client(address: str | None) -> "Iterator[Client | None]":
-    """Connect to a cluster, or make one of this machine's cores; none without an address."""
-    if address is None:
-        yield None
-        return
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise InputError('dask.distributed isn\'t installed: pip install "napari-darl[large]".') from error
-    if address == "local":
-        with LocalCluster(threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-            yield client
-        return
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        raise InputError(f"No Dask scheduler answers at {address}: check the address, or say local.") from error
-    with client:
-        yield client
-
-
-def _image_files(inputs: list[Path]) -> list[Path]:
-    """Images among the inputs and in folders among them; refused before any work if one is missing."""
-    from napari_darl.data.files import image_paths
-    from napari_darl.data.lazy_files import is_zarr
-
-    for entry in inputs:
-        if not entry.exists():
-            raise FileError(f"{entry} isn't there: check its name and its folder.")
-    return [
-        path for entry in inputs for path in (image_paths(entry) if entry.is_dir() and not is_zarr(entry) else [entry])
-    ]
-
-
-def _named_frames(paths: Iterable[Path]) -> Iterator[tuple[str, Any, int | None]]:
-    """Grey frames and their bits, each by its file's stem, and its number in a file of several."""
-    from napari_darl.data.files import read_stack
-
-    for path in paths:
-        stack = read_stack(path)
-        for number, frame in enumerate(stack.frames):
-            yield path.stem if len(stack.frames) == 1 else f"{path.stem}_{number}", frame, stack.bits
-
-
-def _with_experts(pairs: "dict[Path, Path | None]") -> Iterator[tuple[str, Any, int | None, Any]]:
-    """Frames as of `_named_frames`, with the expert's mask of each where a file of them is given."""
-    from napari_darl.evaluation.metrics import above_half
-
-    for path, expert in pairs.items():
-        frames = list(_named_frames([path]))
-        masks = [above_half(mask) for _, mask, _ in _named_frames([expert])] if expert else [None] * len(frames)
-        if len(masks) != len(frames):
-            raise InputError(f"{expert} has {len(masks)} masks and {path} {len(frames)} frames: pair them one by one.")
-        for named, mask in zip(frames, masks, strict=True):
-            yield *named, mask
-
-
-def _numbers(text: str, kind: Callable[[str], T], option: str) -> list[T]:
-    try:
-        return [kind(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise InputError(f"{option} is '{text}': give numbers with commas between them.") from error
-
-
-@contextmanager
-def _naming(source: Path | str) -> Iterator[None]:
-    """Say in an input's error which one it is."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-
-
-def _targets(
-    paths: list[Path], output: Path, kinds: tuple[str, ...], overwrite: bool, suffix: str = ".tif"
-) -> dict[Path, dict[str, Path]]:
-    """Where the results of each image go; refused before any work if a result is there."""
-    targets = {path: {kind: output / f"{path.stem}_{kind}{suffix}" for kind in kinds} for path in paths}
-    names: dict[Path, Path] = {}
-    for path, files in targets.items():
-        other = names.setdefault(files[kinds[0]], path)
-        if other != path:
-            raise InputError(f"{other} and {path} would both become {files[kinds[0]]}: segment them into two folders.")
-    _refuse_existing([file for files in targets.values() for file in files.values()], overwrite)
-    return targets
-
-
-def _refuse_existing(files: list[Path], overwrite: bool) -> None:
-    taken = [file for file in files if file.exists()]
-    if taken and not overwrite:
-        others = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-        raise FileError(f"{taken[0]}{others} would be overwritten: choose another folder or pass --overwrite.")
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[Event]:
-    """Turn Ctrl-C into an event, so that the step under way is finished and saved."""
-    stop = Event()
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _progress(extra: str = "") -> Iterator[Progress]:
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, *([TextColumn(extra)] if extra else []), console=_messages) as progress:
-        yield progress
-
-
-def _bar(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    with _progress() as progress:
-        yield from progress.track(items, total, description=description)
-
-
-def _fail(message: str, status: int = 2) -> int:
-    _messages.print("error: " + " ".join(message.split()))
-    return status
-
-
-def _show_warning(message: Warning | str, *_: Any) -> None:
-    _messages.print(f"warning: {message}")

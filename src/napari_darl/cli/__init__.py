@@ -1,0 +1,5 @@
+"""The command line."""
+
+from napari_darl.cli.commands import main
+
+__all__ = ["main"]
