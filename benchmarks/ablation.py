@@ -24,6 +24,7 @@ from frames import SETS, load
 
 from napari_darl.atomic import replacing
 from napari_darl.data.files import read_stack
+from napari_darl.data.raster import FULL_WIDTH
 from napari_darl.evaluation.report import markdown_table
 from napari_darl.training.config import TrainingConfig, training_config
 from napari_darl.training.trainer import Trainer
@@ -48,6 +49,9 @@ VARIANTS: dict[str, Changes] = {
     "L1 instead of cross-entropy": {"losses": {"cycle_norm": "l1"}},
     "noise levels uniform": {"": {"faint_noise": 1.0}},
     "no round fields of view": {"draws": {"aperture": 0.0}},
+    "no exposure, shading, gamma": {"draws": {"exposure": 0.0, "shading": 0.0, "gamma": 1.0}},
+    "pseudo-masks at full width": {"draws.trees": {"outline": FULL_WIDTH}},
+    "teacher beyond the crests": {"draws.teacher": {"crest": 0.5}},
 }
 
 
@@ -94,7 +98,7 @@ def runs(args: argparse.Namespace) -> Iterator[tuple[str, int, Path]]:
 
 
 def named(variant: str, seed: int) -> str:
-    return f"{variant.replace(' ', '_')}_{seed}"
+    return f"{variant.replace(',', '').replace(' ', '_')}_{seed}"
 
 
 def table(args: argparse.Namespace) -> str:
