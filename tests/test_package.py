@@ -16,7 +16,7 @@ HEAVY = ("torch", "napari", "qtpy", "scipy", "skimage", "PySide6", "numpy")
 
 FRONTS = {"_napari", "cli"}
 # Part -> parts of the package that it may import, beside the modules at its top.
-TOP = ("atomic", "errors", "normalisation")
+TOP = ("atomic", "bounded", "errors", "normalisation")
 BELOW: dict[str, set[str]] = {
     "darl": {"models"},
     "data": set(),

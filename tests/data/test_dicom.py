@@ -431,3 +431,33 @@ def test_reading_images_imports_pydicom_for_dicom_only(tmp_path):
     code = "import sys; from napari_darl.data.files import read_image; read_image(sys.argv[1]); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.npy"], check=True, capture_output=True, text=True)
     assert "pydicom" not in done.stdout.split()
+
+
+@pytest.mark.parametrize("name", ["MEIER", "ERIKA", "MUSTERMA", PATIENT, PATIENT.upper()])
+def test_a_name_in_the_place_of_the_modality_is_not_told(tmp_path, name, caplog):
+    made = dataset(MOVIE)
+    made.add_new(0x00080060, "LO", name)
+    with nothing_said(caplog):
+        assert reread(tmp_path, made).modality == ""
+
+
+def test_a_rescaling_beyond_all_floats_is_damage(tmp_path, caplog):
+    for elements in ({"RescaleSlope": "1e300"}, {"RescaleIntercept": "-1e39"}):
+        assert "is damaged" in refusal(saved(tmp_path / "a.dcm", dataset(MOVIE, **elements)), caplog)
+
+
+def test_no_patient_in_what_the_command_line_writes_or_says(tmp_path):
+    movie = RNG.integers(0, 4096, (2, 64, 64), np.uint16)
+    path = saved(tmp_path / "run.dcm", dataset(movie, 12, PixelSpacing=["0.2", "0.2"]))
+    command = [sys.executable, "-c", "from napari_darl.cli import main; main()", "segment", path]
+    options = ["--probability", "--resize", "1", "--device", "cpu", "--output", tmp_path / "out"]
+    done = subprocess.run([*command, *options], check=True, capture_output=True)
+    written = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
+    assert len(written) == 2
+    for told in (done.stdout, done.stderr, *(file.read_bytes() for file in written)):
+        assert b"mustermann" not in told.lower()
+        assert b"19640812" not in told
+    path.write_bytes(path.read_bytes()[:3000])
+    failed = subprocess.run([*command, *options, "--overwrite"], check=False, capture_output=True)
+    assert failed.returncode == 2
+    assert b"mustermann" not in (failed.stdout + failed.stderr).lower()

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from napari_darl.bounded import BoundedFile
+from napari_darl.data.jpeg import coded_size
 from napari_darl.data.tiff import MAX_BYTES
 from napari_darl.errors import FileError
 
@@ -38,6 +40,30 @@ _ELEMENTS = (
     *("FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate", "SharedFunctionalGroupsSequence"),
     *(f"{c}PaletteColorLookupTable{part}" for c in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")),
 )
+# An element may hold anything, a name included, so only what means a kind of image is told.
+_MODALITIES = (
+    *("AR", "BI", "CR", "CT", "DMS", "DX", "ECG", "ES", "GM", "IO", "IVOCT", "IVUS", "LS", "MG", "MR", "NM", "OAM"),
+    *(
+        "OCT",
+        "OP",
+        "OPM",
+        "OPT",
+        "OPTBSV",
+        "OPTENF",
+        "OPV",
+        "OSS",
+        "OT",
+        "PT",
+        "PX",
+        "RF",
+        "RG",
+        "SC",
+        "SM",
+        "TG",
+        "US",
+    ),
+    *("US", "VA", "XA", "XC"),
+)
 _LONGEST = 2**20  # bytes; an element that is longer can only be damaged
 _DENSEST = 1000  # times that a movie shrinks by compression; only frames without an image shrink more,
 _HARMLESS = 2**26  # and may, if they unpack to so few bytes
@@ -45,7 +71,6 @@ _LOGGERS = ("pydicom", "pylibjpeg", "libjpeg", "openjpeg")
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _ITEM, _END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
-_JPEG_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers of segments that tell the size
 _UNCOMPRESSED = "export it without compression (Explicit VR Little Endian)"
 
 
@@ -72,7 +97,7 @@ class DicomMovie:
     window : tuple of float, optional
         The values to be shown black and white.
     modality : str
-        Such as "XA" or "OP"; empty if unknown.
+        Such as "XA" or "OP", of those that DICOM defines; empty if it is none of them.
     """
 
     data: Array
@@ -175,14 +200,17 @@ def _in_silence() -> Iterator[None]:
 def _read(path: Path) -> DicomMovie:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
-    from pydicom.filereader import read_file_meta_info
+    from pydicom.filereader import read_dataset, read_preamble
 
-    try:
-        syntax = read_file_meta_info(path).get("TransferSyntaxUID")
-    except InvalidDicomError:
-        raise FileError(f"{path} is no DICOM file: export it again from its source, as DICOM (Part 10)") from None
-    _check_syntax(path, syntax)
-    with path.open("rb") as file:
+    with BoundedFile(path) as file:
+        try:
+            read_preamble(file, force=False)
+        except InvalidDicomError:
+            raise FileError(f"{path} is no DICOM file: export it again from its source, as DICOM (Part 10)") from None
+        about = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+        syntax = about.get("TransferSyntaxUID")
+        _check_syntax(path, syntax)
+        file.seek(0)
         header = dcmread(file, defer_size=_LONGEST, stop_before_pixels=True, specific_tags=list(_ELEMENTS))
         for tag in list(header.keys()):
             if getattr(header.get_item(tag), "value", None) is None:  # empty, or too long to be read
@@ -202,7 +230,7 @@ def _read(path: Path) -> DicomMovie:
         element,
         _frame_time(header),
         None if rgb else _window(header, layout, limits, data),
-        modality if modality.isalpha() and modality.isupper() and len(modality) <= 8 else "",
+        modality if modality in _MODALITIES else "",
     )
 
 
@@ -231,6 +259,8 @@ def _layout(path: Path, header: "Dataset") -> _Layout:
     allocated, stored = whole["BitsAllocated"], whole["BitsStored"]
     if min(frames, *whole.values()) < 1:
         raise FileError(f"{path} promises no pixels: export or copy it again from its source")
+    if max(allocated, stored) > 64:
+        raise FileError(f"{path} is damaged, or no image as DICOM defines it: export or copy it again from its source")
     if allocated not in (1, 8, 16, 32) or stored > allocated or int(header.get("HighBit", stored - 1)) != stored - 1:
         raise FileError(
             f"{path} keeps its values in an unusual way ({stored} of {allocated} bits): export it with 8 or 16 bits"
@@ -298,24 +328,9 @@ def _check_sizes(path: Path, file: BinaryIO, syntax: "UID", layout: _Layout) -> 
         count += 1
         if syntax == RLELossless or frame[4:8] == b"jP  ":  # can't unpack to more; is checked by its decoder
             continue
-        if _coded_size(frame) != (layout.rows, layout.columns):
+        if coded_size(frame) != (layout.rows, layout.columns):
             raise FileError(f"{path} is damaged at frame {count}: copy it again from its source")
     return count
-
-
-def _coded_size(frame: bytes) -> tuple[int, int] | None:
-    """Find height and width in a JPEG, JPEG-LS or JPEG 2000 stream."""
-    if frame.startswith(b"\xff\x4f\xff\x51") and len(frame) >= 24:
-        right, bottom, left, top = struct.unpack(">4L", frame[8:24])
-        return bottom - top, right - left
-    at = 2 if frame.startswith(b"\xff\xd8") else len(frame)
-    while at + 9 <= len(frame) and frame[at] == 0xFF:
-        if frame[at + 1] in _JPEG_FRAMES:
-            height, width = struct.unpack(">HH", frame[at + 5 : at + 9])
-            return height, width
-        filling = frame[at + 1] == 0xFF
-        at += 1 if filling else 2 + struct.unpack(">H", frame[at + 2 : at + 4])[0]
-    return None
 
 
 def _decoded(path: Path, file: BinaryIO, syntax: "UID", layout: _Layout, finish: Callable[[Array], Array]) -> Array:
@@ -359,6 +374,8 @@ def _finisher(header: "Dataset", layout: _Layout) -> tuple[Callable[[Array], Arr
     slope = (_numbers(header, "RescaleSlope") or [1.0])[0] or 1.0
     intercept = (_numbers(header, "RescaleIntercept") or [0.0])[0]
     ends = sorted((low * slope + intercept, high * slope + intercept))
+    if max(map(abs, ends)) > np.finfo(np.float32).max:
+        raise ValueError("a rescaling beyond all floats")
     types = ("u1", "u2", "i2", "i4") if slope.is_integer() and intercept.is_integer() else ()
     fitting = (np.dtype(kind) for kind in types if np.iinfo(kind).min <= ends[0] and ends[1] <= np.iinfo(kind).max)
     dtype = next(fitting, np.dtype(np.float32))

@@ -290,12 +290,13 @@ def _read_tiff(path: Path) -> list[ImageFile]:
 def _read_picture(path: Path) -> list[ImageFile]:
     """Read a PNG, JPEG or BMP; 16 bits survive in grey, while Pillow reduces 16-bit colours to 8."""
     try:
+        content = path.read_bytes()  # what a damaged header claims isn't asked of a file then
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures and odd metadata, which do no harm
-            mode = iio.immeta(path, plugin="pillow", index=0)["mode"]
+            mode = iio.immeta(content, plugin="pillow", index=0)["mode"]
             grey = mode in ("1", "L", "LA") or mode.startswith(("I", "F"))
             target = {"1": "L", "LA": "L"}.get(mode) if grey else "RGB"
-            data = iio.imread(path, plugin="pillow", index=0, mode=target)
+            data = iio.imread(content, plugin="pillow", index=0, mode=target)
     except Exception as error:  # decoders raise nearly anything on damaged data
         if isinstance(error.__cause__, DecompressionBombError):
             raise FileError(f"{path} has too many pixels for a file of its kind: save it as a TIFF") from error
@@ -305,13 +306,23 @@ def _read_picture(path: Path) -> list[ImageFile]:
 
 def _read_npy(path: Path) -> list[ImageFile]:
     try:
-        data = np.array(np.lib.format.open_memmap(path, mode="r"))  # refuses Python objects and cut files
+        _check_npy_header(path)
+        with warnings.catch_warnings(action="ignore"):  # of shapes that no integer holds, which are refused
+            data = np.array(np.lib.format.open_memmap(path, mode="r"))  # refuses Python objects and cut files
     except Exception as error:  # a damaged header is parsed as Python, and fails in as many ways
         raise FileError(
             f"{path} is no plain array of numbers, or is cut short: save it again with numpy.save"
         ) from error
     rgb = data.ndim >= 3 and data.shape[-1] in (3, 4)  # no frame is so narrow
     return [ImageFile(path, _native(path, data[..., :3] if rgb else data), rgb)]
+
+
+def _check_npy_header(path: Path) -> None:
+    """Refuse a header that claims to be longer than its file: NumPy takes memory for it before it looks."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[6:7] >= b"\2" and int.from_bytes(head[8:12], "little") > os.fstat(file.fileno()).st_size:
+            raise ValueError("a header that is cut short")
 
 
 def _read_dicom(path: Path) -> list[ImageFile]:
@@ -322,7 +333,8 @@ def _read_dicom(path: Path) -> list[ImageFile]:
 
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if data.dtype.kind not in "buif" or data.ndim < 2:
-        raise FileError(f"{path} holds {data.dtype} of shape {data.shape}, no image: save frames of real numbers")
+        kind = str(data.dtype)[:40]  # of tables, it names each column
+        raise FileError(f"{path} holds {kind} of shape {data.shape}, no image: save frames of real numbers")
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 

@@ -223,11 +223,11 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
         if known and frame.dtype.kind in "ui":
             return 0.0, float(2**known - 1)
     step = sampling_step(frame.shape)
-    sample = frame[::step, ::step].astype(np.float64)
+    sample = frame[::step, ::step].astype(np.float64) / 2  # halves, as differences may exceed what a float holds
     low, high = np.percentile(sample, [normalisation.low, normalisation.high])
     if low == high:  # nearly all pixels alike: what differs lies beyond the percentiles
         low, high = sample.min(), sample.max()
-    return float(low), float(high)
+    return float(low) * 2, float(high) * 2
 
 
 def sampling_step(shape: tuple[int, ...]) -> int:
@@ -258,7 +258,8 @@ def normalise(frame: Array, limits: tuple[float, float], bright: bool = False) -
         return np.zeros(frame.shape, np.float32)
     exact = np.float32 if frame.dtype.itemsize <= 2 else np.float64  # float32 holds 24 bits
     values = np.clip(frame.astype(exact), low, high)
-    values = (values - exact(low)) / exact(high - low) * 2 - 1
+    # Halves, as differences may exceed what a float holds.
+    values = (values / 2 - exact(low / 2)) / exact(high / 2 - low / 2) * 2 - 1
     result: npt.NDArray[np.float32] = (-values if bright else values).astype(np.float32, copy=False)
     return result
 

@@ -1,5 +1,6 @@
 """Opening images that may be larger than memory: zarr, OME-Zarr and TIFF."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -7,8 +8,11 @@ import numpy as np
 from tifffile import PHOTOMETRIC
 
 from napari_darl.data.frames import ImageArray
-from napari_darl.data.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, pixel_size
+from napari_darl.data.tiff import TIFF_SUFFIXES, check_segments, checked_size, full_size_series, open_tiff, pixel_size
 from napari_darl.errors import FileError, InputError
+
+MAX_CHUNK = 2**32
+"""Bytes of a chunk, which is read whole; more is taken for a damaged header."""
 
 
 class LazyImage(NamedTuple):
@@ -56,7 +60,7 @@ def open_lazily(path: Path) -> LazyImage:
     try:
         node = zarr.open(path, mode="r")
         if isinstance(node, zarr.Array):
-            return LazyImage(node)
+            return LazyImage(ZarrPixels(path, node))
         multiscale = _multiscale(node.attrs.asdict())
         if multiscale is None:
             arrays = ", ".join(sorted(node.array_keys())) or "none"
@@ -64,12 +68,41 @@ def open_lazily(path: Path) -> LazyImage:
         level = node[str(multiscale["datasets"][0]["path"])]
         if not isinstance(level, zarr.Array):
             raise FileError(f"{path} has a level that is no array: export it again.")
-        return LazyImage(level, False, *_ome_pixel_size(multiscale))
+        return LazyImage(ZarrPixels(path, level), False, *_ome_pixel_size(multiscale))
     except FileError:
         raise
     except Exception as error:  # stores and codecs raise nearly anything on damaged data
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FileError(f"{path} can't be read as zarr ({reason}): copy or export it again.") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> FileError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return FileError(f"{path} can't be read as zarr ({reason}): copy or export it again.")
+
+
+class ZarrPixels:
+    """The pixels of a zarr array; chunks that are damaged are errors of the file.
+
+    Raises
+    ------
+    FileError
+        If it doesn't hold real numbers, is unpacked by running what is in it, or in chunks of more than `MAX_CHUNK`.
+    """
+
+    def __init__(self, path: Path, array: Any) -> None:
+        self.path, self.shape, self.dtype, self._array = path, array.shape, array.dtype, array
+        if self.dtype.kind not in "buif":
+            raise FileError(f"{path} holds {str(self.dtype)[:40]}, no image: save frames of real numbers.")
+        if any(getattr(codec, "codec_id", None) == "pickle" for codec in (*array.filters, *array.compressors)):
+            raise FileError(f"{path} holds Python objects, which aren't executed: export it as an array of numbers.")
+        if math.prod(array.chunks) * self.dtype.itemsize > MAX_CHUNK:
+            raise FileError(f"{path} has chunks of {array.chunks} pixels, more than fit: export it in smaller ones.")
+
+    def __getitem__(self, index: Any, /) -> Any:
+        try:
+            return self._array[index]
+        except Exception as error:  # as above
+            raise _damaged(self.path, error) from error
 
 
 class TiffPixels:
@@ -97,6 +130,7 @@ def _open_tiff(path: Path) -> LazyImage:
         rgb = page.photometric == PHOTOMETRIC.RGB
         if "S" in series[0].axes and (not rgb or series[0].axes[-1] != "S"):
             raise FileError(f"{path} has channels that aren't interleaved: save it as grey or RGB")
+        check_segments(path, series[0], math.prod(page.chunks))
         return LazyImage(TiffPixels(path, series[0].shape, series[0].dtype), rgb, *pixel_size(tiff))
 
 
@@ -113,8 +147,7 @@ def _ome_pixel_size(multiscale: dict[str, Any]) -> tuple[tuple[float, float] | N
         if transformation.get("type") == "scale" and len(scale) == len(axes) >= 2:
             units = {axis.get("unit") for axis in axes[-2:] if isinstance(axis, dict)}
             unit = units.pop() if len(units) == 1 else None
-            if unit:
-                return (float(scale[-2]), float(scale[-1])), _UNITS.get(unit, unit)
+            return checked_size(scale[-2:], _UNITS.get(str(unit), unit))
     return None, None
 
 

@@ -2,9 +2,10 @@
 
 import logging
 import math
+import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import tifffile
 from tifffile import COMPRESSION, PHOTOMETRIC, RESUNIT
 
+from napari_darl.data.jpeg import coded_size
 from napari_darl.errors import DarlError, FileError
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -22,6 +24,10 @@ CENTIMETRES = {"nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "m": 100.0}
 MAX_BYTES = 64 * 2**30
 """What one file may unpack to; more is taken for a damaged header."""
 
+_DENSEST = 4000  # times that pixels shrink by compression; only those without an image shrink more,
+_HARMLESS = 2**26  # and may, if they unpack to so few bytes
+_HEAD = 2**12  # bytes in which a JPEG tells its size
+_JPEGS = {COMPRESSION[name] for name in ("JPEG", "JPEG2000", "APERIO_JP2000_RGB", "APERIO_JP2000_YCBC")}
 _MICROMETRES = {"um", "micron", "microns", "micrometer", "\\u00B5m", "μm"}  # spellings found in files
 _LENGTHLESS = {"", "pixel", "pixels", "none", "null"}
 
@@ -60,6 +66,7 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     try:
         # A file is what it holds itself, whatever data set of several files it belongs to.
         with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
+            _check_chain(path, tiff)
             yield tiff
         if complaints:
             raise ValueError(complaints[0])
@@ -77,6 +84,21 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
         raise FileError(f"{path} can't be read as a TIFF ({reason}): {remedy}") from error
     finally:
         log.removeFilter(collect)
+
+
+def _check_chain(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Refuse pages that go in circles, which tifffile follows without end."""
+    layout, file, seen = tiff.tiff, tiff.filehandle, set()
+    offset = tiff.pages.first.offset
+    with suppress(struct.error):  # of the end of a file, which is told later
+        while 0 < offset < file.size:
+            if offset in seen:
+                raise FileError(f"{path} is damaged: its pages go in circles, so copy it again from its source")
+            seen.add(offset)
+            file.seek(offset)
+            (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+            file.seek(offset + layout.tagnosize + tags * layout.tagsize)
+            (offset,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
 
 
 def full_size_series(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
@@ -142,27 +164,62 @@ def series_frames(
 
 def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
     """Look for missing data before memory is taken for them: decoders fill gaps in silence."""
-    page = series.keyframe
     if series.dtype is None:
         raise FileError(f"{path} holds values of an unknown type: save it as 8 or 16 bit grey or RGB")
     declared = math.prod(series.shape) * series.dtype.itemsize
     if declared > MAX_BYTES:
         raise FileError(f"{path} claims {declared / 2**30:.0f} GiB of pixels: it is damaged, or must be split")
+    check_segments(path, series, math.prod(series.shape))
+
+
+def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) -> None:
+    """See that a series has the data that its header promises, without reading them.
+
+    Parameters
+    ----------
+    path : Path
+        The file's name, for messages.
+    series : tifffile.TiffPageSeries
+        One of its series, of a known type.
+    at_once : int
+        How many values are to be unpacked at once.
+
+    Raises
+    ------
+    FileError
+        If data are missing, or could only be damaged to be that many.
+    """
+    page = series.keyframe
     size = series.parent.filehandle.size if series.parent else path.stat().st_size
     if series.dataoffset is not None:  # one block, of which only the first page may be listed
-        complete = series.dataoffset + declared <= size
+        complete = series.dataoffset + math.prod(series.shape) * series.dtype.itemsize <= size
     else:
         pages = [part for part in series.pages if part is not None]
         if len(pages) < len(series.pages):
             raise FileError(f"{path} lacks frames that its metadata promises: copy or export it again")
         needed = page.size * page.bitspersample // 8 if page.compression == COMPRESSION.NONE else 1
-        complete = all(
+        packed = at_once * min(page.bitspersample / 8, series.dtype.itemsize)
+        complete = packed <= max(size * _DENSEST, _HARMLESS) and all(
             sum(part.databytecounts) >= needed
             and all(start + count <= size for start, count in zip(part.dataoffsets, part.databytecounts, strict=True))
             for part in pages
         )
+        if complete and page.compression in _JPEGS:
+            _check_coded_sizes(path, pages)
     if not complete:
         raise FileError(f"{path} is cut short: its header promises more data than it has, so copy it again")
+
+
+def _check_coded_sizes(path: Path, pages: list[Any]) -> None:
+    """Refuse tiles that would unpack to far more pixels than the page has in them: decoders believe the tiles."""
+    for page in pages:
+        height, width = page.keyframe.chunks[:2]
+        file = page.parent.filehandle
+        for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+            file.seek(start)
+            size = coded_size(file.read(min(count, _HEAD)))
+            if size is not None and math.prod(size) > max(4 * height * width, 2**20):
+                raise FileError(f"{path} has a tile of {size[0]} x {size[1]} pixels, and is damaged: copy it again")
 
 
 def stored_bits(series: tifffile.TiffPageSeries, data: npt.NDArray[Any]) -> int | None:
@@ -212,16 +269,16 @@ def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str
     page = tiff.pages.first
     own = (tiff.shaped_metadata or ({},))[0]
     if "pixel_size" in own:
-        return _checked(own["pixel_size"], own.get("unit"))
+        return checked_size(own["pixel_size"], own.get("unit"))
     if tiff.is_ome and tiff.ome_metadata:
         pixels = _first(_first(tifffile.xml2dict(tiff.ome_metadata)["OME"].get("Image", {})).get("Pixels", {}))
         size = [pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")]
-        return _checked(size, pixels.get("PhysicalSizeXUnit", "µm"))
+        return checked_size(size, pixels.get("PhysicalSizeXUnit", "µm"))
     width, height = (1 / density if density > 0 else 0 for density in page.resolution)
     if tiff.is_imagej and tiff.imagej_metadata and "unit" in tiff.imagej_metadata:
-        return _checked([height, width], tiff.imagej_metadata["unit"])
+        return checked_size([height, width], tiff.imagej_metadata["unit"])
     if page.resolutionunit == RESUNIT.CENTIMETER and "XResolution" in page.tags:
-        return _checked([height * 1e4, width * 1e4], "µm")
+        return checked_size([height * 1e4, width * 1e4], "µm")
     return None, None
 
 
@@ -230,7 +287,8 @@ def _first(entry: Any) -> dict[str, Any]:
     return first if isinstance(first, dict) else {}
 
 
-def _checked(size: Any, unit: Any) -> tuple[tuple[float, float] | None, str | None]:
+def checked_size(size: Any, unit: Any) -> tuple[tuple[float, float] | None, str | None]:
+    """Take height and width of a pixel and their unit, or neither if they are none."""
     try:
         height, width = (float(length) for length in size)
     except (TypeError, ValueError):

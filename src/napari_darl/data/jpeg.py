@@ -1,0 +1,31 @@
+"""How large a compressed frame says it is: told before memory is taken for it."""
+
+import struct
+
+_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers of segments that tell the size
+
+
+def coded_size(frame: bytes) -> tuple[int, int] | None:
+    """Find height and width in a JPEG, JPEG-LS or JPEG 2000 stream; its first bytes are enough.
+
+    Parameters
+    ----------
+    frame : bytes
+        The stream, or its beginning.
+
+    Returns
+    -------
+    tuple of int or None
+        None where they aren't told.
+    """
+    if frame.startswith(b"\xff\x4f\xff\x51") and len(frame) >= 24:
+        right, bottom, left, top = struct.unpack(">4L", frame[8:24])
+        return bottom - top, right - left
+    at = 2 if frame.startswith(b"\xff\xd8") else len(frame)
+    while at + 9 <= len(frame) and frame[at] == 0xFF:
+        if frame[at + 1] in _FRAMES:
+            height, width = struct.unpack(">HH", frame[at + 5 : at + 9])
+            return height, width
+        filling = frame[at + 1] == 0xFF
+        at += 1 if filling else 2 + struct.unpack(">H", frame[at + 2 : at + 4])[0]
+    return None
