@@ -66,11 +66,14 @@ def load_tensors(path: Path, kind: str, *, only_contents: bool = False) -> tuple
                     f"{path} was written by a newer napari-darl (format {header['version']}): update napari-darl."
                 )
             names = [] if only_contents else file.keys()
-            return {name: file.get_tensor(name) for name in names}, dict(json.loads(header["contents"]))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            tensors, contents = {name: file.get_tensor(name) for name in names}, dict(json.loads(header["contents"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is damaged or no safetensors file: get it again.") from error
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise CheckpointError(f"{path} holds values that are no numbers, and is damaged: get it again.")
+    return tensors, contents
 
 
 def save_model(path: Path, model: Darl, info: dict[str, Any] | None = None, *, half: bool = False) -> None:

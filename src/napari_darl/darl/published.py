@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from napari_darl.bounded import BoundedFile
 from napari_darl.darl.config import PUBLISHED
 from napari_darl.darl.model import Critics, Darl
 from napari_darl.errors import CheckpointError
@@ -67,12 +68,12 @@ def import_published(generator: Path) -> tuple[Darl, Critics | None]:
     CheckpointError
         If a file is missing, damaged, would run code, or isn't such a checkpoint.
     """
-    model = Darl(PUBLISHED)
     state = {
         _ours(name): tensor
         for name, tensor in _read(generator).items()
         if name.startswith(("denoise_fn.", "segment_fn.")) and not name.endswith("inv_freq")
     }
+    model = Darl(PUBLISHED)
     _load(model, state, generator)
     stem = generator.stem.removesuffix("_G")
     siblings = {
@@ -92,8 +93,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}: give the path of a released X_G.pth.")
     try:
-        with warnings.catch_warnings(action="ignore"):  # of unusual pickles, which are refused below
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"), BoundedFile(path) as file:  # of pickles that are refused below
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} isn't a plain checkpoint of tensors, and what else is in it is not executed: "

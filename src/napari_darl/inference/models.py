@@ -63,7 +63,12 @@ def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Mode
     network = model_from(tensors, contents, path).eval().requires_grad_(False)
     # Channels last saves a quarter of lite's time on a CPU and changes no value.
     network = network.to(resolve_device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Model(network, str(name_or_path), file_hash(path), dict(contents.get("info", {})))
+    return Model(network, str(name_or_path), file_hash(path), _info(contents))
+
+
+def _info(contents: dict[str, Any]) -> dict[str, Any]:
+    info = contents.get("info")
+    return info if isinstance(info, dict) else {}
 
 
 @lru_cache(maxsize=2)
@@ -111,7 +116,7 @@ def describe_model(name_or_path: str | Path) -> str:
     path = model_path(name_or_path)
     _, contents = load_tensors(path, "model", only_contents=True)
     told = {"file": path, "size": f"{path.stat().st_size / 1e6:.1f} MB", "SHA-256": file_hash(path)}
-    told |= dict(contents.get("info", {}))
+    told |= _info(contents)
     return "\n".join([f"# {path.stem}", "", *(f"- **{key}**: {value}" for key, value in told.items())])
 
 

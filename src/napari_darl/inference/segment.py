@@ -191,7 +191,7 @@ def iter_probability(
     def prepared() -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
         for index, colours in iter_frames(array, rgb=rgb, first=first):
             frame = to_grey(colours, channel) if rgb else colours
-            if alone or frame.min() != frame.max():
+            if alone or frame.min() != frame.max() or np.isinf(frame.flat[0]):
                 check_frame(frame, f"frame {index}" if index else "the image")
             limits = intensity_range(frame, normalisation, bits)
             yield index, encode(normalise(frame, limits, bright), normalisation)
@@ -268,10 +268,14 @@ class Predictor:
         if self.interrupt:
             self.interrupt()
         try:
-            return self.network(tiles.to(self.device), self.noise_level).float().cpu()  # type: ignore[no-any-return]
+            found: Tensor = self.network(tiles.to(self.device), self.noise_level).float().cpu()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+        else:
+            if not found.isfinite().all():
+                raise DarlError("The model makes no numbers of this image: get its file again, or train another one.")
+            return found
         # Outside of the handler, so that the failed call's tensors are free.
         if len(tiles) > 1:
             return torch.cat([self.run(half) for half in tiles.chunk(2)])

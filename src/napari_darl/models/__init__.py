@@ -74,5 +74,5 @@ def model_side(name_or_path: str | Path = DEFAULT) -> int:
         with model_path(name_or_path).open("rb") as file:
             header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), _LONGEST)))
         return int(json.loads(header["__metadata__"]["contents"])["config"]["side"])
-    except (InputError, OSError, ValueError, KeyError, TypeError):
+    except (InputError, OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return SIDE

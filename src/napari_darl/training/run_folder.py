@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from napari_darl.atomic import replacing
 from napari_darl.darl.checkpoint import load_tensors
-from napari_darl.errors import FileError
+from napari_darl.errors import CheckpointError, FileError
 from napari_darl.training.config import TrainingConfig
 
 
@@ -65,7 +64,10 @@ class RunFolder:
         """
         if self.checkpoint.exists():
             _, contents = load_tensors(self.checkpoint, "checkpoint", only_contents=True)
-            return int(contents["step"])
+            step = contents.get("step")
+            if not isinstance(step, int) or step < 0:
+                raise CheckpointError(f"{self.checkpoint} doesn't tell its step, and is damaged: put it back.")
+            return step
         if self.model.exists():
             raise FileError(f"{self.path} holds a model but no checkpoint: put it back or choose another folder.")
         return None
@@ -86,17 +88,16 @@ class RunFolder:
             return TrainingConfig.model_validate(json.loads(self.config.read_text()))
         except FileNotFoundError:
             raise FileError(f"There is no run in {self.path}: start one without resuming.") from None
-        except (OSError, ValueError, ValidationError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise FileError(f"{self.config} is damaged: put it back or start a new run.") from error
 
     def forget_losses_after(self, step: int) -> None:
         """Drop the rows of steps that the checkpoint doesn't know, which will be done again."""
         if not self.losses.exists():
             return
-        with self.losses.open(newline="") as file:
-            rows = list(csv.reader(file))
-        kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
-        self._write(self.losses, "".join(",".join(row) + "\n" for row in kept))
+        rows = self.losses.read_text(encoding="utf-8", errors="replace").splitlines()
+        kept = rows[:1] + [row for row in rows[1:] if _step(row) <= step]
+        self._write(self.losses, "".join(row + "\n" for row in kept))
 
     def read_losses(self, step: int) -> list[tuple[int, dict[str, float]]]:
         """Losses up to a step, as pairs of step and losses by name; empty where there are none."""
@@ -104,7 +105,14 @@ class RunFolder:
             with self.losses.open(newline="") as file:
                 rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
             return [(int(row.pop("step")), row) for row in rows if row["step"] <= step]
-        except (OSError, ValueError, TypeError, KeyError):  # a picture of the past is no reason to fail
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+            ArithmeticError,
+            csv.Error,
+        ):  # a picture of the past is no reason to fail
             return []
 
     def append_losses(self, rows: list[dict[str, float]]) -> None:
@@ -133,3 +141,9 @@ class RunFolder:
     def _write(path: Path, text: str) -> None:
         with replacing(path) as file:
             file.write(text.encode())
+
+
+def _step(row: str) -> float:
+    """First number of a row of losses; infinite where the row is damaged."""
+    first = row.split(",")[0]
+    return int(first) if first.isascii() and first.isdigit() and len(first) < 20 else float("inf")

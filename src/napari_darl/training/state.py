@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
+from napari_darl.darl.config import Config
 from napari_darl.darl.model import Critics, Darl, build
-from napari_darl.training.config import TrainingConfig
+from napari_darl.training.config import PRESETS, TrainingConfig
 from napari_darl.training.pool import ImagePool
 
 _Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -38,6 +39,8 @@ class TrainingState:
             "generator": Adam([*model.parameters(), *contrast], config.learning_rate, betas=(0.5, 0.999)),
             "critics": Adam(judges, config.critics_learning_rate, betas=(0.5, 0.999)),
         }
+        side = config.draws.size // (2 if config.model.phases == "batch" else 1)
+        self._pooled = (1, side, side)
         self.pools = {"angiogram": ImagePool(config.pool), "mask": ImagePool(config.pool)}
         self.teacher: Darl | None = None
         self.device = device
@@ -70,7 +73,7 @@ class TrainingState:
 
         Raises
         ------
-        KeyError, RuntimeError, ValueError
+        IndexError, KeyError, RuntimeError, ValueError
             If the tensors aren't those of such a run.
         """
         if any(name.startswith("teacher.") for name in tensors):
@@ -84,10 +87,13 @@ class TrainingState:
                 if key.startswith(f"optimiser.{part}."):
                     index, name = key.rsplit(".", 2)[1:]
                     state.setdefault(int(index), {})[name] = value
+            _check_moments(optimiser, state)
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
         for part, pool in self.pools.items():
             images = tensors.get(f"pool.{part}")
-            pool.images = [] if images is None else list(images.to(self.device))
+            pool.images = [] if images is None else list(images.to(self.device, torch.float32))
+            if len(pool.images) > pool.size or any(image.shape != self._pooled for image in pool.images):
+                raise ValueError("images of other crops")
         self.step = step
 
     def _networks(self) -> Iterator[tuple[str, str, Tensor]]:
@@ -95,6 +101,31 @@ class TrainingState:
         for part, network in networks.items():
             for name, tensor in () if network is None else network.state_dict().items():
                 yield part, name, tensor
+
+
+def fits(config: TrainingConfig, tensors: dict[str, Tensor]) -> bool:
+    """Tell whether tensors are those of a run's networks, before memory is taken for what a configuration asks for."""
+    if any(_networks(config) == _networks(preset) for preset in PRESETS.values()):
+        return True  # restoring will tell; torch's meta device costs a second of imports
+    with torch.device("meta"):
+        model, critics = build(config.model.updated(initialisation="torch"), 0)
+    parts = {"model": model, "critics": critics}
+    wanted = {f"{part}.{name}": value for part in parts for name, value in parts[part].state_dict().items()}
+    return all(name in tensors and tensors[name].shape == value.shape for name, value in wanted.items())
+
+
+def _networks(config: TrainingConfig) -> tuple[Config, ...]:
+    return config.model.denoiser, config.model.generator, config.model.discriminator
+
+
+def _check_moments(optimiser: Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
+    """See that an optimiser's moments are those of its parameters, which it doesn't do itself."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for index, moments in state.items():
+        shapes = {"step": torch.Size(), "exp_avg": parameters[index].shape, "exp_avg_sq": parameters[index].shape}
+        found = {name: value.shape for name, value in moments.items() if value.is_floating_point()}
+        if found != shapes or len(moments) != len(shapes):
+            raise ValueError("moments of other parameters")
 
 
 def _moving_average(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:

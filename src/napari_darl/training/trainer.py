@@ -24,7 +24,7 @@ from napari_darl.inference.models import Model
 from napari_darl.inference.segment import segment_probability
 from napari_darl.training.config import TrainingConfig
 from napari_darl.training.run_folder import RunFolder
-from napari_darl.training.state import TrainingState
+from napari_darl.training.state import TrainingState, fits
 
 Frame = NDArray[np.float32]
 
@@ -124,12 +124,13 @@ class Trainer:
             same=same,
             seed=config.seed,
         )
+        saved = None if self._saved is None else self._load()
         self.state = TrainingState(config, resolve_device(device))
         self.precision = working_precision(self.state.device, config.precision)
         self._bits = bits
         self._rows: list[dict[str, float]] = []
-        if self._saved is not None:
-            self._restore()
+        if saved is not None:
+            self._restore(saved)
         elif start is not None:
             self.state.start_from(*start)
             if config.self_teaching is not None and config.draws.teacher is not None:
@@ -219,15 +220,21 @@ class Trainer:
             half=self.config.model.preset != "published",
         )
 
-    def _restore(self) -> None:
-        tensors, contents = load_tensors(self.folder.checkpoint, "checkpoint")
+    def _load(self) -> dict[str, Tensor]:
+        tensors, _ = load_tensors(self.folder.checkpoint, "checkpoint")
+        if not fits(self.config, tensors):
+            raise self._misfit()
+        return tensors
+
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
         try:
-            self.state.restore(tensors, int(contents["step"]))
+            self.state.restore(tensors, self._saved or 0)
             self._teach()
-        except (KeyError, RuntimeError, ValueError, TypeError) as error:
-            raise CheckpointError(
-                f"{self.folder.checkpoint} doesn't fit the run's config.json: put the right one back."
-            ) from error
+        except (IndexError, KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise self._misfit() from error
+
+    def _misfit(self) -> CheckpointError:
+        return CheckpointError(f"{self.folder.checkpoint} doesn't fit the run's config.json: put the right one back.")
 
     def _draws(self) -> Iterator[Draw]:
         """Batches from the next step to the last, each drawn in the background while the one before is at work."""
