@@ -1,0 +1,94 @@
+"""The property of all readers: a valid result or an error of the project in a sentence, soon and in little memory."""
+
+import gc
+import re
+import time
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from napari_darl.errors import DarlError, DarlWarning
+
+LONGEST = 5.0
+"""Seconds that a reader may take for a small file."""
+
+MOST = 2**29
+"""Bytes that it may take: what small files may unpack to, with the copies of that."""
+
+ADVICE = (
+    r"[:,;] (so |or |it )?(ask|call|check|choose|close|convert|copy|download|enlarge|export|get|give|hand|leave|name"
+    r"|put|replace|resume|save|split|start|take|train|update|use|wait|pip install|is damaged)\b"
+)
+"""How the part of a message begins that says what to do."""
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+class BrokenPropertyError(AssertionError):
+    """What must never be."""
+
+
+def met(call: Callable[[], Any], *, secrets: tuple[str, ...] = ()) -> bool:
+    """Tell whether a reader accepts its input; False if it refuses it as it should.
+
+    Raises
+    ------
+    BrokenPropertyError
+        If it does neither: another exception, a message that is no sentence or has a secret, a warning of another
+        library, much time or much memory.
+    """
+    gc.collect(0)
+    resident = _resident("VmRSS", reset=True)
+    start = time.perf_counter()
+    tracemalloc.start()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            accepted = _accepted(call, secrets)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    took = time.perf_counter() - start
+    leaked = [str(one.message) for one in caught if not issubclass(one.category, DarlWarning | ResourceWarning)]
+    if leaked:
+        raise BrokenPropertyError(f"a warning of another library: {leaked[0]}")
+    if took > LONGEST:
+        raise BrokenPropertyError(f"it took {took:.1f} s")
+    if (most := max(peak, _resident("VmHWM") - resident)) > MOST:
+        raise BrokenPropertyError(f"it took {most / 2**20:.0f} MiB")
+    return accepted
+
+
+def _accepted(call: Callable[[], Any], secrets: tuple[str, ...]) -> bool:
+    try:
+        call()
+    except DarlError as error:
+        check_sentence(str(error), secrets)
+        return False
+    except BrokenPropertyError:
+        raise
+    except Exception as error:
+        raise BrokenPropertyError(f"{type(error).__name__}: {str(error)[:300]}") from error
+    return True
+
+
+def check_sentence(message: str, secrets: tuple[str, ...] = ()) -> None:
+    """See that a message is one line that says what to do, and that nothing secret is in it."""
+    if "\n" in message or "\r" in message or not re.search(ADVICE, message) or len(message) > 1000:
+        raise BrokenPropertyError(f"no sentence: {message[:300]!r}")
+    if re.search(r"memory|Memory", message):
+        raise BrokenPropertyError(f"memory was asked for in earnest: {message}")
+    if told := [secret for secret in secrets if secret.lower() in message.lower()]:
+        raise BrokenPropertyError(f"a message tells {told[0]}")
+
+
+def _resident(field: str, *, reset: bool = False) -> int:
+    """Bytes that the process holds, or has held at most since a reset; 0 where the system doesn't tell."""
+    try:
+        if reset:
+            _RESET.write_text("5")
+        return int(re.search(rf"{field}:\s+(\d+)", _STATUS.read_text())[1]) * 1024  # type: ignore[index]
+    except (OSError, TypeError):
+        return 0

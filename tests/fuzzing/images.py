@@ -1,0 +1,227 @@
+"""Intact image files of all kinds that are read, to be damaged, and what must hold of an image that is read."""
+
+import io
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import tifffile
+import zarr
+from hypothesis import strategies as st
+
+from fuzzing.damage import Field, Seed, damaged, hostile_json, png_mended
+from fuzzing.guard import BrokenPropertyError
+from napari_darl.data.files import ImageFile, read_image, read_images
+from napari_darl.data.lazy_files import LazyImage, open_lazily
+
+Files = dict[str, bytes]
+"""Names and contents of the files of a case; the first is the one to read."""
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (2, 40, 50), np.uint8)
+DEEP = RNG.integers(0, 4096, (3, 40, 50), np.uint16)
+COLOURS = RNG.integers(0, 256, (40, 50, 3), np.uint8)
+
+
+@cache
+def tiffs() -> list[Seed]:
+    """TIFFs of most kinds, with the parts of each tag as fields."""
+    palette = RNG.integers(0, 2**16, (3, 256), np.uint16)
+    kinds: list[tuple[Any, dict[str, Any]]] = [
+        (DEEP, {}),
+        (DEEP, {"byteorder": ">", "compression": "zlib", "metadata": None}),
+        (DEEP, {"imagej": True, "metadata": {"unit": "um"}, "resolution": (4, 2)}),
+        (DEEP, {"bigtiff": True, "tile": (16, 16), "compression": "zlib", "predictor": True}),
+        (DEEP.astype(np.float32), {"ome": True, "metadata": {"axes": "ZYX", "PhysicalSizeX": 0.3}}),
+        (COLOURS, {"photometric": "rgb", "compression": "lzw"}),
+        (COLOURS, {"photometric": "rgb", "compression": "jpeg"}),
+        (GREY[0], {"photometric": "palette", "colormap": palette}),
+        (GREY[0] > 100, {"photometric": "miniswhite", "rowsperstrip": 7, "compression": "packbits"}),
+        (GREY, {"photometric": "minisblack", "compression": "zstd"}),
+    ]
+    return [_tiff(data, options) for data, options in kinds]
+
+
+def _tiff(data: Any, options: dict[str, Any]) -> Seed:
+    file = io.BytesIO()
+    tifffile.imwrite(file, data, **({"photometric": "minisblack"} | options))
+    fields = [Field(4, 4)]
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        order = {"<": "little", ">": "big"}[tiff.byteorder]
+        width = 8 if tiff.is_bigtiff else 4
+        for page in tiff.pages:
+            for tag in page.tags:  # type: ignore[union-attr]
+                fields += [Field(tag.offset, 2, order), Field(tag.offset + 2, 2, order)]
+                fields += [Field(tag.offset + 4, width, order), Field(tag.valueoffset, 4, order)] * 2
+                fields += [Field(tag.valueoffset, 2, order)]
+    return Seed(file.getvalue(), tuple(fields))
+
+
+@cache
+def pictures() -> list[tuple[str, Seed]]:
+    """PNG, JPEG and BMP files, with the fields of their sizes and kinds."""
+    found = []
+    for data in (GREY[0], COLOURS, DEEP[0]):
+        fields = [Field(16, 4, "big"), Field(20, 4, "big"), *(Field(at, 1) for at in range(24, 29))]
+        found.append((".png", Seed(iio.imwrite("<bytes>", data, extension=".png"), tuple(fields))))
+    for data in (GREY[0], COLOURS):
+        jpeg = iio.imwrite("<bytes>", data, extension=".jpg")
+        at = jpeg.index(b"\xff\xc0")
+        fields = [Field(at + 5, 2, "big"), Field(at + 7, 2, "big"), Field(at + 1, 1), Field(at + 9, 1)]
+        found.append((".jpg", Seed(jpeg, tuple(fields))))
+        bmp = [Field(at, 4) for at in (2, 10, 14, 18, 22, 30, 34, 46)] + [Field(26, 2), Field(28, 2)]
+        found.append((".bmp", Seed(iio.imwrite("<bytes>", data, extension=".bmp"), tuple(bmp))))
+    return found
+
+
+@st.composite
+def tiff_cases(draw: st.DrawFn) -> Files:
+    """A damaged TIFF."""
+    return {"a.tif": draw(damaged(draw(st.sampled_from(tiffs()))))}
+
+
+@st.composite
+def picture_cases(draw: st.DrawFn) -> Files:
+    """A damaged PNG, JPEG or BMP."""
+    suffix, seed = draw(st.sampled_from(pictures()))
+    data = draw(damaged(seed))
+    return {f"a{suffix}": png_mended(data) if suffix == ".png" and draw(st.booleans()) else data}
+
+
+_SHAPES = ("(2, 40, 50)", "(0, 40)", "(-1, 40)", "()", "(5,)", "None", "(2**40, 2**40)", "(True, 40)", "(1.0, 4)")
+_TYPES = (
+    "<u1",
+    "|O",
+    ">f8",
+    "<c16",
+    "<U5",
+    "<M8[s]",
+    "|V8",
+    "[('a', '<f4')]",
+    "<f2",
+    "x",
+    "|b1",
+    "<g",
+    ",".join("f" * 99),
+)
+
+
+def npy(data: Any) -> bytes:
+    """Content of an .npy file."""
+    file = io.BytesIO()
+    np.save(file, data)
+    return file.getvalue()
+
+
+@st.composite
+def npy_cases(draw: st.DrawFn) -> Files:
+    """A damaged .npy file, or one of a hostile header."""
+    if draw(st.booleans()):
+        whole = npy(draw(st.sampled_from((GREY, DEEP, COLOURS, DEEP.astype(">f4")))))
+        return {"a.npy": draw(damaged(Seed(whole, (Field(6, 1), Field(8, 2)))))}
+    big = ", ".join(str(draw(st.sampled_from((1, 40, 2**20, 2**31, 2**62, 2**64, 10**40)))) for _ in range(3))
+    shape = draw(st.sampled_from((*_SHAPES, f"({big})", f"({'1, ' * 70})", "(" * 300 + ")" * 300)))
+    kind = draw(st.sampled_from(_TYPES))
+    header = (
+        f"{{'descr': {kind!r}, 'fortran_order': {draw(st.sampled_from((True, False, None, 7)))}, 'shape': {shape}, }}"
+    )
+    told = header.encode()
+    return {"a.npy": b"\x93NUMPY\x01\x00" + len(told).to_bytes(2, "little") + told + bytes(draw(st.integers(0, 4000)))}
+
+
+@cache
+def zarrs() -> list[Files]:
+    """Arrays and an OME-Zarr image in both formats, in memory."""
+    from zarr.storage import MemoryStore
+
+    found = []
+    for version in (2, 3):
+        for options in ({}, {"compressors": None}, {"shards": (1, 40, 60)} if version == 3 else {"filters": None}):
+            store = MemoryStore()
+            group = zarr.open_group(store, mode="w", zarr_format=version)
+            array = group.create_array("0", shape=DEEP.shape, chunks=(1, 20, 20), dtype=DEEP.dtype, **options)
+            array[:] = DEEP
+            axes = [{"name": "t"}, *({"name": name, "unit": "micrometer"} for name in "yx")]
+            scale = {"type": "scale", "scale": [1.0, 0.5, 0.25]}
+            told = {"multiscales": [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}]}]}
+            group.attrs.update({"ome": {"version": "0.5", **told}} if version == 3 else told)
+            found.append({name: value.to_bytes() for name, value in store._store_dict.items()})
+    return found
+
+
+@st.composite
+def zarr_cases(draw: st.DrawFn) -> Files:
+    """A zarr group of which metadata or chunks are hostile or damaged."""
+    files = dict(draw(st.sampled_from(zarrs())))
+    metadata = [name for name in files if name.rsplit("/")[-1] in ("zarr.json", ".zarray", ".zattrs", ".zgroup")]
+    for _ in range(draw(st.integers(1, 2))):
+        name = draw(st.sampled_from([*metadata * 8, *files]))
+        if name in metadata and draw(st.integers(0, 4)):
+            files[name] = draw(hostile_json(json.loads(zarrs_document(name, files)), 2)).encode(
+                "utf-8", "surrogatepass"
+            )
+        else:
+            files[name] = draw(damaged(Seed(files[name] or b"\0", (Field(0, 4), Field(4, 4), Field(8, 4)))))
+    return {f"a.zarr/{name}": content for name, content in files.items()}
+
+
+def zarrs_document(name: str, files: Files) -> bytes:
+    """The metadata as they are, or intact ones where they were damaged before."""
+    try:
+        json.loads(files[name])
+        return files[name]
+    except (ValueError, RecursionError):
+        return b'{"zarr_format": 3, "node_type": "array", "attributes": {}}'
+
+
+def check_image_file(image: ImageFile) -> None:
+    """See that an image is what its reader promises."""
+    data = image.data
+    if (
+        data.ndim < (3 if image.rgb else 2)
+        or data.size == 0
+        or data.dtype.kind not in "buif"
+        or not data.dtype.isnative
+    ):
+        raise BrokenPropertyError(f"no image: {data.shape} {data.dtype}")
+    if image.rgb and data.shape[-1] != 3:
+        raise BrokenPropertyError(f"no colours: {data.shape}")
+    if image.bits is not None and not 1 <= image.bits < data.dtype.itemsize * 8:
+        raise BrokenPropertyError(f"{image.bits} bits of {data.dtype}")
+    check_pixel_size(image.pixel_size, image.unit)
+
+
+def check_pixel_size(size: tuple[float, float] | None, unit: str | None) -> None:
+    """See that both lengths and their unit are there, or none."""
+    if (size is None) != (unit is None):
+        raise BrokenPropertyError(f"{size} without a unit, or {unit} without lengths")
+    if size is not None and not (len(size) == 2 and all(0 < length < np.inf for length in size)):
+        raise BrokenPropertyError(f"a pixel of {size}")
+    if unit is not None and (not isinstance(unit, str) or not unit.strip()):
+        raise BrokenPropertyError(f"a unit of {unit!r}")
+
+
+def read(path: Path) -> None:
+    """Read an image whole, as one and as several."""
+    for image in read_images(path):
+        check_image_file(image)
+    check_image_file(read_image(path))
+
+
+def read_lazily(path: Path) -> None:
+    """Open an image, and read the first corner of it as path A would."""
+    image: LazyImage = open_lazily(path)
+    check_pixel_size(image.pixel_size, image.unit)
+    shape = image.data.shape
+    if image.data.dtype.kind not in "buif" or len(shape) < 2 or not all(isinstance(length, int) for length in shape):
+        raise BrokenPropertyError(f"no image: {shape} {image.data.dtype}")
+    frame = (0,) * (len(shape) - (3 if image.rgb else 2))
+    if 0 not in shape:
+        corner = np.asarray(image.data[(*frame, slice(0, 40), slice(0, 40))])
+        wanted = (min(shape[len(frame)], 40), min(shape[len(frame) + 1], 40), *shape[len(frame) + 2 :])
+        if corner.shape != wanted or corner.dtype != image.data.dtype:
+            raise BrokenPropertyError(f"a part of {corner.shape} {corner.dtype}, not {wanted} {image.data.dtype}")

@@ -1,0 +1,214 @@
+"""Intact models, checkpoints, runs and configurations, to be damaged, and what must hold of those that are read."""
+
+import io
+import json
+import pickle
+import tempfile
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from safetensors.torch import load, save
+
+from fuzzing.damage import VALUES, Field, Seed, damaged, hostile_json
+from fuzzing.guard import BrokenPropertyError
+from fuzzing.images import Files
+from napari_darl import Trainer, load_model, segment_probability
+from napari_darl.darl.config import DenoiserConfig, GeneratorConfig
+from napari_darl.darl.published import import_published
+from napari_darl.inference.models import describe_model
+from napari_darl.models import model_side
+from napari_darl.training.config import TrainingConfig, training_config
+from napari_darl.training.run_folder import RunFolder
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+FRAME = np.random.default_rng(0).random((64, 64)).astype(np.float32)
+
+
+@cache
+def tiny() -> TrainingConfig:
+    """A run of the smallest networks."""
+    lite = training_config("lite", steps=2)
+    networks = {
+        "side": 64,
+        "denoiser": DenoiserConfig(
+            channels=2, multipliers=(1,), blocks=1, attention_levels=(), time_channels=2, norm="channel"
+        ),
+        "generator": GeneratorConfig(
+            widths=(2, 2), blocks=1, kernel=3, spade_channels=1, norm="batch", spectral_norm=False, skips=True
+        ),
+        "discriminator": lite.model.discriminator.updated(widths=(2, 2)),
+    }
+    return lite.updated(
+        model=lite.model.updated(**networks), draws=lite.draws.model_copy(update={"size": 32}), batch=1, pool=2
+    )
+
+
+@cache
+def run() -> Files:
+    """The files of a run of two steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        list(Trainer(tiny(), folder, [FRAME], device="cpu").run())
+        names = ("config.json", "checkpoint.safetensors", "losses.csv", "model.safetensors")
+        return {name: (Path(folder) / name).read_bytes() for name in names}
+
+
+@st.composite
+def hostile_tensors(draw: st.DrawFn, data: bytes) -> bytes:
+    """A safetensors file with damage, another header, other contents or other tensors."""
+    kind = draw(st.sampled_from(("bytes", "header", "contents", "tensors")))
+    if kind == "bytes":
+        return draw(damaged(Seed(data, (Field(0, 8),))))
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    if kind == "header":
+        return _with_header(draw(hostile_json(header)), data[8 + length :])
+    if kind == "contents":
+        header["__metadata__"]["contents"] = draw(hostile_json(json.loads(header["__metadata__"]["contents"])))
+        return _with_header(json.dumps(header), data[8 + length :])
+    tensors = load(data)
+    for name in draw(st.lists(st.sampled_from(sorted(tensors)), min_size=1, max_size=3, unique=True)):
+        tensor = tensors[name]
+        value = draw(st.sampled_from((None, "reshape", torch.float64, torch.int64, torch.bool, *_NUMBERS)))
+        if value is None:
+            del tensors[name]
+        elif value == "reshape":
+            tensors[name] = tensor.reshape(-1, 1).clone()
+        elif isinstance(value, torch.dtype):
+            tensors[name] = tensor.to(value)
+        else:
+            with np.errstate(all="ignore"):
+                numbers = np.full(tensor.shape, value).astype(tensor.numpy().dtype)
+            tensors[name] = torch.from_numpy(numbers)
+    return save(tensors, header["__metadata__"])
+
+
+_NUMBERS = (float("nan"), float("inf"), -float("inf"), 6e4, 3e38, -3e38, 0.0, -1.0, 1e-38)
+
+
+def _with_header(text: str, rest: bytes) -> bytes:
+    header = text.encode("utf-8", "surrogatepass")
+    return len(header).to_bytes(8, "little") + header + rest
+
+
+@st.composite
+def model_cases(draw: st.DrawFn) -> Files:
+    """A model file that is damaged or hostile."""
+    return {"model.safetensors": draw(hostile_tensors(run()["model.safetensors"]))}
+
+
+def load_and_use(path: Path) -> None:
+    """Load a model, and segment a frame with it; what is told of it, too."""
+    side = model_side(path)
+    if not isinstance(side, int):
+        raise BrokenPropertyError(f"a side of {side!r}")
+    model = load_model(path, "cpu")
+    describe_model(path)
+    found = segment_probability(FRAME, model, resize=1)
+    if found.shape != FRAME.shape or not (found >= 0).all() or not (found <= 1).all():
+        raise BrokenPropertyError("probabilities that are none")
+
+
+class Attack:
+    """Makes a file where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (Path("executed"),)
+
+
+@cache
+def pickles() -> list[bytes]:
+    """Checkpoints in both of torch's formats, plain pickles, attacks, and an archive whose names lead outside."""
+    state = {"denoise_fn.downs.0.weight": torch.ones(3, 2), "module.segment_fn.model.1.bias": torch.arange(4)}
+    made = []
+    for content in (state, {"denoise_fn": Attack()}, [state], {"nested": state}):
+        for new in (True, False):
+            file = io.BytesIO()
+            torch.save(content, file, _use_new_zipfile_serialization=new)
+            made.append(file.getvalue())
+    escaping = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(made[0])) as source, zipfile.ZipFile(escaping, "w") as target:
+        for name in source.namelist():
+            target.writestr(f"../../{name}", source.read(name))
+    return [*made, escaping.getvalue(), pickle.dumps(Attack()), pickle.dumps(state), pickle.dumps({"a": 1}, protocol=0)]
+
+
+def published_checkpoint() -> Files:
+    """A checkpoint of the published networks, all zeros."""
+    keys = json.loads((FIXTURES / "published_keys.json").read_text())["G"]
+    file = io.BytesIO()
+    torch.save({name: torch.zeros(shape) for name, shape in keys.items()}, file)
+    return {"X_G.pth": file.getvalue()}
+
+
+@st.composite
+def pickle_cases(draw: st.DrawFn) -> Files:
+    """A checkpoint that is damaged or hostile, or sound but of other networks."""
+    data = draw(st.sampled_from(pickles()))
+    return {"X_G.pth": draw(damaged(Seed(data), 6)) if draw(st.integers(0, 9)) else data}
+
+
+def import_checkpoint(path: Path) -> None:
+    """Import a checkpoint; nothing in it may be executed."""
+    try:
+        import_published(path)
+    finally:
+        if Path("executed").exists() or (path.parent / "executed").exists():
+            raise BrokenPropertyError("what is in it was executed")
+
+
+@st.composite
+def run_cases(draw: st.DrawFn) -> Files:
+    """A run's folder of which a file or two are damaged, hostile or missing."""
+    files = dict(run())
+    for name in draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=2, unique=True)):
+        if name.endswith(".safetensors"):
+            files[name] = draw(hostile_tensors(files[name]))
+        elif name == "config.json" and draw(st.booleans()):
+            files[name] = draw(hostile_json(json.loads(files[name]))).encode("utf-8", "surrogatepass")
+        else:
+            files[name] = draw(damaged(Seed(files[name])))
+        if draw(st.integers(0, 20)) == 0:
+            del files[name]
+    return {f"run/{name}": content for name, content in files.items()}
+
+
+def resume(path: Path) -> None:
+    """Go on with a run, up to where its steps begin."""
+    trainer = Trainer(tiny().updated(steps=3), path, [FRAME], resume=True, device="cpu")
+    if trainer.step < 0 or not all(torch.isfinite(tensor).all() for tensor in trainer.state.tensors().values()):
+        raise BrokenPropertyError(f"a state that is none, after {trainer.step} steps")
+    trainer.folder.read_losses(trainer.step)
+    if (trainer.config.draws, trainer.config.model, trainer.config.batch) == (tiny().draws, tiny().model, 1):
+        for progress in trainer.run():
+            if not np.isfinite(list(progress.losses.values())).all():
+                raise BrokenPropertyError("losses that are no numbers")
+
+
+@st.composite
+def config_cases(draw: st.DrawFn) -> Files:
+    """A config.json that is damaged or hostile, or options of the same kind."""
+    text = run()["config.json"]
+    if draw(st.integers(0, 3)) == 0:
+        return {"run/config.json": draw(damaged(Seed(text)))}
+    if draw(st.integers(0, 3)) == 0:
+        fields = draw(st.lists(st.sampled_from((*TrainingConfig.model_fields, "other")), min_size=1, max_size=2))
+        changes = {field: draw(st.sampled_from(VALUES)) for field in fields}
+        return {"options.json": json.dumps(changes).encode("utf-8", "surrogatepass")}
+    return {"run/config.json": draw(hostile_json(json.loads(text))).encode("utf-8", "surrogatepass")}
+
+
+def configure(path: Path) -> None:
+    """Read a configuration, or change one, and write it and read it again."""
+    if path.name == "options.json":
+        config = tiny().updated(**json.loads(path.read_bytes().decode("utf-8", "surrogatepass")))
+    else:
+        config = RunFolder(path).read_config()
+    folder = RunFolder(path.parent / "again")
+    folder.write_config(config)
+    if folder.read_config() != config:
+        raise BrokenPropertyError("another configuration when it is read again")
+    json.dumps(config.model_dump(mode="json"), allow_nan=False)

@@ -1,0 +1,72 @@
+"""All readers, each with the cases that it is fed with and what it does with one."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from fuzzing import arrays, dicoms, images, models
+from fuzzing.guard import met
+from fuzzing.images import Files
+
+Play = Callable[[Any, Path], None]
+
+
+class Reader(NamedTuple):
+    """A reader: an intact case of it, damaged and hostile ones, and what it does with a case in an empty folder."""
+
+    intact: Callable[[], Any]
+    cases: st.SearchStrategy[Any]
+    play: Play
+    secrets: tuple[str, ...] = ()
+
+    def accepts(self, case: Any, folder: Path) -> bool:
+        """Tell whether it accepts a case; `guard.met` says what it may not do."""
+        return met(lambda: self.play(case, folder), secrets=self.secrets)
+
+
+def _of_files(read: Callable[[Path], None]) -> Play:
+    def play(files: Files, folder: Path) -> None:
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        read(folder / next(iter(files)).split("/")[0])
+
+    return play
+
+
+def _in(folder: str, files: Files) -> Files:
+    return {f"{folder}/{name}": content for name, content in files.items()}
+
+
+READERS = {
+    "TIFF": Reader(lambda: {"a.tif": images.tiffs()[1].data}, images.tiff_cases(), _of_files(images.read)),
+    "TIFF, lazily": Reader(
+        lambda: {"a.tif": images.tiffs()[0].data}, images.tiff_cases(), _of_files(images.read_lazily)
+    ),
+    "PNG, JPEG, BMP": Reader(
+        lambda: {"a.png": images.pictures()[0][1].data}, images.picture_cases(), _of_files(images.read)
+    ),
+    "npy": Reader(lambda: {"a.npy": images.npy(images.DEEP)}, images.npy_cases(), _of_files(images.read)),
+    "zarr": Reader(lambda: _in("a.zarr", images.zarrs()[0]), images.zarr_cases(), _of_files(images.read_lazily)),
+    "DICOM": Reader(
+        lambda: {"a.dcm": dicoms.seeds()[0].data}, dicoms.dicom_cases(), _of_files(dicoms.read), dicoms.SECRETS
+    ),
+    "arrays": Reader(
+        lambda: arrays.Frames(models.FRAME, arrays.PLAIN), arrays.array_cases(), lambda case, _: arrays.use(case)
+    ),
+    "model files": Reader(
+        lambda: {"a.safetensors": models.run()["model.safetensors"]},
+        models.model_cases(),
+        _of_files(models.load_and_use),
+    ),
+    "released checkpoints": Reader(
+        models.published_checkpoint, models.pickle_cases(), _of_files(models.import_checkpoint)
+    ),
+    "run folders": Reader(lambda: _in("run", models.run()), models.run_cases(), _of_files(models.resume)),
+    "configurations": Reader(
+        lambda: {"run/config.json": models.run()["config.json"]}, models.config_cases(), _of_files(models.configure)
+    ),
+}

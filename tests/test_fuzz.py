@@ -1,0 +1,39 @@
+"""A few hundred damaged and hostile inputs for every reader; `benchmarks/fuzz.py` plays thousands."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from fuzzing.readers import READERS
+from hypothesis import HealthCheck, Phase, given, settings
+
+CASES = {"zarr": 60, "DICOM": 150, "arrays": 60, "model files": 30, "run folders": 8}
+"""Of readers that take longer than 200 cases should."""
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_accepts_what_is_whole(name: str, tmp_path: Path) -> None:
+    reader = READERS[name]
+    reader.play(reader.intact(), tmp_path / "first")  # so that the import of libraries isn't counted
+    assert reader.accepts(reader.intact(), tmp_path / "second")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_reads_or_refuses_whatever_it_is_fed(name: str) -> None:
+    reader = READERS[name]
+
+    @settings(
+        max_examples=CASES.get(name, 200),
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(reader.cases)
+    def one(case: Any) -> None:
+        with TemporaryDirectory() as folder:
+            reader.accepts(case, Path(folder))
+
+    one()

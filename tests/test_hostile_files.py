@@ -1,0 +1,347 @@
+"""What the fuzzing found, and attacks: files that claim too much, run code, lead elsewhere or are odd otherwise.
+
+Each is refused in a sentence, before memory is taken for what it claims.
+"""
+
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+from dicom_files import dataset, saved
+from fuzzing.guard import BrokenPropertyError, met
+from fuzzing.models import FRAME, run, tiny
+from safetensors.torch import load_file, save_file
+
+from napari_darl import Trainer, load_model, segment_probability
+from napari_darl.bounded import BoundedFile
+from napari_darl.darl.checkpoint import load_tensors
+from napari_darl.darl.published import import_published
+from napari_darl.data.dicom import read_dicom
+from napari_darl.data.files import read_image
+from napari_darl.data.lazy_files import ZarrPixels, open_lazily
+from napari_darl.errors import DarlError, FileError
+from napari_darl.inference.models import Model, describe_model
+from napari_darl.inference.windows import Windows
+from napari_darl.models import SIDE, model_side
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (64, 64), np.uint8)
+DEEP = "[" * 100_000
+
+
+class Attack:
+    """Makes a file where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (Path("executed"),)
+
+
+def refused(call: Callable[[], Any], part: str) -> None:
+    """See that a reader refuses, in a sentence with this part, quickly and in little memory."""
+
+    def checked() -> None:
+        with pytest.raises(DarlError, match=part) as caught:
+            call()
+        raise caught.value
+
+    assert not met(checked)
+
+
+def test_the_guard_itself() -> None:
+    assert met(lambda: None)
+    for call in (lambda: 1 / 0, lambda: np.empty(2**30, np.uint8), lambda: np.float32(1e38) * np.float32(10)):
+        with pytest.raises(BrokenPropertyError):
+            met(call)
+
+    def leaks() -> None:
+        raise FileError("It is Erika's: choose another.")
+
+    with pytest.raises(BrokenPropertyError):
+        met(leaks, secrets=("Erika",))
+
+
+def test_a_file_is_never_asked_for_more_than_it_has(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    with BoundedFile(tmp_path / "a") as file:
+        assert (file.read(2), file.read(2**60), file.read(), file.read(7)) == (b"12", b"345", b"", b"")
+        file.seek(1)
+        assert file.read(None) == b"2345"
+
+
+def tiff_of(path: Path, options: dict[str, Any], **tags: int) -> Path:
+    tifffile.imwrite(path, GREY, metadata=None, photometric="minisblack", **options)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        for name, value in tags.items():
+            tiff.pages.first.tags[name].overwrite(value, dtype=4)
+    return path
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd", "packbits"])
+def test_compressed_tiffs_that_claim_too_much(tmp_path: Path, compression: str) -> None:
+    path = tmp_path / "a.tif"
+    tiff_of(path, {"compression": compression}, ImageLength=60_000, ImageWidth=60_000, RowsPerStrip=60_000)
+    refused(lambda: read_image(path), "cut short")
+    blank = np.zeros((8000, 8000), np.uint8)  # as much as pixels can shrink
+    tifffile.imwrite(path, blank, compression=compression)
+    assert read_image(path).data.shape == blank.shape
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_pages_that_go_in_circles(tmp_path: Path, bigtiff: bool) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([GREY] * 3), metadata=None, photometric="minisblack", bigtiff=bigtiff)
+    with tifffile.TiffFile(path) as tiff:
+        first, last, layout = tiff.pages[1].offset, tiff.pages[2].offset, tiff.tiff
+        count = len(tiff.pages[2].tags)
+    data = bytearray(path.read_bytes())
+    at = last + layout.tagnosize + count * layout.tagsize
+    data[at : at + layout.offsetsize] = first.to_bytes(layout.offsetsize, "little")
+    path.write_bytes(data)
+    for reader in (read_image, open_lazily):
+        refused(lambda reader=reader: reader(path), "go in circles")  # type: ignore[misc]
+
+
+def test_tiles_that_unpack_to_more_than_their_page(tmp_path: Path) -> None:
+    pytest.importorskip("imagecodecs")
+    path = tiff_of(tmp_path / "a.tif", {"compression": "jpeg"})
+    assert read_image(path).data.shape == GREY.shape
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"\xff\xc0")
+    data[at + 5 : at + 9] = b"\xff\xdc\xff\xdc"
+    path.write_bytes(data)
+    refused(lambda: read_image(path), "a tile of 65500 x 65500 pixels")
+
+
+def test_arrays_that_claim_too_much(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x03\x00" + (2**31).to_bytes(4, "little") + b"{'descr': '<u2'")
+    refused(lambda: read_image(path), "cut short")
+    for shape in ("(4294967296, 4294967296)", "(1099511627776,)", "(-1, 64)"):
+        header = f"{{'descr': '<u2', 'fortran_order': False, 'shape': {shape}, }}".encode()
+        path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(100))
+        refused(lambda: read_image(path), "cut short")
+    np.save(path, np.zeros((64, 64), ",".join(["f4"] * 99)))
+    refused(lambda: read_image(path), "no image")
+
+
+def test_dicom_lengths_that_claim_too_much(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.dcm", dataset(GREY))
+    whole = path.read_bytes()
+    for old in (b"\x02\x00\x10\x00UI", b"\x28\x00\x10\x00US"):
+        at = whole.index(old) + 4
+        path.write_bytes(whole[:at] + b"OB\0\0\xff\xff\xff\x7f" + whole[at + 8 :])
+        refused(lambda: read_dicom(path), r"a\.dcm")
+    refused(lambda: read_dicom(saved(path, dataset(GREY, BitsAllocated=19640))), "is damaged")
+
+
+def zarr_of(folder: Path, **metadata: Any) -> Path:
+    """An array of format 2 with a chunk that can be anything."""
+    told = {"zarr_format": 2, "shape": [64, 64], "chunks": [64, 64], "dtype": "|u1", "order": "C", "fill_value": 0}
+    folder.mkdir()
+    (folder / ".zarray").write_text(json.dumps(told | {"compressor": None, "filters": None} | metadata))
+    (folder / "0.0").write_bytes(GREY.tobytes())
+    return folder
+
+
+def test_zarr_of_objects_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kinds: list[dict[str, Any]] = [
+        {"compressor": {"id": "pickle"}},
+        {"filters": [{"id": "pickle"}]},
+        {"dtype": "|O", "filters": [{"id": "pickle"}]},
+        {"dtype": "|O", "filters": [{"id": "vlen-bytes"}, {"id": "pickle"}]},
+    ]
+    for number, kind in enumerate(kinds):
+        path = zarr_of(tmp_path / f"{number}.zarr", **kind)
+        (path / "0.0").write_bytes(pickle.dumps(Attack()))
+        refused(lambda path=path: open_lazily(path).data[:], ".zarr")  # type: ignore[misc]
+    assert not Path("executed").exists()
+
+
+def test_zarr_with_a_codec_that_unpickles_is_refused_by_us_too(tmp_path: Path) -> None:
+    class Codec:
+        codec_id = "pickle"
+
+    array = zarr.open_array(zarr_of(tmp_path / "a.zarr"), mode="r")
+
+    class Lenient:
+        shape, dtype, chunks, filters, compressors = array.shape, array.dtype, array.chunks, (), (Codec(),)
+
+    refused(lambda: ZarrPixels(tmp_path, Lenient()), "aren't executed")
+
+
+def test_damaged_zarr(tmp_path: Path, untrained: Model) -> None:
+    refused(lambda: open_lazily(zarr_of(tmp_path / "huge.zarr", chunks=[2**40, 2**40])), "more than fit")
+    refused(lambda: open_lazily(zarr_of(tmp_path / "text.zarr", dtype="<U8", fill_value="")), "no image")
+    packed = zarr_of(tmp_path / "packed.zarr", compressor={"id": "zlib", "level": 1})
+    refused(lambda: open_lazily(packed).data[:], "can't be read as zarr")
+    refused(lambda: Windows(open_lazily(packed).data, untrained).limits(()), "can't be read as zarr")
+    short = zarr_of(tmp_path / "short.zarr")
+    (short / "0.0").write_bytes(b"short")
+    refused(lambda: open_lazily(short).data[:], "can't be read as zarr")
+
+
+def test_names_that_lead_out_of_a_folder(tmp_path: Path) -> None:
+    outside = zarr_of(tmp_path / "outside.zarr")
+    inside = zarr.open_group(tmp_path / "deep" / "group.zarr", mode="w")
+    for way in ("../../outside.zarr", str(outside), "..\\..\\outside.zarr", "a/../../../outside.zarr"):
+        inside.attrs["multiscales"] = [{"datasets": [{"path": way}]}]
+        refused(lambda: open_lazily(tmp_path / "deep" / "group.zarr"), "can't be read as zarr")
+
+
+def test_a_pixel_of_zarr_has_a_size_or_none(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("0", shape=(64, 64), dtype="u1")
+    for scale in ([-1.0, 1.0], [0, 1], ["a", 1], [1e999, 1]):
+        axes = [{"unit": "micrometer"}] * 2
+        transformation = {"type": "scale", "scale": scale}
+        level = {"path": "0", "coordinateTransformations": [transformation]}
+        group.attrs["multiscales"] = [{"axes": axes, "datasets": [level]}]
+        assert open_lazily(tmp_path / "a.zarr")[2:] == (None, None)
+
+
+def test_checkpoints_that_lead_elsewhere_or_claim_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = io.BytesIO()
+    torch.save({"denoise_fn.downs.0.weight": torch.zeros(3)}, whole)
+    path = tmp_path / "inner" / "X_G.pth"
+    path.parent.mkdir()
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            target.writestr(f"../../{name}", source.read(name))
+    before = sorted(tmp_path.rglob("*"))
+    refused(lambda: import_published(path), "X_G.pth")
+    assert sorted(tmp_path.rglob("*")) == before
+    path.write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02X\xff\xff\xff\x7fshort")
+    refused(lambda: import_published(path), "X_G.pth")
+    for content in (Attack(), {"denoise_fn": Attack()}, [Attack()]):
+        for new in (True, False):
+            torch.save(content, path, _use_new_zipfile_serialization=new)
+            refused(lambda: import_published(path), "not executed")
+    assert not Path("executed").exists()
+
+
+def rewritten(path: Path, contents: str | None = None, **tensors: torch.Tensor | None) -> Path:
+    """Put other contents or tensors into a safetensors file."""
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    kept = load_file(path) | tensors
+    told = header if contents is None else header | {"contents": contents}
+    save_file({name: value for name, value in kept.items() if value is not None}, path, told)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(run()["model.safetensors"])
+    return path
+
+
+def test_models_that_make_no_numbers(model: Path) -> None:
+    name, weights = next((name, value) for name, value in load_file(model).items() if value.ndim == 4)
+    rewritten(model, **{name: torch.full_like(weights, float("nan"))})
+    refused(lambda: load_model(model), "no numbers, and is damaged")
+    kernels = {key: value.float() for key, value in load_file(model).items() if value.ndim == 4}
+    rewritten(model, **{key: torch.full_like(value, 3e38) for key, value in kernels.items()})
+    refused(lambda: segment_probability(FRAME, load_model(model, "cpu"), resize=1), "makes no numbers")
+
+
+def test_headers_that_never_end(model: Path) -> None:
+    told = load_tensors(model, "model", only_contents=True)[1]
+    rewritten(model, contents=DEEP)
+    for call in (load_model, describe_model):
+        refused(lambda call=call: call(model), "is damaged")  # type: ignore[misc]
+    assert model_side(model) == SIDE
+    rewritten(model, contents=json.dumps(told | {"info": 5}))
+    assert load_model(model, "cpu").info == {}
+    assert "SHA-256" in describe_model(model)
+    for text in ("5", "null", '{"config": {"side": 1e999}}'):
+        rewritten(model, contents=text)
+        refused(lambda: load_model(model), "get it again")
+        assert model_side(model) == SIDE
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, content in run().items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+def resumed(folder: Path) -> Trainer:
+    trainer = Trainer(tiny().updated(steps=3), folder, [FRAME], resume=True, device="cpu")
+    list(trainer.run())
+    return trainer
+
+
+def test_losses_that_are_damaged_cost_their_rows_only(folder: Path) -> None:
+    losses = folder / "losses.csv"
+    with losses.open("ab") as file:
+        file.write(b"\xff\xfe\x00,\n" + b"9" * 5000 + b",1\n" + "²,1\n".encode() + b'",1\n')
+    assert resumed(folder).step == 3
+    assert [row.split(",")[0] for row in losses.read_text().splitlines()] == ["step", "1", "2", "3"]
+
+
+def test_checkpoints_of_other_runs(folder: Path) -> None:
+    whole, path = run()["checkpoint.safetensors"], folder / "checkpoint.safetensors"
+    moments = "optimiser.generator.0.exp_avg"
+    first = load_file(path)
+    others: list[dict[str, torch.Tensor | None]] = [
+        {moments: torch.zeros(3)},
+        {moments: first[moments].to(torch.bool)},
+        {moments: None},
+        {moments.replace(".0.", ".9999."): torch.zeros(3)},
+        {"pool.mask": torch.zeros(2, 1, 5, 5)},
+        {"pool.mask": torch.zeros(999, 1, 32, 32)},
+    ]
+    for other in others:
+        path.write_bytes(whole)
+        rewritten(path, **other)
+        refused(lambda: resumed(folder), "doesn't fit the run's config.json")
+    for contents in ("{}", '{"step": -1}', '{"step": "2"}', '{"step": 1e999}', "[]"):
+        rewritten(path, contents=contents)
+        refused(lambda: resumed(folder), "is damaged")
+
+
+@pytest.mark.parametrize("part", ["denoiser", "generator", "discriminator"])
+def test_configurations_that_ask_for_all_memory(folder: Path, part: str) -> None:
+    config = json.loads(run()["config.json"])
+    hostile = {
+        "denoiser": {"channels": 2048, "multipliers": [64] * 4},
+        "generator": {"widths": [2048] * 2},
+        "discriminator": {"widths": [2048] * 6},
+    }
+    config["model"][part] |= hostile[part]
+    (folder / "config.json").write_text(json.dumps(config))
+    refused(lambda: resumed(folder), "doesn't fit the run's config.json")
+
+
+def test_a_configuration_that_never_ends(folder: Path) -> None:
+    (folder / "config.json").write_text(DEEP)
+    with pytest.raises(FileError, match=r"config\.json is damaged"):
+        resumed(folder)
+
+
+def test_a_frame_of_infinity_in_a_stack(untrained: Model) -> None:
+    stack = np.stack([FRAME, FRAME * 0 + np.inf])
+    refused(lambda: segment_probability(stack, untrained, resize=1), r"frame \(1,\) has 4096 NaN or infinite values")
+    assert met(lambda: segment_probability(np.stack([FRAME, FRAME * 0]), untrained, resize=1))
+
+
+def test_frames_at_the_ends_of_what_floats_hold(untrained: Model) -> None:
+    frame = np.where(RNG.random((64, 64)) < 0.5, 1.7e308, -1.7e308)
+    near = np.where(frame > 0, 1.0, -1.0)
+    assert met(lambda: segment_probability(frame, untrained, resize=1))
+    np.testing.assert_allclose(
+        segment_probability(frame, untrained, resize=1), segment_probability(near, untrained, resize=1), atol=1e-6
+    )
