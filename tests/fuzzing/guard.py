@@ -61,6 +61,21 @@ def met(call: Callable[[], Any], *, secrets: tuple[str, ...] = ()) -> bool:
     return accepted
 
 
+def refused(call: Callable[[], Any], part: str) -> None:
+    """See that a reader refuses its input as it should, in a sentence with this part."""
+
+    def checked() -> None:
+        try:
+            call()
+        except DarlError as error:
+            if not re.search(part, str(error)):
+                raise BrokenPropertyError(f"{part!r} isn't in: {error}") from error
+            raise
+
+    if met(checked):
+        raise BrokenPropertyError("it is accepted")
+
+
 def _accepted(call: Callable[[], Any], secrets: tuple[str, ...]) -> bool:
     try:
         call()
