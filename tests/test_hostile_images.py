@@ -13,8 +13,10 @@ import pytest
 import tifffile
 import zarr
 from dicom_files import dataset, saved
+from fuzzing.damage import png_mended
 from fuzzing.guard import BrokenPropertyError, met, refused
 from fuzzing.models import FRAME, Attack
+from PIL import Image
 
 from napari_darl import segment_probability
 from napari_darl.bounded import BoundedFile
@@ -92,6 +94,24 @@ def test_tiles_that_unpack_to_more_than_their_page(tmp_path: Path) -> None:
     data[at + 5 : at + 9] = b"\xff\xdc\xff\xdc"
     path.write_bytes(data)
     refused(lambda: read_image(path), "a tile of 65500 x 65500 pixels")
+
+
+def test_pictures_that_claim_too_much(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(GREY).save(path)
+    data = bytearray(path.read_bytes())
+    data[16:24] = (8).to_bytes(4, "big") + (20_000_000).to_bytes(4, "big")
+    path.write_bytes(png_mended(bytes(data)))
+    refused(lambda: read_image(path), "cut short")
+    data[16:24] = (2**31 - 1).to_bytes(4, "big") * 2
+    path.write_bytes(png_mended(bytes(data)))
+    refused(lambda: read_image(path), "too many pixels")
+    data = bytearray(path.read_bytes())
+    data[33:37] = (2**31 - 1).to_bytes(4, "big")
+    path.write_bytes(data)
+    refused(lambda: read_image(path), r"a\.png")
+    Image.fromarray(np.zeros((8000, 8000), np.uint8)).save(path)
+    assert read_image(path).data.shape == (8000, 8000)
 
 
 def test_arrays_that_claim_too_much(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.bounded import BoundedFile
-from napari_darl.data.jpeg import coded_size
+from napari_darl.data.claims import coded_size
 from napari_darl.data.tiff import MAX_BYTES
 from napari_darl.errors import FileError
 

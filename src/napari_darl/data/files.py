@@ -1,5 +1,6 @@
 """Reading images from files: every frame whole, or an error that says what to do."""
 
+import math
 import os
 import re
 import warnings
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.Image import DecompressionBombError
 
+from napari_darl.data.claims import can_unpack
 from napari_darl.data.dicom import DICOM_SUFFIXES, read_dicom
 from napari_darl.data.frames import ImageArray, iter_frames, to_grey
 from napari_darl.data.tiff import (
@@ -293,6 +295,9 @@ def _read_picture(path: Path) -> list[ImageFile]:
         content = path.read_bytes()  # what a damaged header claims isn't asked of a file then
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures and odd metadata, which do no harm
+            told = iio.improps(content, plugin="pillow", index=0)
+            if not can_unpack(len(content), math.prod(told.shape) * told.dtype.itemsize):
+                raise ValueError("more pixels than it can have")
             mode = iio.immeta(content, plugin="pillow", index=0)["mode"]
             grey = mode in ("1", "L", "LA") or mode.startswith(("I", "F"))
             target = {"1": "L", "LA": "L"}.get(mode) if grey else "RGB"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tifffile
 from tifffile import COMPRESSION, PHOTOMETRIC, RESUNIT
 
-from napari_darl.data.jpeg import coded_size
+from napari_darl.data.claims import can_unpack, coded_size
 from napari_darl.errors import DarlError, FileError
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -24,8 +24,6 @@ CENTIMETRES = {"nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "m": 100.0}
 MAX_BYTES = 64 * 2**30
 """What one file may unpack to; more is taken for a damaged header."""
 
-_DENSEST = 4000  # times that pixels shrink by compression; only those without an image shrink more,
-_HARMLESS = 2**26  # and may, if they unpack to so few bytes
 _HEAD = 2**12  # bytes in which a JPEG tells its size
 _JPEGS = {COMPRESSION[name] for name in ("JPEG", "JPEG2000", "APERIO_JP2000_RGB", "APERIO_JP2000_YCBC")}
 _MICROMETRES = {"um", "micron", "microns", "micrometer", "\\u00B5m", "μm"}  # spellings found in files
@@ -199,7 +197,7 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
             raise FileError(f"{path} lacks frames that its metadata promises: copy or export it again")
         needed = page.size * page.bitspersample // 8 if page.compression == COMPRESSION.NONE else 1
         packed = at_once * min(page.bitspersample / 8, series.dtype.itemsize)
-        complete = packed <= max(size * _DENSEST, _HARMLESS) and all(
+        complete = can_unpack(size, packed) and all(
             sum(part.databytecounts) >= needed
             and all(start + count <= size for start, count in zip(part.dataoffsets, part.databytecounts, strict=True))
             for part in pages

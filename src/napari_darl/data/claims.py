@@ -1,8 +1,15 @@
-"""How large a compressed frame says it is: told before memory is taken for it."""
+"""What compressed data claim, and whether that can be: told before memory is taken for them."""
 
 import struct
 
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers of segments that tell the size
+_DENSEST = 4000  # times that pixels shrink by compression; only those without an image shrink more,
+_HARMLESS = 2**26  # and may, if they unpack to so few bytes
+
+
+def can_unpack(stored: int, claimed: float) -> bool:
+    """Tell whether so many bytes of a file can be those of an image of so many bytes."""
+    return claimed <= max(stored * _DENSEST, _HARMLESS)
 
 
 def coded_size(frame: bytes) -> tuple[int, int] | None:
