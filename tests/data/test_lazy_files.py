@@ -47,6 +47,9 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     group.create_array("mine", shape=(4, 4), dtype="u1")
     with pytest.raises(FileError, match="name one of its arrays"):
         open_lazily(tmp_path / "group.zarr")
+    (tmp_path / "group.zarr" / "notes").mkdir()
+    with pytest.raises(FileError, match="name one of its arrays"):  # and no warning
+        open_lazily(tmp_path / "group.zarr")
     group.attrs["multiscales"] = [{"datasets": [{"path": "../../secret"}]}]
     with pytest.raises(FileError, match="can't be read as zarr"):
         open_lazily(tmp_path / "group.zarr")

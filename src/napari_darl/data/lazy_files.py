@@ -1,6 +1,7 @@
 """Opening images that may be larger than memory: zarr, OME-Zarr and TIFF."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +12,8 @@ from napari_darl.data.frames import ImageArray
 from napari_darl.data.tiff import TIFF_SUFFIXES, check_segments, checked_size, full_size_series, open_tiff, pixel_size
 from napari_darl.errors import FileError, InputError
 
-MAX_CHUNK = 2**32
-"""Bytes of a chunk, which is read whole; more is taken for a damaged header."""
+MAX_CHUNK = 2**28
+"""Bytes of a chunk, which is read whole and so must fit into memory several times."""
 
 
 class LazyImage(NamedTuple):
@@ -63,7 +64,8 @@ def open_lazily(path: Path) -> LazyImage:
             return LazyImage(ZarrPixels(path, node))
         multiscale = _multiscale(node.attrs.asdict())
         if multiscale is None:
-            arrays = ", ".join(sorted(node.array_keys())) or "none"
+            with warnings.catch_warnings(action="ignore"):  # of files in it that aren't zarr's
+                arrays = ", ".join(sorted(node.array_keys())) or "none"
             raise FileError(f"{path} is a zarr group without OME levels: name one of its arrays ({arrays}).")
         level = node[str(multiscale["datasets"][0]["path"])]
         if not isinstance(level, zarr.Array):
