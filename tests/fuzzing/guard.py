@@ -31,14 +31,14 @@ class BrokenPropertyError(AssertionError):
     """What must never be."""
 
 
-def met(call: Callable[[], Any], *, secrets: tuple[str, ...] = ()) -> bool:
+def met(call: Callable[[], Any], *, secrets: tuple[str, ...] = (), asked: int = MOST) -> bool:
     """Tell whether a reader accepts its input; False if it refuses it as it should.
 
     Raises
     ------
     BrokenPropertyError
         If it does neither: another exception, a message that is no sentence or has a secret, a warning of another
-        library, much time or much memory.
+        library, much time or much memory. `asked` are bytes that may be asked for, if no more than `MOST` are used.
     """
     gc.collect(0)
     resident = _resident("VmRSS", reset=True)
@@ -62,7 +62,8 @@ def met(call: Callable[[], Any], *, secrets: tuple[str, ...] = ()) -> bool:
         raise BrokenPropertyError(f"a warning of another library: {leaked[0]}")
     if took > LONGEST:
         raise BrokenPropertyError(f"it took {took:.1f} s")
-    if (most := max(peak, _resident("VmHWM") - resident)) > MOST:
+    used = _resident("VmHWM") - resident
+    if (most := max(peak, used)) > asked or used > MOST:
         raise BrokenPropertyError(f"it took {most / 2**20:.0f} MiB")
     return accepted
 
