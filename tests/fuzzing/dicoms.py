@@ -61,7 +61,7 @@ _VALUES: tuple[Any, ...] = (
         "0\\0",
         "1e-320",
     ),
-    *("1000000000", "19640812", "MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL_422", "PALETTE COLOR", "SIGMOID"),
+    *("1000000000", "MONOCHROME1", "MONOCHROME2", "RGB", "YBR_FULL_422", "PALETTE COLOR", "SIGMOID"),
     *(
         PATIENT,
         PATIENT.upper(),
