@@ -1,5 +1,9 @@
 """DICOM files as angiographs and fundus cameras write them, with a patient whose name must stay in them."""
 
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,15 @@ import pydicom
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
+from napari_darl.data.dicom import DicomMovie, read_dicom
+
 PATIENT = "Mustermann^Erika"
+RNG = np.random.default_rng(0)
+MOVIE = RNG.integers(0, 256, (5, 40, 50), np.uint8)
+DEEP = RNG.integers(0, 4096, (5, 40, 50), np.uint16)
+SIGNED = RNG.integers(-2048, 2048, (5, 40, 50), np.int16)
+SMOOTH = np.add.outer(np.arange(0, 80, 2), np.arange(50)).astype(np.uint8)
+COLOURS = np.stack([SMOOTH, 255 - SMOOTH, SMOOTH // 2], -1)
 CLASSES = {
     "XA": "1.2.840.10008.5.1.4.1.1.12.1",
     "RF": "1.2.840.10008.5.1.4.1.1.12.2",
@@ -71,3 +83,18 @@ def jpeg(frame: np.ndarray) -> bytes:
 def saved(path: Path, made: Any) -> Path:
     made.save_as(path, enforce_file_format=True)
     return path
+
+
+def reread(folder: Path, made: Any) -> DicomMovie:
+    """Read a data set that was written into a file."""
+    return read_dicom(saved(folder / "a.dcm", made))
+
+
+@contextlib.contextmanager
+def nothing_said(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """See that nothing is logged or warned of, at any level."""
+    with caplog.at_level(logging.DEBUG), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    assert caplog.records == []
+    assert caught == []

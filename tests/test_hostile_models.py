@@ -59,6 +59,12 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
+def test_numbers_of_kinds_that_nothing_here_counts_with(model: Path) -> None:
+    name, weight = next(iter(load_file(model).items()))
+    rewritten(model, **{name: weight.to(torch.float8_e4m3fn)})
+    refused(lambda: load_model(model, "cpu"), "is damaged")
+
+
 def test_models_that_make_no_numbers(model: Path) -> None:
     name, weights = next((name, value) for name, value in load_file(model).items() if value.ndim == 4)
     rewritten(model, **{name: torch.full_like(weights, float("nan"))})

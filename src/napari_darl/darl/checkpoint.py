@@ -67,11 +67,12 @@ def load_tensors(path: Path, kind: str, *, only_contents: bool = False) -> tuple
                 )
             names = [] if only_contents else file.keys()
             tensors, contents = {name: file.get_tensor(name) for name in names}, dict(json.loads(header["contents"]))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+            finite = all(tensor.isfinite().all() for tensor in tensors.values())
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError, NotImplementedError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is damaged or no safetensors file: get it again.") from error
-    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+    if not finite:
         raise CheckpointError(f"{path} holds values that are no numbers, and is damaged: get it again.")
     return tensors, contents
 

@@ -7,9 +7,9 @@ _DENSEST = 4000  # times that pixels shrink by compression; only those without a
 _HARMLESS = 2**26  # and may, if they unpack to so few bytes
 
 
-def can_unpack(stored: int, claimed: float) -> bool:
-    """Tell whether so many bytes of a file can be those of an image of so many bytes."""
-    return claimed <= max(stored * _DENSEST, _HARMLESS)
+def can_unpack(stored: int, claimed: float, densest: int = _DENSEST) -> bool:
+    """Tell whether so many bytes of a file can be those of an image of so many, at most `densest` times as many."""
+    return claimed <= max(stored * densest, _HARMLESS)
 
 
 def coded_size(frame: bytes) -> tuple[int, int] | None:

@@ -3,31 +3,26 @@
 import logging
 import math
 import os
-import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_darl.bounded import BoundedFile
-from napari_darl.data.claims import coded_size
+from napari_darl.data.dicom_pixels import Array, Layout, check_pixel_data, check_syntax, decoded
 from napari_darl.data.tiff import MAX_BYTES
 from napari_darl.errors import FileError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-    from pydicom.uid import UID
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
-
-Array = npt.NDArray[Any]
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -43,35 +38,11 @@ _ELEMENTS = (
 # An element may hold anything, a name included, so only what means a kind of image is told.
 _MODALITIES = (
     *("AR", "BI", "CR", "CT", "DMS", "DX", "ECG", "ES", "GM", "IO", "IVOCT", "IVUS", "LS", "MG", "MR", "NM", "OAM"),
-    *(
-        "OCT",
-        "OP",
-        "OPM",
-        "OPT",
-        "OPTBSV",
-        "OPTENF",
-        "OPV",
-        "OSS",
-        "OT",
-        "PT",
-        "PX",
-        "RF",
-        "RG",
-        "SC",
-        "SM",
-        "TG",
-        "US",
-    ),
+    *("OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS", "OT", "PT", "PX", "RF", "RG", "SC", "SM", "TG"),
     *("US", "VA", "XA", "XC"),
 )
 _LONGEST = 2**20  # bytes; an element that is longer can only be damaged
-_DENSEST = 1000  # times that a movie shrinks by compression; only frames without an image shrink more,
-_HARMLESS = 2**26  # and may, if they unpack to so few bytes
 _LOGGERS = ("pydicom", "pylibjpeg", "libjpeg", "openjpeg")
-_PIXEL_DATA = (0x7FE0, 0x0010)
-_ITEM, _END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
-_UNDEFINED = 0xFFFFFFFF
-_UNCOMPRESSED = "export it without compression (Explicit VR Little Endian)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,32 +79,6 @@ class DicomMovie:
     frame_time: float | None = None
     window: tuple[float, float] | None = None
     modality: str = ""
-
-
-class _Layout(NamedTuple):
-    """What the header promises; sizes in pixels."""
-
-    frames: int
-    rows: int
-    columns: int
-    samples: int
-    allocated: int
-    stored: int
-    signed: bool
-    photometric: str
-
-    @property
-    def values(self) -> int:
-        return self.frames * self.rows * self.columns * self.samples
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(f"{'i' if self.signed else 'u'}{math.ceil(self.allocated / 8)}")
-
-    @property
-    def range(self) -> tuple[int, int]:
-        half = 2 ** (self.stored - 1)
-        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
 
 
 def read_dicom(path: str | os.PathLike[str]) -> DicomMovie:
@@ -209,16 +154,16 @@ def _read(path: Path) -> DicomMovie:
             raise FileError(f"{path} is no DICOM file: export it again from its source, as DICOM (Part 10)") from None
         about = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
         syntax = about.get("TransferSyntaxUID")
-        _check_syntax(path, syntax)
+        check_syntax(path, syntax)
         file.seek(0)
         header = dcmread(file, defer_size=_LONGEST, stop_before_pixels=True, specific_tags=list(_ELEMENTS))
         for tag in list(header.keys()):
             if getattr(header.get_item(tag), "value", None) is None:  # empty, or too long to be read
                 del header[tag]
         layout = _layout(path, header)
-        _check_pixel_data(path, file, syntax, layout)
+        check_pixel_data(path, file, syntax, layout)
         finish, limits = _finisher(header, layout)
-        data = _decoded(path, file, syntax, layout, finish)
+        data = decoded(path, file, syntax, layout, finish)
     rgb = layout.samples == 3 or layout.photometric == _PALETTE
     size, element = _pixel_size(header)
     modality = str(header.get("Modality", ""))
@@ -234,24 +179,7 @@ def _read(path: Path) -> DicomMovie:
     )
 
 
-def _check_syntax(path: Path, syntax: "UID | None") -> None:
-    from pydicom.pixels import get_decoder
-    from pydicom.uid import DeflatedExplicitVRLittleEndian
-
-    if not syntax:
-        raise FileError(f"{path} doesn't tell how it is encoded: export it again from its source")
-    name = "an unknown transfer syntax" if syntax.name == str(syntax) else syntax.name  # others have no name
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError:
-        raise FileError(f"{path} is compressed as can't be read here ({name}): {_UNCOMPRESSED}") from None
-    if syntax == DeflatedExplicitVRLittleEndian:  # its size is known only when all of it is in memory
-        raise FileError(f"{path} is compressed as a whole, header included ({name}): {_UNCOMPRESSED}")
-    if not decoder.is_available:
-        raise FileError(f'{path} is compressed ({name}): pip install "napari-darl[dicom]", or {_UNCOMPRESSED}')
-
-
-def _layout(path: Path, header: "Dataset") -> _Layout:
+def _layout(path: Path, header: "Dataset") -> Layout:
     if "Rows" not in header or "BitsAllocated" not in header:
         raise FileError(f"{path} holds no image: choose the file of a movie or a picture")
     whole = {name: int(header.get(name) or 0) for name in ("Rows", "Columns", "BitsAllocated", "BitsStored")}
@@ -269,7 +197,7 @@ def _layout(path: Path, header: "Dataset") -> _Layout:
     if photometric not in {1: (*_GREY, _PALETTE), 3: _COLOURS}.get(samples, ()):
         raise FileError(f"{path} has colours of an unusual kind: export it as grey or RGB")
     signed = bool(header.get("PixelRepresentation", 0))
-    layout = _Layout(
+    layout = Layout(
         frames, whole["Rows"], whole["Columns"], samples, allocated, stored, signed and samples == 1, photometric
     )
     if layout.values * math.ceil(allocated / 8) > MAX_BYTES:
@@ -280,88 +208,7 @@ def _layout(path: Path, header: "Dataset") -> _Layout:
     return layout
 
 
-def _check_pixel_data(path: Path, file: BinaryIO, syntax: "UID", layout: _Layout) -> None:
-    """See that the file has what its header promises; the file is at the element of the pixels, and comes back."""
-    start = file.tell()
-    order = "<" if syntax.is_little_endian else ">"
-    head = file.read(8)
-    tag = struct.unpack(order + "HH", head[:4]) if len(head) == 8 else None
-    if tag != _PIXEL_DATA:
-        raise FileError(f"{path} holds no pixels, or is cut short before them: copy it again from its source")
-    length = struct.unpack(order + "L", head[4:] if syntax.is_implicit_VR else file.read(4))[0]
-    values = file.tell()
-    there = os.fstat(file.fileno()).st_size - values
-    if syntax.is_encapsulated:
-        promised = layout.values * math.ceil(layout.allocated / 8)
-        complete = promised <= max(there * _DENSEST, _HARMLESS) and _fragments(file, there) >= layout.frames
-        file.seek(values)
-        complete = complete and _check_sizes(path, file, syntax, layout) == layout.frames
-    else:
-        samples = 2 if layout.photometric == "YBR_FULL_422" else layout.samples  # two pixels share their colours
-        promised = math.ceil(layout.values // layout.samples * samples * layout.allocated / 8)
-        complete = promised <= (there if length == _UNDEFINED else min(there, length))
-    if not complete:
-        raise FileError(f"{path} is cut short: its header promises more pixels than it has, so copy it again")
-    file.seek(start)
-
-
-def _fragments(file: BinaryIO, there: int) -> int:
-    """Count the pieces of compressed data that are there in whole, without reading them."""
-    end = file.tell() + there
-    count = -1  # the first one is a table of offsets
-    while len(head := file.read(8)) == 8:
-        *tag, length = struct.unpack("<HHL", head)
-        if tuple(tag) != _ITEM or file.tell() + length > end:
-            return count if tuple(tag) == _END else -1
-        file.seek(length, os.SEEK_CUR)
-        count += 1
-    return count if not head else -1
-
-
-def _check_sizes(path: Path, file: BinaryIO, syntax: "UID", layout: _Layout) -> int:
-    """Count the compressed frames, and refuse any that would unpack to another size than the header tells."""
-    from pydicom.encaps import generate_frames
-    from pydicom.uid import RLELossless
-
-    count = 0
-    for frame in islice(generate_frames(file, number_of_frames=layout.frames), layout.frames):
-        count += 1
-        if syntax == RLELossless or frame[4:8] == b"jP  ":  # can't unpack to more; is checked by its decoder
-            continue
-        if coded_size(frame) != (layout.rows, layout.columns):
-            raise FileError(f"{path} is damaged at frame {count}: copy it again from its source")
-    return count
-
-
-def _decoded(path: Path, file: BinaryIO, syntax: "UID", layout: _Layout, finish: Callable[[Array], Array]) -> Array:
-    from pydicom.pixels import iter_pixels
-
-    colours = (3,) if layout.samples == 3 else ()
-    count, data = 0, np.empty(0)
-    try:
-        for frame in islice(iter_pixels(file), layout.frames):
-            if frame.shape != (layout.rows, layout.columns, *colours) or frame.itemsize > layout.dtype.itemsize:
-                raise ValueError("a frame of another kind")
-            finished = finish(frame.astype(layout.dtype, copy=False))  # some decoders give fewer bytes
-            if count == 0:
-                data = np.empty((layout.frames, *finished.shape), finished.dtype)
-            data[count] = finished
-            count += 1
-        if count < layout.frames:
-            raise ValueError("too few frames")
-    except MemoryError:
-        raise
-    except Exception:
-        if not syntax.is_encapsulated:
-            raise
-        raise FileError(
-            f"{path} has a frame that can't be decompressed ({syntax.name}): "
-            f'pip install "napari-darl[dicom]" if that isn\'t done, copy it again, or {_UNCOMPRESSED}'
-        ) from None
-    return data
-
-
-def _finisher(header: "Dataset", layout: _Layout) -> tuple[Callable[[Array], Array], tuple[float, float]]:
+def _finisher(header: "Dataset", layout: Layout) -> tuple[Callable[[Array], Array], tuple[float, float]]:
     """Say what is done to each frame, and how far the values may reach then."""
     low, high = layout.range
     if layout.photometric == _PALETTE:
@@ -398,7 +245,7 @@ def _coloured(frame: Array, header: "Dataset") -> npt.NDArray[np.uint8]:
     return (colours >> 8 if deep else colours).astype(np.uint8)
 
 
-def _bits(layout: _Layout, data: Array) -> int | None:
+def _bits(layout: Layout, data: Array) -> int | None:
     fewer = 1 < layout.stored < data.dtype.itemsize * 8
     return layout.stored if fewer and data.dtype.kind == "u" and int(data.max()) < 2**layout.stored else None
 
@@ -441,7 +288,7 @@ def _frame_time(header: "Dataset") -> float | None:
     return next((time for time in times if 0 < time < math.inf), None)
 
 
-def _window(header: "Dataset", layout: _Layout, limits: tuple[float, float], data: Array) -> tuple[float, float] | None:
+def _window(header: "Dataset", layout: Layout, limits: tuple[float, float], data: Array) -> tuple[float, float] | None:
     centre, width = _numbers(header, "WindowCenter"), _numbers(header, "WindowWidth")
     if not centre or not width or layout.allocated == 1:
         return None

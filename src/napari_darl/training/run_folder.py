@@ -105,14 +105,8 @@ class RunFolder:
             with self.losses.open(newline="") as file:
                 rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
             return [(int(row.pop("step")), row) for row in rows if row["step"] <= step]
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-            KeyError,
-            ArithmeticError,
-            csv.Error,
-        ):  # a picture of the past is no reason to fail
+        # A picture of the past is no reason to fail.
+        except (OSError, ValueError, TypeError, KeyError, ArithmeticError, csv.Error):
             return []
 
     def append_losses(self, rows: list[dict[str, float]]) -> None:
