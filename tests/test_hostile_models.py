@@ -118,6 +118,8 @@ def test_checkpoints_of_other_runs(folder: Path) -> None:
         {moments: torch.zeros(3)},
         {moments: first[moments].to(torch.bool)},
         {moments: None},
+        {moments.replace("exp_avg", "step"): torch.tensor(-3e38)},
+        {moments + "_sq": torch.full_like(first[moments], -1.0)},
         {moments.replace(".0.", ".9999."): torch.zeros(3)},
         {"pool.mask": torch.zeros(2, 1, 5, 5)},
         {"pool.mask": torch.zeros(999, 1, 32, 32)},

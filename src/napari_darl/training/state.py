@@ -126,6 +126,8 @@ def _check_moments(optimiser: Optimizer, state: dict[int, dict[str, Tensor]]) ->
         found = {name: value.shape for name, value in moments.items() if value.is_floating_point()}
         if found != shapes or len(moments) != len(shapes):
             raise ValueError("moments of other parameters")
+        if any((moments[name] < 0).any() for name in ("step", "exp_avg_sq")):
+            raise ValueError("a step or squares below 0")
 
 
 def _moving_average(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
