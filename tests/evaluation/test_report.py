@@ -159,3 +159,8 @@ def test_report_as_table_and_as_json(tmp_path, truth):
 
 def test_markdown_table_escapes_its_own_bars():
     assert markdown_table(("a", "b"), [("x|y", 1.0)]).splitlines()[-1] == "| x\\|y | 1.000 |"
+
+
+def test_folders_that_arent_there_are_named(tmp_path):
+    with pytest.raises(FileError, match="nowhere isn't there"):
+        pair_files(tmp_path / "nowhere", tmp_path / "nor here")

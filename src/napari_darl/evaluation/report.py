@@ -119,6 +119,9 @@ def pair_files(first: Path, second: Path, *, by_order: bool = False) -> list[tup
         same stem, or a file has no partner.
     """
     if not (first.is_dir() or second.is_dir()):
+        for path in (first, second):
+            if not path.exists():
+                raise FileError(f"{path} isn't there: check its name and its folder")
         return [(first, second)]
     if not (first.is_dir() and second.is_dir()):
         raise FileError(f"{first} and {second} can't be paired: hand two files, or two folders that are there")
