@@ -88,7 +88,7 @@ def training(times: int, autosave: float, chance: random.Random) -> tuple[list[t
                         process.send_signal(how)
                         end = float("inf")
             saved = RunFolder(run).saved_step()
-            if saved is not None:
+            if saved:
                 load_model(run, "cpu")
             last = done[-1][1] if done else saved or 0
             lost = done[-1][0] - next((at for at, step in done if step >= (saved or 0)), done[-1][0]) if done else 0.0

@@ -46,7 +46,9 @@ def frames(tmp_path: Path) -> Path:
     return folder
 
 
-def test_segment_smooths_movies_over_time_and_leaves_single_frames(tmp_path: Path, frames: Path) -> None:
+def test_segment_smooths_movies_over_time_and_leaves_single_frames(
+    tmp_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     frame = iio.imread(frames / "frame_0.png")
     movie = np.clip(frame + np.random.default_rng(0).normal(0, 8, (3, *frame.shape)), 0, 255).astype(np.uint8)
     tifffile.imwrite(frames / "movie.tif", movie, photometric="minisblack")
@@ -54,7 +56,10 @@ def test_segment_smooths_movies_over_time_and_leaves_single_frames(tmp_path: Pat
     assert run("segment", frames, "--output", out, "--smooth-time") == 0
     np.testing.assert_array_equal(tifffile.imread(out / "movie_mask.tif"), 255 * segment(smooth_over_time(movie)))
     np.testing.assert_array_equal(tifffile.imread(out / "frame_0_mask.tif"), 255 * segment(frame))
-    assert read_provenance(out / "movie_mask.tif")["smooth_time"] is True
+    assert [read_provenance(out / f"{name}_mask.tif")["smooth_time"] for name in ("movie", "frame_0")] == [True, False]
+    capsys.readouterr()
+    assert run("segment", frames / "frame_0.png", "--output", tmp_path / "single", "--smooth-time") == 0
+    assert "Nothing was smoothed over time" in capsys.readouterr().err
 
 
 def test_segment_writes_masks_with_pixel_size_and_provenance(tmp_path: Path, untrained_path: Path) -> None:
@@ -233,8 +238,14 @@ def test_segment_writes_zarr_part_by_part_and_goes_on(
     assert run("segment", tmp_path / "movie.tif", "--zarr", "--output", tmp_path / "of_tiff", *options[2:4]) == 0
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "of_tiff" / "movie_mask.zarr", mode="r")[:], mask[:])
 
-    assert run("segment", source, *options) == 2
+    tifffile.imwrite(tmp_path / "second.tif", movie[::-1], photometric="minisblack", compression="zlib")
+    assert run("segment", source, tmp_path / "second.tif", "--zarr", *options) == 0  # the first is left as it is
+    np.testing.assert_array_equal(zarr.open_array(out / "second_mask.zarr", mode="r")[:], np.asarray(mask[:])[::-1])
+    assert run("segment", source, *options, "--threshold", 0.4) == 2
     assert "is there already" in capsys.readouterr().err
+    iio.imwrite(tmp_path / "picture.png", np.zeros((40, 40), np.uint8))
+    assert run("segment", tmp_path / "picture.png", "--zarr", "--output", tmp_path / "png") == 2
+    assert "can't be read part by part" in capsys.readouterr().err
     assert run("segment", source, *options, "--overwrite", "--smallest-piece", 5) == 2
     assert "only --threshold works there" in capsys.readouterr().err
     assert run("segment", source, "--output", tmp_path / "far", "--cluster", "tcp://127.0.0.1:9") == 2

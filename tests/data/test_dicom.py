@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,12 @@ def test_the_size_of_a_pixel(tmp_path):
     measures.PixelSpacing = ["0.15", "0.1"]
     shared.PixelMeasuresSequence = [measures]
     assert reread(tmp_path, dataset(MOVIE, SharedFunctionalGroupsSequence=[shared])).pixel_size == (0.15, 0.1)
+    frames = [shared] * len(MOVIE)
+    assert reread(tmp_path, dataset(MOVIE, PerFrameFunctionalGroupsSequence=frames)).pixel_size == (0.15, 0.1)
+    other = copy.deepcopy(shared)
+    other.PixelMeasuresSequence[0].PixelSpacing = ["0.2", "0.2"]
+    frames = [*frames[:-1], other]
+    assert reread(tmp_path, dataset(MOVIE, PerFrameFunctionalGroupsSequence=frames)).pixel_size is None
     image = read_image(saved(tmp_path / "a.dcm", dataset(DEEP, 12, **both)))
     assert (image.pixel_size, image.unit, image.bits, image.rgb) == ((0.25, 0.2), "mm", 12, False)
     assert read_image(saved(tmp_path / "a.dcm", dataset(DEEP, 12))).unit is None

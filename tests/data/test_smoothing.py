@@ -38,10 +38,18 @@ def test_a_moving_vessel_leaves_no_trail(dtype: Any) -> None:
     np.testing.assert_allclose(smooth_over_time(movie), movie, atol=1)
 
 
+def test_a_hot_pixel_takes_no_protection_from_what_moves() -> None:
+    movie = np.full((3, 64, 64), 1000, np.uint16)
+    for t in range(3):
+        movie[t, :, 10 + 15 * t : 14 + 15 * t] = 600
+    movie[:, 0, 0] = 65535
+    np.testing.assert_allclose(smooth_over_time(movie)[:, 8:], movie[:, 8:], atol=4)
+
+
 def test_nothing_crosses_a_cut(rng: np.random.Generator) -> None:
     scenes = [noisy(sample_angiogram(name), 3, rng) for name in ("angiogram", "angiogram_2")]
     for scene in scenes:
-        scene[0, 0, :2] = 0, 255  # the same range, hence the same weights
+        scene[:, 0], scene[:, 1] = 0, 255  # the same range, hence the same weights
     whole = smooth_over_time(np.concatenate(scenes))
     np.testing.assert_array_equal(whole, np.concatenate([smooth_over_time(scene) for scene in scenes]))
 

@@ -26,6 +26,9 @@ DEEP = RNG.integers(0, 4096, (3, 40, 50), np.uint16)
 COLOURS = RNG.integers(0, 256, (40, 50, 3), np.uint8)
 
 
+_OF_FILES = ("byteorder", "bigtiff", "imagej", "ome")  # options of TIFFs, the others are of their pages
+
+
 @cache
 def tiffs() -> list[Seed]:
     """TIFFs of most kinds, with the parts of each tag as fields."""
@@ -40,14 +43,21 @@ def tiffs() -> list[Seed]:
         (COLOURS, {"photometric": "rgb", "compression": "jpeg"}),
         (GREY[0], {"photometric": "palette", "colormap": palette}),
         (GREY[0] > 100, {"photometric": "miniswhite", "rowsperstrip": 7, "compression": "packbits"}),
+        (DEEP[0], {"byteorder": ">", "metadata": None}),
+        (COLOURS, {"photometric": "ycbcr", "compression": "jpeg", "tile": (16, 16)}),
         (GREY, {"photometric": "minisblack", "compression": "zstd"}),
     ]
-    return [_tiff(data, options) for data, options in kinds]
+    pyramid = _tiff(DEEP[0], {"tile": (16, 16), "subifds": 1}, DEEP[0, ::2, ::2])
+    return [*(_tiff(data, options) for data, options in kinds), pyramid]
 
 
-def _tiff(data: Any, options: dict[str, Any]) -> Seed:
+def _tiff(data: Any, options: dict[str, Any], *levels: Any) -> Seed:
     file = io.BytesIO()
-    tifffile.imwrite(file, data, **({"photometric": "minisblack"} | options))
+    options = {"photometric": "minisblack"} | options
+    with tifffile.TiffWriter(file, **{name: options.pop(name) for name in _OF_FILES if name in options}) as writer:
+        writer.write(data, **options)
+        for level in levels:
+            writer.write(level, subfiletype=1)
     fields = [Field(4, 4)]
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
@@ -150,6 +160,9 @@ def zarrs() -> list[Files]:
             told = {"multiscales": [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}]}]}
             group.attrs.update({"ome": {"version": "0.5", **told}} if version == 3 else told)
             found.append({name: value.to_bytes() for name, value in store._store_dict.items()})
+    store = MemoryStore()
+    zarr.create_array(store, data=COLOURS)
+    found.append({name: value.to_bytes() for name, value in store._store_dict.items()})
     return found
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
 import torch
 import torch.nn.functional as F
 import zarr
 
+from napari_darl.data.lazy_files import open_lazily
 from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import InputError
 from napari_darl.inference.lazy import lazy_mask, lazy_probability
@@ -82,6 +84,18 @@ def test_dask_images_become_dask_masks_whatever_their_chunks(wide: np.ndarray, c
     whole = segment_probability(wide, resize=1.0, tile=128)
     np.testing.assert_array_equal(lazy.compute(scheduler="threads"), whole)
     np.testing.assert_array_equal(lazy_mask(windows)[100:150, 500:].compute(), (whole > 0.5)[100:150, 500:])
+
+
+@pytest.mark.parametrize("kind", ["zarr", "tif"])
+def test_lazy_results_of_files(tmp_path: Path, untrained: Model, kind: str) -> None:
+    movie = np.stack([sample_angiogram()[:100, :120]] * 2)
+    path = tmp_path / f"movie.{kind}"
+    if kind == "zarr":
+        zarr.create_array(path, shape=movie.shape, chunks=(1, 50, 50), dtype=movie.dtype)[:] = movie
+    else:
+        tifffile.imwrite(path, movie, photometric="minisblack", tile=(32, 32), compression="zlib")
+    lazy = lazy_mask(Windows(open_lazily(path).data, untrained, resize=1.0))
+    np.testing.assert_array_equal(lazy.compute(), segment(movie, untrained, resize=1.0))
 
 
 def test_lazy_stacks_keep_their_leading_axes(untrained: Model) -> None:

@@ -6,6 +6,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import zarr
 
 from napari_darl.data.lazy_files import open_lazily
 from napari_darl.data.samples import sample_angiogram
-from napari_darl.errors import FileError
+from napari_darl.errors import DarlError, FileError
 from napari_darl.inference.windows import Windows
 from napari_darl.inference.zarr_output import ZarrOutput
 
@@ -22,7 +23,7 @@ SETTINGS = {"model": "default"}
 
 @pytest.fixture
 def windows(tmp_path: Path) -> Windows:
-    """A zarr image of twelve chunks."""
+    """A zarr image of 18 chunks."""
     frame = np.tile(sample_angiogram(), (1, 2))[:380, :700]
     array = zarr.create_array(tmp_path / "in.zarr", shape=frame.shape, chunks=(128, 128), dtype=frame.dtype)
     array[:] = frame
@@ -36,15 +37,21 @@ def read(path: Path) -> np.ndarray:
 def test_a_result_is_written_whole(tmp_path: Path, windows: Windows) -> None:
     output = ZarrOutput(tmp_path / "out" / "mask.zarr", tmp_path / "out" / "probability.zarr", 0.4)
     counts = list(output.write(windows, SETTINGS))
-    assert counts == list(range(len(windows.chunks()) + 1))
+    total = len(windows.chunks())
+    assert counts == list(range(total + 1))
     probability = read(tmp_path / "out" / "probability.zarr")
     np.testing.assert_array_equal(probability, windows.probability((), slice(0, 380), slice(0, 700)))
     np.testing.assert_array_equal(read(output.mask), probability > 0.4)
     told = zarr.open_array(output.mask, mode="r").attrs["napari-darl"]
-    assert told == SETTINGS | {"threshold": 0.4, "probability": True, "image": windows.fingerprint()}
+    assert told == SETTINGS | {"threshold": 0.4, "probability": True, "fingerprint": windows.fingerprint()}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mask.zarr", "probability.zarr"]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    assert list(output.write(windows, SETTINGS)) == [total]  # left as it is
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
     with pytest.raises(FileError, match="is there already"):
-        next(output.write(windows, SETTINGS))
+        next(output.write(windows, {"model": "fundus"}))
+    (output.mask / ".darl-done").write_text("".join(f"{number}\n" for number in range(total)))  # killed at the very end
+    assert list(output.write(windows, SETTINGS)) == [total]
     assert next(output.write(windows, SETTINGS, overwrite=True)) == 0
 
 
@@ -59,9 +66,17 @@ def test_an_interrupted_run_goes_on_and_does_nothing_twice(
     run.close()
     with pytest.raises(FileError, match="of other settings"):
         next(output.write(windows, {"model": "fundus"}))
-    other = Windows(np.asarray(windows.image[:]) // 2, resize=1.0, tile=128)
-    with pytest.raises(FileError, match="unfinished result of another image"):
-        next(output.write(other, SETTINGS))
+    frame = np.asarray(windows.image[:])
+    for image, options in (
+        (frame // 2, {}),
+        (frame, {"model": "fundus"}),
+        (frame, {"bright": True}),
+        (frame, {"resize": 1.1}),
+        (frame, {"bits": 7}),
+    ):
+        other = Windows(image, **({"resize": 1.0, "tile": 128} | options))
+        with pytest.raises(FileError, match="unfinished result of another image"):
+            next(output.write(other, SETTINGS))
     with (output.mask / ".darl-done").open("a") as log:
         log.write("1")  # cut short: it was to be 11
     made = []
@@ -107,13 +122,31 @@ def test_a_killed_run_goes_on(tmp_path: Path, windows: Windows) -> None:
     np.testing.assert_array_equal(read(output.mask), windows.probability((), slice(0, 380), slice(0, 700)) > 0.5)
 
 
-def test_a_cluster_gives_the_same_and_outlives_a_worker(tmp_path: Path, windows: Windows) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cluster_gives_the_same_and_outlives_a_worker(tmp_path: Path, windows: Windows, workers: int) -> None:
     distributed = pytest.importorskip("distributed")
     output = ZarrOutput(tmp_path / "mask.zarr")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         counts = output.write(windows, SETTINGS, client=client)
         assert [next(counts) for _ in range(2)] == [0, 1]
         next(iter(cluster.workers.values())).process.process._process.kill()
         list(counts)
+    np.testing.assert_array_equal(read(output.mask), windows.probability((), slice(0, 380), slice(0, 700)) > 0.5)
+
+
+def test_a_cluster_whose_workers_come_late_and_one_that_goes(tmp_path: Path, windows: Windows) -> None:
+    distributed = pytest.importorskip("distributed")
+    output = ZarrOutput(tmp_path / "mask.zarr")
+    cluster = distributed.LocalCluster(n_workers=0, threads_per_worker=1, processes=False, dashboard_address=None)
+    with cluster, distributed.Client(cluster) as client:
+        counts = output.write(windows, SETTINGS, client=client)
+        Timer(1, cluster.scale, [1]).start()
+        assert [next(counts) for _ in range(2)] == [0, 1]
+        cluster.scale(0)
+        cluster.close()
+        with pytest.raises(DarlError, match="The cluster failed"):
+            list(counts)
+    done = list(output.write(windows, SETTINGS))
+    assert done[0] >= 1
     np.testing.assert_array_equal(read(output.mask), windows.probability((), slice(0, 380), slice(0, 700)) > 0.5)

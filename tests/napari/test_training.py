@@ -186,7 +186,7 @@ def test_deleted_layers_neither_stop_nor_come_back(window: Any, stacks: Any, tmp
 def test_faults_in_a_run(window: Any, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     widget = begin(window, stacks, tmp_path)
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
-    window.wait(checkpoint.exists)
+    window.wait((tmp_path / "run" / "model.safetensors").exists)
 
     def out_of_memory(*_: Any) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")

@@ -19,6 +19,7 @@ from napari_darl.data.phantom import phantom_angiogram
 from napari_darl.errors import CheckpointError, DarlError, FileError, InputError
 from napari_darl.training.config import TrainingConfig, training_config
 from napari_darl.training.pool import ImagePool
+from napari_darl.training.run_folder import RunFolder
 
 STEPS = 30
 
@@ -215,6 +216,40 @@ def test_fine_tuning_begins_with_the_model(tmp_path: Path) -> None:
     assert (fundus.config.model.side, fundus.config.model.preset) == (768, "fundus")
     with pytest.raises(InputError, match="preset lite"):
         Trainer(tiny(3, preset="published"), tmp_path / "third", stack(), start=(network, None))
+
+
+def test_fine_tuning_that_is_killed_in_its_first_step(tmp_path: Path) -> None:
+    list(Trainer(tiny(1), tmp_path / "first", stack()).run())
+    network = load_model(tmp_path / "first", "cpu").network
+    trainer = Trainer(tiny(3), tmp_path / "run", stack(), start=(network, None))
+
+    def killed(_: object) -> None:
+        raise KeyboardInterrupt
+
+    trainer._advance = killed  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        next(trainer.run())
+    resumed = Trainer(tiny(3), tmp_path / "run", stack(), resume=True)
+    assert resumed.step == 0
+    assert same(dict(network.state_dict()), dict(resumed.state.model.state_dict()))
+    assert resumed.state.teacher is not None
+    assert resumed.config.learning_rate == trainer.config.learning_rate
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert next(Trainer(tiny(2), tmp_path / "run", stack()).run()).total == 2  # nothing was learnt: begun anew
+    for name in ("model", "checkpoint"):
+        (tmp_path / "run" / f"{name}.safetensors").unlink()
+    with pytest.raises(FileError, match="without resuming"):
+        Trainer(tiny(3), tmp_path / "run", stack(), resume=True)
+
+
+@pytest.mark.parametrize("left", ["", "step,cyc"])
+def test_losses_whose_first_line_was_cut_short(tmp_path: Path, left: str) -> None:
+    folder = RunFolder(tmp_path)
+    folder.losses.write_text(left)
+    folder.forget_losses_after(0)
+    for step in (1, 2):
+        folder.append_losses([{"step": step, "cycle": 0.5}])
+    assert folder.read_losses(2) == [(1, {"cycle": 0.5}), (2, {"cycle": 0.5})]
 
 
 def test_a_run_that_went_on_elsewhere_is_left_alone(tmp_path: Path) -> None:

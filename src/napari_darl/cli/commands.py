@@ -86,8 +86,9 @@ def segment(
 ) -> None:
     """Segment vessels: writes <stem>_mask.tif (0 / 255) and, if asked, <stem>_probability.tif.
 
-    Zarr images, and any with --zarr, are never whole in memory: they become <stem>_mask.zarr (0 / 1).
+    Zarr images, and TIFFs with --zarr or --cluster, are never whole in memory: they become <stem>_mask.zarr (0 / 1).
     """
+    from napari_darl.data.lazy_files import opens_lazily
     from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.models import load_model
 
@@ -99,13 +100,18 @@ def segment(
     large = [path for path in paths if to_zarr or cluster or path.is_dir()]
     if large and (smooth_time or cleaning != Cleaning(threshold=threshold)):
         raise InputError("Zarr is segmented part by part: only --threshold works there, no other cleaning.")
+    if other := next((path for path in large if not opens_lazily(path)), None):
+        raise InputError(f"{other} can't be read part by part, as zarr and TIFF can: leave --zarr and --cluster out.")
     whole = targets([path for path in paths if path not in large], output, kinds, overwrite)
     zarrs = targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones go on
     loaded = load_model(model, device)
+    smoothed = False
     for path, files in tracked(list(whole.items()), "Segmenting") if whole else ():
-        segment_file(
+        smoothed |= segment_file(
             path, files, loaded, cleaning, smooth_time=smooth_time, bright=bright, resize=resize, overwrite=overwrite
         )
+    if smooth_time and not smoothed:
+        warnings.warn("Nothing was smoothed over time: no file holds more than one frame.", DarlWarning, stacklevel=1)
     with connected(cluster) as client:
         for path, files in zarrs.items():
             segment_zarr(path, files, loaded, threshold, client, bright=bright, resize=resize, overwrite=overwrite)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_darl.cli.files import naming
-from napari_darl.cli.terminal import progress_bar, stop_on_interrupt
+from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt
 from napari_darl.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,8 +26,14 @@ def segment_file(
     bright: bool,
     resize: float | None,
     overwrite: bool,
-) -> None:
-    """Segment an image, and write its mask and, where a file for it is given, its probability."""
+) -> bool:
+    """Segment an image, and write its mask and, where a file for it is given, its probability.
+
+    Returns
+    -------
+    bool
+        Whether it was smoothed over time: a single frame isn't.
+    """
     from napari_darl.data.files import read_image
     from napari_darl.data.frames import to_grey
     from napari_darl.data.output import write_frames, write_mask
@@ -42,7 +48,8 @@ def segment_file(
         resize = guess_resize(height, width, model.network.config.side)
     with naming(path):
         pixels = to_grey(image.data) if image.rgb else image.data
-        if smooth_time and pixels.ndim > 2:
+        smooth_time &= pixels.ndim > 2
+        if smooth_time:
             pixels = smooth_over_time(pixels)
         result = segment_probability(pixels, model, bright=bright, bits=image.bits, resize=resize)
     told: dict[str, str | float] = {"smooth_time": smooth_time, "bright": bright, "resize": resize}
@@ -51,6 +58,7 @@ def segment_file(
     write_mask(files["mask"], clean_mask(result, cleaning), **place, overwrite=overwrite)
     if "probability" in files:
         write_frames(files["probability"], result, **place, overwrite=overwrite)
+    return smooth_time
 
 
 def segment_zarr(
@@ -71,7 +79,7 @@ def segment_zarr(
 
     image = open_lazily(path)
     with naming(path):
-        windows = Windows(image.data, model, rgb=image.rgb, bright=bright, resize=resize)
+        windows = Windows(image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize)
         settings = model.provenance(bright=bright, resize=windows.resize, source=path.name)
         if image.pixel_size:
             settings |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
@@ -104,4 +112,7 @@ def connected(address: str | None) -> "Iterator[Client | None]":
     except (OSError, ValueError) as error:
         raise InputError(f"No Dask scheduler answers at {address}: check the address, or say local.") from error
     with client:
+        if not client.nthreads():
+            messages.print(f"Waiting for the first worker of {address}")
+            client.wait_for_workers(1)
         yield client

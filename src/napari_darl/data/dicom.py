@@ -32,7 +32,8 @@ _ELEMENTS = (
     *("Modality", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows"),
     *("Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"),
     *("PixelSpacing", "ImagerPixelSpacing", "WindowCenter", "WindowWidth", "VOILUTFunction"),
-    *("FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate", "SharedFunctionalGroupsSequence"),
+    *("FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
     *(f"{c}PaletteColorLookupTable{part}" for c in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")),
 )
 # An element may hold anything, a name included, so only what means a kind of image is told.
@@ -88,8 +89,8 @@ def read_dicom(path: str | os.PathLike[str]) -> DicomMovie:
     ----------
     path : path-like
         A file in the DICOM File Format with a single frame or many, grey, with a palette or in colours, uncompressed or
-        compressed. Colours become RGB. A rescaling (slope and intercept) is applied, other tables aren't: those of XA
-        files aren't meant for display.
+        compressed. Colours become RGB. A rescaling (slope and intercept) that holds for all frames is applied, other
+        tables aren't: those of XA files aren't meant for display.
 
     Returns
     -------
@@ -250,22 +251,29 @@ def _bits(layout: Layout, data: Array) -> int | None:
     return layout.stored if fewer and data.dtype.kind == "u" and int(data.max()) < 2**layout.stored else None
 
 
-def _datasets(header: "Dataset") -> "Iterator[Dataset]":
-    """Go through the places of values that hold for all frames; newer kinds of files have them in groups."""
-    yield header
-    for group in header.get("SharedFunctionalGroupsSequence") or ():
-        for element in group:
-            if element.VR == "SQ":
-                yield from element.value
-
-
 def _numbers(header: "Dataset", keyword: str) -> list[float]:
-    """Take finite numbers from an element; none if it isn't there or holds anything else."""
+    """Take finite numbers that hold for all frames; none if they aren't there or are anything else."""
     with suppress(Exception):
-        for dataset in _datasets(header):
-            if keyword in dataset:
-                values = np.atleast_1d(np.asarray(dataset[keyword].value, float))
-                return values.tolist() if np.isfinite(values).all() else []
+        # Newer kinds of files have them in groups, for all frames or for each.
+        shared = [_groups(group) for group in header.get("SharedFunctionalGroupsSequence") or ()]
+        for datasets in ([header], *shared):
+            if found := _values(datasets, keyword):
+                return found
+        frames = [_values(_groups(group), keyword) for group in header.get("PerFrameFunctionalGroupsSequence") or ()]
+        if frames and all(one == frames[0] for one in frames):
+            return frames[0]
+    return []
+
+
+def _groups(group: "Dataset") -> "list[Dataset]":
+    return [dataset for element in group if element.VR == "SQ" for dataset in element.value]
+
+
+def _values(datasets: "list[Dataset]", keyword: str) -> list[float]:
+    for dataset in datasets:
+        if keyword in dataset:
+            values = np.atleast_1d(np.asarray(dataset[keyword].value, float))
+            return values.tolist() if np.isfinite(values).all() else []
     return []
 
 

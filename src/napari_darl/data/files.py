@@ -296,7 +296,8 @@ def _read_picture(path: Path) -> list[ImageFile]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures and odd metadata, which do no harm
             told = iio.improps(content, plugin="pillow", index=0)
-            if not can_unpack(len(content), math.prod(told.shape) * told.dtype.itemsize):
+            bits = 1 if told.dtype == np.bool_ else 8 * told.dtype.itemsize
+            if not can_unpack(len(content), math.prod(told.shape) * bits / 8):
                 raise ValueError("more pixels than it can have")
             mode = iio.immeta(content, plugin="pillow", index=0)["mode"]
             grey = mode in ("1", "L", "LA") or mode.startswith(("I", "F"))

@@ -3,17 +3,30 @@
 import math
 import warnings
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 from tifffile import PHOTOMETRIC
 
 from napari_darl.data.frames import ImageArray
-from napari_darl.data.tiff import TIFF_SUFFIXES, check_segments, checked_size, full_size_series, open_tiff, pixel_size
+from napari_darl.data.tiff import (
+    TIFF_SUFFIXES,
+    check_segments,
+    checked_size,
+    full_size_series,
+    is_rgb,
+    open_tiff,
+    pixel_size,
+    promised_bits,
+    reading_tiff,
+    tiff_file,
+)
 from napari_darl.errors import FileError, InputError
 
 MAX_CHUNK = 2**28
-"""Bytes of a chunk, which is read whole and so must fit into memory several times."""
+"""Bytes of a chunk, strip or tile, which is read whole and so must fit into memory several times."""
 
 
 class LazyImage(NamedTuple):
@@ -29,17 +42,25 @@ class LazyImage(NamedTuple):
         Height and width of a pixel, in `unit`.
     unit : str, optional
         Unit of length.
+    bits : int, optional
+        Bits that the values use, where fewer than the dtype has, if the file says so.
     """
 
     data: ImageArray
     rgb: bool = False
     pixel_size: tuple[float, float] | None = None
     unit: str | None = None
+    bits: int | None = None
 
 
 def is_zarr(path: Path) -> bool:
     """Tell whether a path is a zarr array or group, by what lies in it."""
     return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+
+
+def opens_lazily(path: Path) -> bool:
+    """Tell whether a path is of a kind that `open_lazily` takes."""
+    return is_zarr(path) or path.suffix.lower() in TIFF_SUFFIXES
 
 
 def open_lazily(path: Path) -> LazyImage:
@@ -58,19 +79,22 @@ def open_lazily(path: Path) -> LazyImage:
         raise InputError('zarr isn\'t installed: pip install "napari-darl[large]".') from error
     if path.suffix.lower() in TIFF_SUFFIXES:
         return _open_tiff(path)
+    if path.exists() and not is_zarr(path):
+        raise FileError(f"{path} is neither zarr nor TIFF, which alone are read part by part: convert it to one.")
     try:
         node = zarr.open(path, mode="r")
         if isinstance(node, zarr.Array):
-            return LazyImage(ZarrPixels(path, node))
+            return _of_zarr(path, node)
         multiscale = _multiscale(node.attrs.asdict())
         if multiscale is None:
             with warnings.catch_warnings(action="ignore"):  # of files in it that aren't zarr's
-                arrays = ", ".join(sorted(node.array_keys())) or "none"
-            raise FileError(f"{path} is a zarr group without OME levels: name one of its arrays ({arrays}).")
+                parts = [name for name, part in node.members() if _is_image(part)]
+            named = ", ".join(sorted(parts)) or "it has none"
+            raise FileError(f"{path} is a zarr group without OME levels: name one of the images in it ({named}).")
         level = node[str(multiscale["datasets"][0]["path"])]
         if not isinstance(level, zarr.Array):
             raise FileError(f"{path} has a level that is no array: export it again.")
-        return LazyImage(ZarrPixels(path, level), False, *_ome_pixel_size(multiscale))
+        return _of_zarr(path, level, *_ome_pixel_size(multiscale))
     except FileError:
         raise
     except Exception as error:  # stores and codecs raise nearly anything on damaged data
@@ -80,6 +104,16 @@ def open_lazily(path: Path) -> LazyImage:
 def _damaged(path: Path, error: Exception) -> FileError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return FileError(f"{path} can't be read as zarr ({reason}): copy or export it again.")
+
+
+def _is_image(part: Any) -> bool:
+    return hasattr(part, "chunks") or _multiscale(part.attrs.asdict()) is not None
+
+
+def _of_zarr(path: Path, array: Any, size: tuple[float, float] | None = None, unit: str | None = None) -> LazyImage:
+    pixels = ZarrPixels(path, array)
+    rgb = pixels.ndim >= 3 and pixels.shape[-1] in (3, 4)  # no frame is so narrow
+    return LazyImage(pixels, rgb, None if rgb else size, None if rgb else unit)
 
 
 class ZarrPixels:
@@ -93,6 +127,7 @@ class ZarrPixels:
 
     def __init__(self, path: Path, array: Any) -> None:
         self.path, self.shape, self.dtype, self._array = path, array.shape, array.dtype, array
+        self.ndim, self.chunks = len(array.shape), array.chunks
         if self.dtype.kind not in "buif":
             raise FileError(f"{path} holds {str(self.dtype)[:40]}, no image: save frames of real numbers.")
         if any(getattr(codec, "codec_id", None) == "pickle" for codec in (*array.filters, *array.compressors)):
@@ -108,16 +143,36 @@ class ZarrPixels:
 
 
 class TiffPixels:
-    """The pixels of a TIFF's first series; each look opens the file, and reads the pages and tiles that it needs."""
+    """The pixels of a TIFF's first series, of which a look reads the pages and tiles that it needs.
+
+    Each process opens the file once, at its first look.
+    """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.path, self.shape, self.dtype = path, shape, dtype
+        self.path, self.shape, self.dtype, self.ndim = path, shape, dtype, len(shape)
+        self._array: Any = None
+        self._lock = Lock()
 
     def __getitem__(self, index: Any, /) -> Any:
+        with reading_tiff(self.path):
+            with self._lock:
+                if self._array is None:
+                    self._array = self._opened()
+            return self._array[index].astype(self.dtype, copy=False)
+
+    def _opened(self) -> Any:
         import zarr
 
-        with open_tiff(self.path) as tiff, full_size_series(tiff)[0].aszarr() as store:
-            return zarr.open_array(store, mode="r")[index]
+        tiff = tiff_file(self.path)
+        finalize(self, tiff.close)
+        series = full_size_series(tiff)[0]
+        if series.dataoffset is not None:  # plain values, one after the other
+            dtype = np.dtype(self.dtype).newbyteorder(tiff.byteorder)
+            return np.memmap(self.path, dtype, "r", series.dataoffset, series.shape)
+        return zarr.open_array(series.aszarr(level=0), mode="r")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TiffPixels, (self.path, self.shape, self.dtype)
 
 
 def _open_tiff(path: Path) -> LazyImage:
@@ -126,14 +181,18 @@ def _open_tiff(path: Path) -> LazyImage:
         page = series[0].keyframe
         if len(series) > 1:
             raise FileError(f"{path} holds frames of {len(series)} sizes or types: save each kind as its own file")
-        if series[0].dtype is None or page.photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB):
+        rgb = is_rgb(page)
+        if series[0].dtype is None or not (rgb or page.photometric == PHOTOMETRIC.MINISBLACK):
             kind = PHOTOMETRIC(page.photometric).name
             raise FileError(f"{path} has colours of the kind {kind}: save it as grey or RGB")
-        rgb = page.photometric == PHOTOMETRIC.RGB
         if "S" in series[0].axes and (not rgb or series[0].axes[-1] != "S"):
             raise FileError(f"{path} has channels that aren't interleaved: save it as grey or RGB")
-        check_segments(path, series[0], math.prod(page.chunks))
-        return LazyImage(TiffPixels(path, series[0].shape, series[0].dtype), rgb, *pixel_size(tiff))
+        at_once = math.prod(page.chunks)
+        if series[0].dataoffset is None and at_once * series[0].dtype.itemsize > MAX_CHUNK:
+            raise FileError(f"{path} has tiles of {page.chunks} pixels, more than fit: save it in smaller ones.")
+        check_segments(path, series[0], at_once)
+        pixels = TiffPixels(path, series[0].shape, series[0].dtype)
+        return LazyImage(pixels, rgb, *pixel_size(tiff), promised_bits(series[0]))
 
 
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:

@@ -6,19 +6,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from napari_darl.data.frames import normalise
+from napari_darl.data.frames import intensity_range, normalise
 from napari_darl.errors import InputError
+from napari_darl.normalisation import Normalisation
 
-_CHANGE = 0.04  # of intensities in [-1, 1]: pixels that change by more are seen anew
+_CHANGE = 0.05  # of intensities in [-1, 1]: pixels that change by more are seen anew
 _BLUR = 2.0  # px, over which a change is looked at: single pixels change by their noise alone
 
 
 def smooth_over_time(movie: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Average each frame with those before and after it, where the movie doesn't change.
 
-    Pixels weigh less the more their blurred intensity differs from the neighbouring frame's (a Gaussian of 2 % of the
-    movie's range), so that neither moving vessels nor contrast agent that arrives leave a trail. Frames that differ by
-    more than that in half of their pixels are on the two sides of a cut, and share nothing.
+    Pixels weigh less the more their blurred intensity differs from the neighbouring frame's (a Gaussian of 2.5 % of the
+    movie's range, in which the outermost .1 % of its values don't count), so that neither moving vessels nor contrast
+    agent that arrives leave a trail. Frames that differ by more than that in half of their pixels are on the two sides
+    of a cut, and share nothing.
 
     Parameters
     ----------
@@ -37,9 +39,9 @@ def smooth_over_time(movie: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """
     if movie.ndim != 3:
         raise InputError(f"Only movies (T, Y, X) are smoothed over time, not images of shape {movie.shape}: leave it.")
-    limits = float(movie.min()), float(movie.max())
-    if limits[0] == limits[1]:
+    if movie.min() == movie.max():
         return movie.copy()
+    limits = intensity_range(movie.reshape(-1, movie.shape[-1]), Normalisation(kind="percentiles"))
     smooth = np.empty_like(movie)
     seen, weight = _blurred(movie[0], limits), np.zeros(movie.shape[1:], np.float32)
     for t, frame in enumerate(movie):

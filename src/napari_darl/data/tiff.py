@@ -25,6 +25,7 @@ MAX_BYTES = 64 * 2**30
 """What one file may unpack to; more is taken for a damaged header."""
 
 _HEAD = 2**12  # bytes in which a JPEG tells its size
+_BYTEWISE = {COMPRESSION[name] for name in ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "JPEG", "OJPEG")}
 _JPEGS = {COMPRESSION[name] for name in ("JPEG", "JPEG2000", "APERIO_JP2000_RGB", "APERIO_JP2000_YCBC")}
 _MICROMETRES = {"um", "micron", "microns", "micrometer", "\\u00B5m", "μm"}  # spellings found in files
 _LENGTHLESS = {"", "pixel", "pixels", "none", "null"}
@@ -49,6 +50,25 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     FileError
         If the file is missing, or anything in it can't be decoded.
     """
+    with reading_tiff(path), tiff_file(path) as tiff:
+        yield tiff
+
+
+def tiff_file(path: Path) -> tifffile.TiffFile:
+    """Open a TIFF file, to be closed by whoever asked for it; within `reading_tiff`."""
+    # A file is what it holds itself, whatever data set of several files it belongs to.
+    tiff = tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False)
+    try:
+        _check_chain(path, tiff)
+    except BaseException:
+        tiff.close()
+        raise
+    return tiff
+
+
+@contextmanager
+def reading_tiff(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a TIFF file is read, by this thread, into a FileError with a remedy."""
     complaints: list[str] = []
 
     def collect(record: logging.LogRecord) -> bool:
@@ -62,10 +82,7 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     log = logging.getLogger("tifffile")
     log.addFilter(collect)
     try:
-        # A file is what it holds itself, whatever data set of several files it belongs to.
-        with tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tiff:
-            _check_chain(path, tiff)
-            yield tiff
+        yield
         if complaints:
             raise ValueError(complaints[0])
     except DarlError:
@@ -137,11 +154,7 @@ def series_frames(
     axes = series.axes
     if "S" in axes and data.ndim == len(axes):
         data = np.moveaxis(data, axes.index("S"), -1)
-    jpeg_colours = photometric == PHOTOMETRIC.YCBCR and page.compression in (
-        COMPRESSION.JPEG,
-        COMPRESSION.OJPEG,
-    )
-    if photometric == PHOTOMETRIC.RGB or jpeg_colours:  # the decoder gives JPEG's YCbCr as RGB
+    if is_rgb(page):
         if "S" in axes and data.shape[-1] >= 3:
             return data[..., :3], True
         return data, False  # colours that the file's own metadata calls an axis, such as channels
@@ -158,6 +171,12 @@ def series_frames(
         bits = page.bitspersample if page.bitspersample > 1 else 8
         data = data.dtype.type(2**bits - 1) - data
     return data, False
+
+
+def is_rgb(page: tifffile.TiffPage) -> bool:
+    """Tell whether a page's values come as red, green and blue; the decoder gives JPEG's YCbCr so, too."""
+    jpeg = page.compression in (COMPRESSION.JPEG, COMPRESSION.OJPEG)
+    return page.photometric == PHOTOMETRIC.RGB or (page.photometric == PHOTOMETRIC.YCBCR and jpeg)
 
 
 def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
@@ -197,7 +216,7 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
             raise FileError(f"{path} lacks frames that its metadata promises: copy or export it again")
         needed = page.size * page.bitspersample // 8 if page.compression == COMPRESSION.NONE else 1
         packed = at_once * min(page.bitspersample / 8, series.dtype.itemsize)
-        complete = can_unpack(size, packed) and all(
+        complete = can_unpack(size, packed, emptiness=page.compression not in _BYTEWISE) and all(
             sum(part.databytecounts) >= needed
             and all(start + count <= size for start, count in zip(part.dataoffsets, part.databytecounts, strict=True))
             for part in pages
@@ -236,14 +255,20 @@ def stored_bits(series: tifffile.TiffPageSeries, data: npt.NDArray[Any]) -> int 
         From the tags BitsPerSample or MaxSampleValue; None where they add nothing to
         the dtype, or contradict the values.
     """
-    if data.dtype.kind != "u" or data.size == 0:
+    bits = promised_bits(series)
+    return bits if bits and data.size and data.dtype == series.dtype and int(data.max()) < 2**bits else None
+
+
+def promised_bits(series: tifffile.TiffPageSeries) -> int | None:
+    """Find how many bits the values use by the tags alone, which may be wrong; as `stored_bits`."""
+    if series.dtype is None or series.dtype.kind != "u":
         return None
-    width = data.dtype.itemsize * 8
+    width = series.dtype.itemsize * 8
     bits = int(series.keyframe.bitspersample)
     highest = series.keyframe.tags.valueof("MaxSampleValue")
     if bits >= width > 8 and highest is not None:  # in 8 bits the tag is no more than the brightest value
         bits = int(np.max(highest)).bit_length()
-    return bits if 1 < bits < width and int(data.max()) < 2**bits else None
+    return bits if 1 < bits < width else None
 
 
 def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str | None]:

@@ -167,8 +167,14 @@ class Windows:
         return known
 
     def fingerprint(self) -> str:
-        """Hash what tells an image from another: shape, dtype, and the first and last frame's pixels at `sample`."""
-        found = hashlib.sha256(f"{self.image.shape} {self.image.dtype}".encode())
+        """Hash what tells a result from another: model, options, and the image.
+
+        Of the image its shape and dtype, and the first and last frame's pixels at `sample`.
+        """
+        options = self.resize, self._predictor.tile, self._predictor.overlap, self._bright, self._bits
+        colours = (self._rgb, self._channel) if self._rgb else ()
+        image = tuple(map(int, self.image.shape)), str(self.image.dtype)
+        found = hashlib.sha256(repr((self.model.sha256, options, colours, image)).encode())
         for end in sorted({(0,) * len(self.shape[:-2]), tuple(n - 1 for n in self.shape[:-2])}):
             found.update(np.ascontiguousarray(self.image[(*end, *self.sample)]).tobytes())
         return found.hexdigest()

@@ -1,18 +1,20 @@
 """Segmenting into zarr, chunk by chunk, here or on a cluster; what was interrupted goes on where it was."""
 
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from napari_darl.errors import FileError, InputError
+from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.inference.segment import check_threshold
 from napari_darl.inference.windows import Chunk, Windows
 
@@ -52,8 +54,8 @@ class ZarrOutput:
     ) -> Iterator[int]:
         """Segment what isn't there yet; whoever stops iterating, or is killed, can go on later.
 
-        A result is that of these very settings, or is refused. A chunk counts as done once it is written whole; what
-        was under way is made again.
+        A result that is there is of this very image, model and settings, and is gone on with or, if finished, left as
+        it is; or it is refused. A chunk counts as done once it is written whole; what was under way is made again.
 
         Parameters
         ----------
@@ -64,7 +66,8 @@ class ZarrOutput:
         overwrite : bool
             Whether results that are there, finished or of other settings, may be replaced.
         client : distributed.Client, optional
-            Where to compute; by default here. Its workers need to reach the files.
+            Where to compute; by default here. Its workers need to reach the files. The first one is waited for, and
+            those that join later get their part.
 
         Yields
         ------
@@ -76,20 +79,27 @@ class ZarrOutput:
         InputError
             If the threshold isn't between 0 and 1, or zarr isn't installed.
         FileError
-            If there is a result already, another run is at work on it, or it can't be written.
+            If there is another result already, another run is at work on it, or it can't be written.
+        DarlError
+            If the cluster fails: its scheduler has gone, or a chunk came to nothing four times.
         """
+        if find_spec("zarr") is None:
+            raise InputError('zarr isn\'t installed: pip install "napari-darl[large]".')
         check_threshold(self.threshold)
         told = {
             **settings,
             "threshold": self.threshold,
             "probability": self.probability is not None,
-            "image": windows.fingerprint(),
+            "fingerprint": windows.fingerprint(),
         }
         chunks = windows.chunks()
         kinds = {self.mask: np.uint8} | ({self.probability: np.float32} if self.probability else {})
         try:
             self.mask.parent.mkdir(parents=True, exist_ok=True)
             with _locked(self.mask):
+                if not overwrite and all(_state(path, windows, told) == "finished" for path in kinds):
+                    yield len(chunks)
+                    return
                 new = [_prepare(path, windows, told, kind, overwrite) for path, kind in kinds.items()]
                 log = self.mask / _DONE
                 if any(new):
@@ -122,23 +132,21 @@ class ZarrOutput:
             return
         from distributed import as_completed
 
-        shared = client.scatter(windows, broadcast=True, hash=False)
         waiting = iter(todo)
-
-        def submitted(count: int) -> list[Any]:
-            return [
-                client.submit(
-                    self._compute, shared, chunks[number], number, key=f"segment-{uuid4().hex}", retries=_RETRIES
-                )
-                for number in islice(waiting, count)
-            ]
-
-        threads = sum(client.nthreads().values())
-        working = as_completed(submitted(_WAITING * max(threads, 1)))
-        for future in working:
-            yield future.result()
-            for more in submitted(1):
-                working.add(more)
+        with _cluster_errors():
+            client.wait_for_workers(1)
+            # As a task, which is done again if all the workers that have it are lost; others copy it from them.
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # of its size
+                shared = client.submit(_itself, windows, key=f"windows-{uuid4().hex}")
+            working = as_completed()
+            while True:
+                wanted = _WAITING * max(sum(client.nthreads().values()), 1)  # workers come and go
+                for number in islice(waiting, max(wanted - working.count(), 0)):
+                    key = f"segment-{uuid4().hex}"
+                    working.add(client.submit(self._compute, shared, chunks[number], number, key=key, retries=_RETRIES))
+                if not working.count():
+                    return
+                yield next(working).result()
 
     def _compute(self, windows: Windows, chunk: Chunk, number: int) -> int:
         self._write_chunk(windows, chunk)
@@ -153,20 +161,21 @@ class ZarrOutput:
         zarr.open_array(self.mask, mode="r+")[chunk.slices] = (found > self.threshold).astype(np.uint8)
 
 
+def _itself(windows: Windows) -> Windows:
+    return windows
+
+
 def _prepare(path: Path, windows: Windows, told: dict[str, Any], kind: type, overwrite: bool) -> bool:
     """Make an empty array, or leave the one that an interrupted run of the same settings left; tell which."""
-    try:
-        import zarr
-    except ImportError as error:
-        raise InputError('zarr isn\'t installed: pip install "napari-darl[large]".') from error
-    if path.exists():
-        same = _looks(path) == (told, windows.shape, windows.chunk_shape)
-        unfinished = (path / _DONE).exists()
-        if same and unfinished:
-            return False
+    import zarr
+
+    state = _state(path, windows, told)
+    if state == "unfinished" or (state == "finished" and not overwrite):  # finished beside one that isn't
+        return False
+    if state is not None:
         if not overwrite:
             other = "holds an unfinished result of another image or of other settings"
-            what = other if unfinished else "is there already"
+            what = other if (path / _DONE).exists() else "is there already"
             raise FileError(f"{path} {what}: choose another folder or pass --overwrite (overwrite=True).")
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     # Made beside it, so that it is there whole or not at all.
@@ -179,21 +188,42 @@ def _prepare(path: Path, windows: Windows, told: dict[str, Any], kind: type, ove
     return True
 
 
-def _looks(path: Path) -> tuple[Any, ...] | None:
-    """Tell settings, shape and chunks of an array; none if it is something else."""
+def _state(
+    path: Path, windows: Windows, told: dict[str, Any]
+) -> Literal["unfinished", "finished", "something else"] | None:
+    """Tell what is at a path where a result of these settings is to be; none if there is nothing."""
     import zarr
 
+    if not path.exists():
+        return None
     try:
         array = zarr.open_array(path, mode="r")
-        return array.attrs.asdict().get("napari-darl"), array.shape, array.chunks
+        found = array.attrs.asdict().get("napari-darl"), array.shape, array.chunks
     except Exception:  # noqa: BLE001 - whatever it is, it isn't ours
-        return None
+        return "something else"
+    if found != (told, windows.shape, windows.chunk_shape):
+        return "something else"
+    return "unfinished" if (path / _DONE).exists() else "finished"
 
 
 def _read(log: Path, count: int) -> set[int]:
     """Which chunks are done; a last line that was cut short doesn't count."""
     *lines, _ = log.read_text().split("\n")
     return {int(line) for line in lines if line.isdigit() and int(line) < count}
+
+
+@contextmanager
+def _cluster_errors() -> Iterator[None]:
+    """Say in one sentence that a cluster failed; errors of ours, and of the disk, stay what they are."""
+    try:
+        yield
+    except DarlError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
+        raise DarlError(f"The cluster failed ({reason}): see to its scheduler and workers, then go on.") from error
 
 
 @contextmanager

@@ -72,6 +72,11 @@ class RunFolder:
             raise FileError(f"{self.path} holds a model but no checkpoint: put it back or choose another folder.")
         return None
 
+    def forget_beginning(self) -> None:
+        """Remove checkpoint and model of a run that has done no step."""
+        self.model.unlink(missing_ok=True)
+        self.checkpoint.unlink(missing_ok=True)
+
     def write_config(self, config: TrainingConfig) -> None:
         """Write config.json."""
         self._write(self.config, config.model_dump_json(indent=2) + "\n")
@@ -96,8 +101,9 @@ class RunFolder:
         if not self.losses.exists():
             return
         rows = self.losses.read_text(encoding="utf-8", errors="replace").splitlines()
-        kept = rows[:1] + [row for row in rows[1:] if _step(row) <= step]
-        self._write(self.losses, "".join(row + "\n" for row in kept))
+        kept = [row for row in rows[1:] if _step(row) <= step]
+        # Without a row, the names of the columns may have been cut short.
+        self._write(self.losses, "".join(row + "\n" for row in (rows[:1] + kept if kept else ())))
 
     def read_losses(self, step: int) -> list[tuple[int, dict[str, float]]]:
         """Losses up to a step, as pairs of step and losses by name; empty where there are none."""
@@ -119,11 +125,10 @@ class RunFolder:
         """
         if not rows:
             return
-        new = not self.losses.exists()
         try:
             with self.losses.open("a", newline="") as file:
                 writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-                if new:
+                if file.tell() == 0:
                     writer.writeheader()
                 writer.writerows(rows)
         except OSError as error:

@@ -85,7 +85,8 @@ class Trainer:
     InputError
         If a stack is empty or holds what can't be used, `start` is another network, or the device isn't there.
     FileError
-        If `output` holds a run already and `resume` wasn't asked for, or holds none and it was.
+        If `output` holds a run already and `resume` wasn't asked for, or holds none and it was. A run that has done no
+        step is none yet, but for resuming.
     """
 
     def __init__(
@@ -105,7 +106,9 @@ class Trainer:
         self._saved = self.folder.saved_step()
         if resume:
             config = self.folder.read_config().updated(steps=config.steps, preview_every=config.preview_every)
-        elif self._saved is not None:
+            if self._saved is None:
+                raise FileError(f"The run in {output} ended before it began: start it again, without resuming.")
+        elif self._saved:
             raise FileError(f"{output} holds a run already: resume it or choose another folder.")
         elif start is not None:
             config = _fine_tuning(config, start[0])
@@ -124,10 +127,11 @@ class Trainer:
             same=same,
             seed=config.seed,
         )
-        saved = None if self._saved is None else self._load()
+        saved = self._load() if resume else None
         self.state = TrainingState(config, resolve_device(device))
         self.precision = working_precision(self.state.device, config.precision)
         self._bits = bits
+        self._new = not resume
         self._rows: list[dict[str, float]] = []
         if saved is not None:
             self._restore(saved)
@@ -172,7 +176,12 @@ class Trainer:
         with self.folder.locked():
             if self.folder.saved_step() != self._saved:
                 raise FileError(f"Another run has been at work in {self.folder.path} since: start again from there.")
+            if self._new:
+                self.folder.forget_beginning()
             self.folder.write_config(self.config)
+            if self._new:  # lest a run that is killed be resumed with other weights than it began with
+                self._save_checkpoint()
+                self._new = False
             self.folder.forget_losses_after(self.state.step)
             saved = time.monotonic()
             try:
@@ -205,20 +214,22 @@ class Trainer:
         """
         self.folder.append_losses(self._rows)
         self._rows.clear()
-        config = self.config.model_dump(mode="json")
+        self._save_checkpoint()
+        save_model(
+            self.folder.model,
+            self.model,
+            {"training": self.config.model_dump(mode="json"), "step": self.state.step},
+            half=self.config.model.preset != "published",
+        )
+
+    def _save_checkpoint(self) -> None:
         save_tensors(
             self.folder.checkpoint,
             self.state.tensors(),
             "checkpoint",
-            {"config": config, "step": self.state.step},
+            {"config": self.config.model_dump(mode="json"), "step": self.state.step},
         )
         self._saved = self.state.step
-        save_model(
-            self.folder.model,
-            self.model,
-            {"training": config, "step": self.state.step},
-            half=self.config.model.preset != "published",
-        )
 
     def _load(self) -> dict[str, Tensor]:
         tensors, _ = load_tensors(self.folder.checkpoint, "checkpoint")
