@@ -136,11 +136,14 @@ def doubt(viewer: napari.Viewer) -> None:
 def curves(run: Path, path: Path) -> None:
     """Show the losses of a run."""
     from napari_darl._napari.loss_plot import LossPlot
+    from napari_darl._napari.losses import LossHistory
 
+    losses = LossHistory()
+    losses.add(RunFolder(run).read_losses(10**9))
     plot = LossPlot()
     plot.resize(900, 420)
     plot.setStyleSheet("background: #262930")
-    plot.add(RunFolder(run).read_losses(10**9))
+    plot.draw(losses)
     plot.show()
     live(0.5)
     plot.grab().save(str(path))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_darl._napari.layers import visible_frame
 from napari_darl._napari.stacks import stack_geometry
 from napari_darl.data.samples import sample_angiogram
 
@@ -82,6 +83,54 @@ def test_a_person_looks_for_doubtful_frames(window: Any, frames: np.ndarray) -> 
     scores = column(widget.scores, 1)
     assert min(scores[0], scores[2]) > scores[1]
     assert "look at first is 1" in widget.words.text()
+
+
+@pytest.mark.parametrize("kind", ["movie in ms", "z, t", "t last"])
+def test_the_uncertainty_lies_over_its_frames(window: Any, frames: np.ndarray, kind: str) -> None:
+    viewer, crops = window.viewer, frames[:, :96, :96]
+    if kind == "movie in ms":
+        image = viewer.add_image(crops, scale=(66.7, 0.5, 0.5), translate=(100, 0, 0), units=("ms", "mm", "mm"))
+    elif kind == "z, t":
+        image = viewer.add_image(np.stack([crops, crops[::-1]]), scale=(2, 3, 1, 1))
+    else:
+        image = viewer.add_image(np.moveaxis(crops, 0, -1), axis_labels=("y", "x", "t"), rgb=False)
+    widget = open_inspect(window)
+    widget.assess.click()
+    window.wait(lambda: done(window, widget))
+    layer = viewer.layers["uncertainty"]
+    assert layer.data.shape == image.data.shape
+    np.testing.assert_allclose(layer.extent.world, image.extent.world)
+    widget.scores.selectRow(4 if kind == "z, t" else 2)
+    assert visible_frame(image, viewer) == visible_frame(layer, viewer) == ((1, 1) if kind == "z, t" else (2,))
+
+
+def test_blank_frames_and_bright_vessels(window: Any, frames: np.ndarray) -> None:
+    frames = np.stack([frames[0], 255 - frames[0], np.zeros_like(frames[0])])
+    window.viewer.add_image(frames, name="frames")
+    widget = open_inspect(window)
+    scores = []
+    for vessels in ("dark", "bright"):
+        widget.vessels.setCurrentText(vessels)
+        widget.assess.click()
+        window.wait(lambda: done(window, widget))
+        scores.append(column(widget.scores, 1))
+    assert scores[0][0] == scores[1][1] > 0.5
+    assert scores[0][2] == scores[1][2] == 0
+    widget.make.click()
+    window.wait(lambda: done(window, widget))
+    assert window.messages[0] == "1 of 3 backgrounds hold nothing but one value, and are left out."
+    assert len(window.viewer.layers["pairs: background"].data) == 4
+
+
+def test_what_was_found_before_an_error_is_shown(window: Any, frames: np.ndarray) -> None:
+    broken = frames.astype(np.float32)
+    broken[2, 0, 0] = np.nan
+    window.viewer.add_image(broken, name="frames", contrast_limits=(0, 255))
+    widget = open_inspect(window)
+    widget.assess.click()
+    window.wait(lambda: done(window, widget))
+    assert "NaN" in window.messages[0]
+    assert widget.scores.rowCount() == 2
 
 
 def test_a_person_tries_noise(window: Any, frames: np.ndarray) -> None:
@@ -165,4 +214,4 @@ def test_the_place_of_stacks_of_other_dimensions(ndim: int) -> None:
     stack = Image(np.zeros((6, 5, 7)), **stack_geometry(image))
     for corner in ((0, 0), (4, 0), (0, 6)):
         wanted = image.data_to_world((0,) * (ndim - 2) + corner)[-2:]
-        np.testing.assert_allclose(stack.data_to_world((5, *corner)), (5, *wanted), atol=1e-9)
+        np.testing.assert_allclose(stack.data_to_world((5, *corner)), (5 if ndim == 2 else 15, *wanted), atol=1e-9)

@@ -44,6 +44,17 @@ def test_parts_appear_as_they_are_ready_and_make_up_the_whole(window: Any, large
     window.wait(lambda: mask.data.sum() < segment(frame, tile=SIDE, resize=1.0).sum())
 
 
+def test_a_threshold_chosen_while_parts_come_in_holds_for_all(window: Any, large: Any) -> None:
+    frame, widget = large
+    widget.segment()
+    window.wait(lambda: len(window.viewer.layers) == 2 and window.viewer.layers[1].data.any())
+    widget.cleaning.controls["threshold"].setValue(0.9)
+    assert window.busy()
+    mask = window.viewer.layers[1]
+    window.wait(lambda: not window.busy())
+    np.testing.assert_array_equal(mask.data, segment(frame, tile=SIDE, resize=1.0, threshold=0.9))
+
+
 def test_cancelling_keeps_the_parts_that_are_there(window: Any, large: Any) -> None:
     _, widget = large
     widget.segment()

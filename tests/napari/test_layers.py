@@ -224,3 +224,17 @@ def test_values_of_any_kind_and_range(window: Any) -> None:
         np.testing.assert_array_equal(mask.data, expected, kind)
         assert len(viewer.layers) == 2
         viewer.layers.clear()
+
+
+def test_the_visible_frame_among_layers_of_other_units(window: Any) -> None:
+    from napari_darl._napari.layers import visible_frame
+
+    viewer = window.viewer
+    image = viewer.add_image(MOVIE, name="a", scale=(1, 0.5, 0.5), units=("s", "mm", "mm"))
+    viewer.add_image(MOVIE, name="b", scale=(1000, 500, 500), units=("ms", "um", "um"))
+    viewer.dims.set_point(0, 2000)
+    assert visible_frame(image, viewer) == (2,)
+    del viewer.layers["b"]
+    viewer.layers.units = ("ms", "um", "um")
+    viewer.dims.set_point(0, 3000)
+    assert visible_frame(image, viewer) == (3,)

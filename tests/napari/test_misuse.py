@@ -304,3 +304,51 @@ def test_a_mask_is_saved_and_opened_again(window: Any, tmp_path: Path, monkeypat
     assert threshold_of(again) == 0.6
     viewer.layers.selection.active = again
     assert widget.cleaning.title() == "Mask: movie vessels"
+
+
+@pytest.mark.parametrize("how", ["in place", "in a layer of the same array", "moved"])
+def test_a_mask_that_is_changed_without_a_brush_is_the_persons(window: Any, how: str) -> None:
+    viewer = window.viewer
+    viewer.add_image(FRAME, name="a")
+    widget = open_widget(window)
+    mask = segmented(window, widget)
+    if how == "in place":
+        mask.data[:9] = 5
+    elif how == "moved":
+        mask.translate = (3, 4)
+    else:
+        viewer.add_labels(mask.data, name="b").paint((5, 5), 7)
+        viewer.layers.selection.active = mask
+    kept = mask.data.copy()
+    if how != "moved":
+        widget.cleaning.controls["threshold"].setValue(0.9)
+    widget.resize_factor.setValue(1.0)
+    other = segmented(window, widget)
+    assert bare(other) is not bare(mask)
+    np.testing.assert_array_equal(mask.data, kept)
+    assert tuple(mask.translate) == ((3, 4) if how == "moved" else (0, 0))
+
+
+def test_an_image_gets_another_array_while_it_is_segmented(window: Any, pause: Event) -> None:
+    viewer = window.viewer
+    viewer.add_image(MOVIE, name="a")
+    widget = open_widget(window)
+    widget.segment()
+    window.wait(lambda: len(viewer.layers) == 2)
+    viewer.layers["a"].data = np.concatenate([MOVIE, MOVIE], axis=2)
+    pause.set()
+    window.wait(lambda: not window.busy())
+    assert window.messages == ["'a' has got other pixels: segment it again."]
+    assert viewer.layers[1].data.shape == MOVIE.shape
+
+
+def test_frames_of_another_array_of_the_same_shape_do_not_stay(window: Any) -> None:
+    viewer = window.viewer
+    viewer.add_image(MOVIE, name="a")
+    widget = open_widget(window)
+    mask = segmented(window, widget)
+    viewer.layers["a"].data = MOVIE[::-1].copy()
+    widget.frames.setCurrentIndex(1)
+    viewer.dims.set_current_step(0, 2)
+    assert bare(segmented(window, widget)) is bare(mask)
+    assert [bool(frame.any()) for frame in mask.data] == [number == 2 for number in range(len(MOVIE))]

@@ -74,6 +74,12 @@ def test_a_shape_counts_where_it_lies_over_the_image(image: Image, kind: str) ->
         assert_nearly(region(()), wanted)
 
 
+def test_a_shape_in_other_units_counts_where_it_lies() -> None:
+    image = Image(FRAME, scale=(0.5, 0.5), units=("mm", "mm"))
+    drawn = Shapes([RECTANGLE * 500], units=("um", "um"))
+    assert_nearly(drawn_region(drawn, image)(()), inside_rectangle(*np.indices(FRAME.shape)))
+
+
 def test_several_shapes_count_together_and_may_reach_beyond_the_image() -> None:
     image = Image(FRAME)
     corners = [RECTANGLE, np.array([[50, 80], [50, 400], [90, 400], [90, 80]]), POLYGON - 1000]

@@ -13,6 +13,7 @@ import torch
 from napari_darl.data.phantom import phantom_angiogram
 from napari_darl.data.samples import sample_angiogram
 from napari_darl.inference.models import load_model
+from napari_darl.models import model_path
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +233,83 @@ def test_closing_the_window_saves(window: Any, stacks: Any, tmp_path: Path) -> N
 
     wait_for_workers_to_quit()
     assert load_model(tmp_path / "run", "cpu").info["step"] > 2
+
+
+def test_a_widget_opened_meanwhile_shows_the_run(window: Any, stacks: Any, tmp_path: Path) -> None:
+    widget = begin(window, stacks, tmp_path)
+    window.viewer.window.remove_dock_widget(widget.parent())
+    again = window.viewer.window.add_plugin_dock_widget("napari-darl", "Train a model")[1]
+    assert again.plot.points("cycle") > 2
+    assert again.folder.text() == str(tmp_path / "run")
+    assert "of 200" in again.state.text()
+    again.button.click()
+    window.wait(lambda: not window.busy())
+    model = str(tmp_path / "run" / "model.safetensors")
+    assert again.start_from.findData(model) > 0  # offered to begin with
+
+
+def test_a_resumed_run_takes_the_steps_that_are_asked_for(
+    window: Any, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget = begin(window, stacks, tmp_path)
+    widget.button.click()
+    window.wait(lambda: not window.busy())
+    done = load_model(tmp_path / "run", "cpu").info["step"]
+    dialog = "napari_darl._napari.train_widget.QFileDialog.getExistingDirectory"
+    monkeypatch.setattr(dialog, lambda *_: str(tmp_path / "run"))
+    widget.steps.setValue(1)
+    widget.autosave.setValue(7)
+    widget.resume.click()
+    window.wait(lambda: not window.busy())
+    assert f"has done {done} steps: ask for more" in window.messages[-1]
+    widget.steps.setValue(done + 2)
+    widget.resume.click()
+    window.wait(lambda: not window.busy())
+    assert load_model(tmp_path / "run", "cpu").info["step"] == done + 2
+    assert '"autosave": 7.0' in (tmp_path / "run" / "config.json").read_text()
+
+
+def test_nothing_but_runs_is_replaced(window: Any, stacks: Any, tmp_path: Path) -> None:
+    window.viewer.add_image(stacks[0], name="angiograms")
+    widget = open_train(window, tmp_path, 1)
+    for name in ("config.json", "losses.csv"):
+        (tmp_path / name).write_text("mine")
+        widget.button.click()
+        window.wait(lambda: not window.busy())
+        assert f"{name} is no run's, and would be replaced" in window.messages[-1]
+        assert (tmp_path / name).read_text() == "mine"
+        (tmp_path / name).unlink()
+    widget.folder.setText(" ")
+    widget.button.click()
+    assert window.messages[-1] == "The output is empty: name a folder for the run."
+
+
+def test_fine_tuning_takes_the_recipe_of_the_model(window: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    shutil.copy(model_path("fundus"), folder / "mine.safetensors")
+    shutil.copy(model_path("default"), folder / "fundus_clinic.safetensors")
+    widget = open_train(window, tmp_path / "run", 1)
+    for name, preset in (("fundus", "fundus"), ("default", "lite")):
+        widget.start_from.setCurrentText(name)
+        assert widget.preset.currentText() == preset
+    for name, preset in (("mine", "fundus"), ("fundus_clinic", "lite")):
+        widget.start_from.setCurrentIndex(widget.start_from.findData(str(folder / f"{name}.safetensors")))
+        assert widget.preset.currentText() == preset
+        assert widget.steps.value() == 500
+
+
+def test_previews_of_another_size_keep_their_places(window: Any) -> None:
+    from napari_darl._napari.previews import Previews
+    from napari_darl.training.trainer import Preview
+
+    shown = Previews(window.viewer.__wrapped__)
+    shown.show(Preview(*[np.zeros((64, 64), np.float32)] * 6))
+    before = [corners_of(layer) for layer in previews(window)]
+    shown.show(Preview(*[np.zeros((128, 128), np.float32)] * 6))
+    np.testing.assert_allclose([corners_of(layer) for layer in previews(window)], before)
+
+
+def corners_of(layer: Any) -> Any:
+    """Outer edges of the first and the last pixel."""
+    return [layer.data_to_world((at, at)) for at in (-0.5, len(layer.data) - 0.5)]

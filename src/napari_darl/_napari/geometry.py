@@ -1,10 +1,11 @@
 """Where a layer lies in the world: copied from one layer to another, and written down as plain values."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Labels, Layer
 
 from napari_darl.errors import InputError
@@ -104,6 +105,14 @@ def pixel_size(geometry: Mapping[str, Any]) -> tuple[float, float] | None:
     across = np.abs(sides) > 1e-9 * np.abs(sides).max()  # a rotation by 90° leaves crumbs along other axes
     height, width = np.linalg.norm(np.where(across, sides * micrometres, 0), axis=1)
     return (float(height), float(width)) if np.isfinite(height + width) else None
+
+
+def unit_factors(given: Sequence[Any], wanted: Sequence[Any]) -> npt.NDArray[np.float64]:
+    """Tell by what to multiply values in pint units to have them in others; 1 where the two are of different kinds."""
+    pairs = zip(given, wanted, strict=True)
+    return np.array(
+        [float((1 * one).to(other).magnitude) if one.is_compatible_with(other) else 1 for one, other in pairs]
+    )
 
 
 def _micrometres(unit: Any) -> float:

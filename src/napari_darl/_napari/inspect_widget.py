@@ -27,9 +27,18 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_darl._napari.geometry import geometry
 from napari_darl._napari.inspection import SIZE, assessing, making, noising, sampling, saving
-from napari_darl._napari.layers import bare, frames_shape, free_name, keeping_selection, visible_frame
-from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation
+from napari_darl._napari.layers import (
+    bare,
+    frame_order,
+    frames_shape,
+    free_name,
+    keeping_selection,
+    to_world,
+    visible_frame,
+)
+from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, resize_box, vessels_choice
 from napari_darl._napari.segmenter import Segmenter
 from napari_darl._napari.stacks import Reading, StackPicker
 from napari_darl._napari.task import Task, Work
@@ -75,6 +84,8 @@ class InspectWidget(QWidget):
         self.save.setToolTip("Makes the pairs anew, all sizes, into a folder: to train other networks with.")
         self.pairs = _table("pair", "Dice", "clDice")
         self.frames = StackPicker(viewer, {}, 0, "Real frames, to see how sure the model is of them.")
+        self.vessels = vessels_choice()
+        self.resize_factor = resize_box(guessed=True)
         self.assess = QPushButton("Assess frames")
         self.scores = _table("frame", "score")
         self.levels = QLineEdit("50, 100, 200, 400")
@@ -125,6 +136,8 @@ class InspectWidget(QWidget):
         form.addRow(self.pairs)
         form = QFormLayout(real)
         form.addRow("frames", self.frames)
+        form.addRow("vessels", self.vessels)
+        form.addRow("resize", self.resize_factor)
         form.addRow(self.assess)
         form.addRow(self.scores)
         form.addRow(self.words)
@@ -146,6 +159,8 @@ class InspectWidget(QWidget):
             "device": self.device.device,
             "count": self.count.value(),
             "noise_level": self.noise_level.value(),
+            "bright": self.vessels.currentText() == "bright",
+            "resize": self.resize_factor.value() or None,
         }
 
     def _real_frames(self) -> Reading | None:
@@ -188,8 +203,21 @@ class InspectWidget(QWidget):
     def _assess(self) -> None:
         if self._stop() or (reading := self._real_frames()) is None:
             return
-        source, settings = self.frames.place(), self._settings()
-        self._run(partial(assessing, reading, settings), "Assessing", lambda found: self._show_scores(found, source))
+        source, settings, chosen = self.frames.place(), self._settings(), self.frames.chosen
+        order: tuple[int, ...] = (0, 1, 2)
+        shape: tuple[int, ...] | None = None
+        if isinstance(chosen, Image):  # over its frames, whatever their axes
+            source, order, shape = geometry(chosen), frame_order(chosen), frames_shape(chosen)
+
+        def show(found: "list[Trust]") -> None:
+            maps = np.stack([trust.uncertainty for trust in found])
+            if shape is not None:
+                whole = np.zeros(shape, np.float32)
+                whole.reshape(-1, *shape[-2:])[: len(maps)] = maps
+                maps = whole.transpose(np.argsort(order))
+            self._show_scores([trust.score for trust in found], maps, source)
+
+        self._run(partial(assessing, reading, settings), "Assessing", show)
 
     def _ask_save(self) -> None:
         if self._stop():
@@ -206,7 +234,7 @@ class InspectWidget(QWidget):
         return True
 
     def _run(self, work: Work, title: str, show: Callable[[list[Any]], None]) -> None:
-        """Do work whose last word is none; show what it has found, also what it has until a person stops it."""
+        """Do work whose last word is none; show what it has found, also if a person stops it or it fails."""
         found: list[Any] = []
         texts = {button: button.text() for button in self._buttons}
 
@@ -225,9 +253,7 @@ class InspectWidget(QWidget):
             for button, text in texts.items():
                 button.setText(text)
             self.state.setText("Stopped." if cancelled else "")
-            whole = bool(found) and found[-1] is None
-            done = [thing for thing in found if thing is not None]
-            if done and (whole or cancelled):
+            if done := [thing for thing in found if thing is not None]:
                 show(done)
 
         for button in texts:
@@ -253,18 +279,24 @@ class InspectWidget(QWidget):
         means = np.mean([values for _, *values in found], axis=0)
         show_info(f"{len(found)} pairs: mean Dice {means[0]:.2f}, clDice {means[1]:.2f} of what went in and came back.")
 
-    def _show_scores(self, found: "list[Trust]", source: dict[str, Any]) -> None:
-        data = np.stack([trust.uncertainty for trust in found])
+    def _show_scores(self, scores: list[float], maps: Any, source: dict[str, Any]) -> None:
         with keeping_selection(self._viewer):
             layer = self._add(
-                Image, data, "uncertainty", source, colormap="magma", blending="additive", contrast_limits=(0, 0.5)
+                Image,
+                maps,
+                "uncertainty",
+                source,
+                rgb=False,
+                colormap="magma",
+                blending="additive",
+                contrast_limits=(0, 0.5),
             )
-        _fill(self.scores, [(trust.score,) for trust in found])
+        _fill(self.scores, [(score,) for score in scores])
         self._stacks[self.scores] = layer
-        mean, worst = np.mean([trust.score for trust in found]), min(range(len(found)), key=lambda i: found[i].score)
+        worst = int(np.argmin(scores))
         self.words.setText(
-            f"Mean score {mean:.2f}; the frame to look at first is {worst} ({found[worst].score:.2f}). A score of 1 "
-            "says that all views of a frame give the same sure mask. It orders frames, more or less, as an expert "
+            f"Mean score {np.mean(scores):.2f}; the frame to look at first is {worst} ({scores[worst]:.2f}). A score "
+            "of 1 says that all views of a frame give the same sure mask. It orders frames, more or less, as an expert "
             "would; it isn't a Dice, and says nothing of what the model doesn't know."
         )
 
@@ -288,9 +320,12 @@ class InspectWidget(QWidget):
         rows = table.selectionModel().selectedRows()
         layer = self._stacks.get(table)
         if rows and layer is not None and layer in self._viewer.layers:
-            index = int(rows[0].data(Qt.ItemDataRole.DisplayRole))
-            axis = self._viewer.dims.ndim - layer.ndim
-            self._viewer.dims.set_point(axis, layer.data_to_world((index, 0, 0))[0])
+            leading = list(frame_order(layer)[:-2])
+            point = np.zeros(layer.ndim)
+            point[leading] = np.unravel_index(int(rows[0].data(Qt.ItemDataRole.DisplayRole)), frames_shape(layer)[:-2])
+            world = to_world(layer, point, self._viewer)
+            for axis in leading:
+                self._viewer.dims.set_point(self._viewer.dims.ndim - layer.ndim + axis, world[axis])
 
 
 def _fill(table: QTableWidget, rows: list[tuple[float | str, ...]]) -> None:

@@ -88,7 +88,7 @@ def noising(
     stack = reading()
     clean = None
     for view in noisy_views(
-        stack.frames[index], settings["model"], noise_levels=levels, bits=stack.bits, device=settings["device"]
+        stack.frames[index], settings["model"], noise_levels=levels, bits=stack.bits, **_looking(settings)
     ):
         if stop.is_set():
             return
@@ -110,5 +110,9 @@ def assessing(reading: Reading, settings: dict[str, Any], stop: Event) -> Genera
     for frame in frames:
         if stop.is_set():
             return
-        yield assess(frame, settings["model"], bits=stack.bits, device=settings["device"])
+        yield assess(frame, settings["model"], bits=stack.bits, **_looking(settings))
     yield None
+
+
+def _looking(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: settings[key] for key in ("bright", "resize", "device")}

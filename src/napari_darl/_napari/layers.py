@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_darl._napari.geometry import geometry
+from napari_darl._napari.geometry import geometry, unit_factors
 from napari_darl.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,9 +69,25 @@ def stack_axes(image: Image) -> str:
     return " x ".join(named)
 
 
+def to_data(layer: Layer, point: npt.ArrayLike, viewer: "napari.Viewer") -> npt.NDArray[np.float64]:
+    """Bring a point of the viewer's world to a layer's pixels; the world has units of its own, the smallest of all."""
+    world = np.array(point, float)[-layer.ndim :]
+    if viewer.dims.units is not None:
+        world *= unit_factors(viewer.dims.units[-layer.ndim :], layer.units)
+    return np.asarray(layer.world_to_data(world))
+
+
+def to_world(layer: Layer, point: npt.ArrayLike, viewer: "napari.Viewer") -> npt.NDArray[np.float64]:
+    """Bring a point of a layer's pixels to the viewer's world."""
+    world = np.array(layer.data_to_world(point))
+    if viewer.dims.units is not None:
+        world *= unit_factors(layer.units, viewer.dims.units[-layer.ndim :])
+    return world
+
+
 def visible_frame(image: Image, viewer: "napari.Viewer") -> Index:
     """Place, on the leading axes of `pixels`, of the frame that the viewer shows, or of the nearest one to it."""
-    point = image.world_to_data(viewer.dims.point[-image.ndim :])
+    point = to_data(image, viewer.dims.point, viewer)
     shape, stacked = frames_shape(image), frame_order(image)[:-2]
     return tuple(int(np.clip(round(float(point[axis])), 0, n - 1)) for axis, n in zip(stacked, shape, strict=False))
 
@@ -82,7 +98,7 @@ def visible_centre(image: Image, viewer: "napari.Viewer") -> tuple[float, float]
     shown = viewer.dims.displayed
     for axis, at in zip(shown, viewer.scene.camera.center[-len(shown) :], strict=True):
         point[axis] = at
-    found = image.world_to_data(point[-image.ndim :])
+    found = to_data(image, point, viewer)
     order = frame_order(image)
     return float(found[order[-2]]), float(found[order[-1]])
 

@@ -1,10 +1,10 @@
 """Losses as live curves on a logarithmic scale."""
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from napari_darl._napari.losses import LossHistory
 
 # Either side of a game in one colour, the discriminator's dashed.
 _CURVES = {
@@ -15,12 +15,11 @@ _CURVES = {
     "adversarial_mask": ("#ff40c0", False),
     "discriminator_mask": ("#ff40c0", True),
 }
-_MOST_POINTS = 300
 _LEAST = 1e-4  # a loss of 0 has no logarithm
 
 
 class LossPlot(QWidget):
-    """Draws the losses of a run; each point is a mean over as many steps as keeps a curve to some hundred points."""
+    """Draws the losses of a run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,25 +35,17 @@ class LossPlot(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._plot)
         self._curves: dict[str, pg.PlotDataItem] = {}
-        self.clear()
 
-    def clear(self) -> None:
-        """Forget all steps."""
-        self._steps: list[float] = []
-        self._values: dict[str, list[float]] = {}
-        self._plot.clear()
-        self._curves.clear()
-
-    def add(self, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
-        """Draw further steps: pairs of the step and its losses by name."""
-        for step, losses in rows:
-            self._steps.append(step)
-            for name in _CURVES:
-                if name in losses:
-                    self._values.setdefault(name, []).append(losses[name])
-        width = max(1, -(-len(self._steps) // _MOST_POINTS))
-        for name, values in self._values.items():
-            self._curve(name).setData(_means(self._steps, width), np.maximum(_means(values, width), _LEAST))
+    def draw(self, losses: LossHistory) -> None:
+        """Draw what there is, and nothing of another run."""
+        names = losses.names()
+        if not self._curves.keys() <= set(names):
+            self._plot.clear()
+            self._curves.clear()
+        for name in _CURVES:
+            if name in names:
+                steps, values = losses.curve(name)
+                self._curve(name).setData(steps, np.maximum(values, _LEAST))
 
     def points(self, name: str) -> int:
         """Count the points that a curve has."""
@@ -67,10 +58,3 @@ class LossPlot(QWidget):
             pen = pg.mkPen(colour, width=1, style=style)
             self._curves[name] = self._plot.plot(pen=pen, name=name.replace("_", " "))
         return self._curves[name]
-
-
-def _means(values: list[float], width: int) -> np.ndarray:
-    """Average each `width` values, the last ones, if fewer, on their own."""
-    array = np.asarray(values, float)
-    starts = np.arange(0, len(array), width)
-    return np.add.reduceat(array, starts) / np.diff(np.append(starts, len(array)))

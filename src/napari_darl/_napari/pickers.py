@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
+    QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -164,6 +165,25 @@ class DevicePicker(QComboBox):
         name, line = described
         if name == self.device:
             self.line.setText(line)
+
+
+def vessels_choice() -> QComboBox:
+    """Choose between dark vessels and bright ones."""
+    choices = QComboBox()
+    choices.addItems(["dark", "bright"])
+    choices.setToolTip("Dark in angiograms and in the green channel of fundus photographs.")
+    widen(choices)
+    return choices
+
+
+def resize_box(*, guessed: bool = False) -> QDoubleSpinBox:
+    """Choose the factor by which frames are resized first; with `guessed`, 0 leaves it to the model."""
+    box = QDoubleSpinBox()
+    box.setRange(0 if guessed else 0.05, 16)
+    box.setSingleStep(0.05)
+    box.setSpecialValueText("guessed" if guessed else "")
+    box.setToolTip("Frames are resized by this first: less than 1 for wide vessels, more for thin ones.")
+    return box
 
 
 def widen(choices: QComboBox) -> None:

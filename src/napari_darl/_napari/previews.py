@@ -1,10 +1,12 @@
 """What a run makes of its latest sample, as layers beside the user's own."""
 
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 from napari.layers import Image
 
+from napari_darl._napari.geometry import unit_factors
 from napari_darl._napari.layers import bare, free_name, keeping_selection
 
 if TYPE_CHECKING:
@@ -36,10 +38,16 @@ class Previews:
     """
 
     def __init__(self, viewer: "napari.Viewer") -> None:
-        self._viewer = viewer
+        self._ref = ref(viewer)
         self._layers: dict[str, Image] = {}
         self._dropped: set[str] = set()
         viewer.layers.events.removed.connect(self._removed)
+
+    @property
+    def _viewer(self) -> "napari.Viewer":
+        viewer = self._ref()
+        assert viewer is not None  # noqa: S101 (who shows something has it)
+        return viewer
 
     def begin(self) -> None:
         """Show the previews of a new run, those that were deleted, too."""
@@ -52,13 +60,16 @@ class Previews:
             self._make(missing, preview)
         for name in wanted:
             if name not in missing:
-                self._layers[name].data = getattr(preview, name)
+                _replace(self._layers[name], getattr(preview, name))
 
     def extent(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """First and last corner of the grid in the world, (y, x) each; none without previews."""
+        """First and last corner of the grid in the viewer's world, (y, x) each; none without previews."""
         if not self._layers:
             return None
-        corners = [layer.extent.world[:, -2:] for layer in self._layers.values()]
+        units = self._viewer.dims.units[-2:]
+        corners = [
+            layer.extent.world[:, -2:] * unit_factors(layer.units[-2:], units) for layer in self._layers.values()
+        ]
         return np.min([c[0] for c in corners], axis=0), np.max([c[1] for c in corners], axis=0)
 
     def _make(self, names: list[str], preview: "Preview") -> None:
@@ -93,10 +104,21 @@ class Previews:
         width = max(high[1] - low[1], 1e-9)
         pixel = width / (_COLUMNS + _GAP * (_COLUMNS - 1)) / side
         gap = 2 * _GAP * width / _COLUMNS
-        return np.array((high[0] + gap + pixel / 2, low[1] + pixel / 2)), pixel, bare(layers[0]).units[-2:]
+        return np.array((high[0] + gap + pixel / 2, low[1] + pixel / 2)), pixel, self._viewer.dims.units[-2:]
 
     def _removed(self, event: Any) -> None:
         for name, layer in list(self._layers.items()):
             if layer is bare(event.value):
                 del self._layers[name]
                 self._dropped.add(name)
+
+
+def _replace(layer: Image, panel: np.ndarray) -> None:
+    """Put other pixels into a panel, which keeps its place and its size; runs differ in the size of their crops."""
+    before = layer.data.shape[0]
+    layer.data = panel
+    if len(panel) != before:
+        pixel = float(layer.scale[-1])
+        other = pixel * before / len(panel)
+        layer.scale = (other, other)
+        layer.translate = np.array(layer.translate) + (other - pixel) / 2

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer, Shapes
 from scipy.ndimage import affine_transform
 
+from napari_darl._napari.geometry import unit_factors
 from napari_darl._napari.layers import Index, finest, frame_order, frames_shape, pixels
 from napari_darl.data.field_of_view import find_field_of_view
 from napari_darl.data.frames import to_grey
@@ -108,12 +109,15 @@ def _to_pixels_of(target: Layer, source: Layer) -> tuple[npt.NDArray[np.float64]
     What the other axes say moves neither.
     """
     image = target if isinstance(target, Image) else source
+    shared = min(source.ndim, target.ndim)
+    factors = unit_factors(source.units[-shared:], target.units[-shared:])
 
     def moved(*at: float) -> npt.NDArray[np.float64]:
         point = np.zeros(source.ndim)
         point[list(_plane(source, image))] = at
         world = np.zeros(max(source.ndim, target.ndim))
         world[-source.ndim :] = source.data_to_world(point)
+        world[-shared:] *= factors
         return np.asarray(target.world_to_data(world[-target.ndim :]))[list(_plane(target, image))]
 
     origin = moved(0, 0)

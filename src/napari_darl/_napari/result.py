@@ -1,15 +1,19 @@
 """A segmentation on the screen: its probability, and the mask that follows the cleaning until a person edits it."""
 
 from collections.abc import Callable
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels
 
 from napari_darl._napari.geometry import geometry
-from napari_darl._napari.layers import Index, frame_order, frames_shape
+from napari_darl._napari.layers import Index, finest, frame_order, frames_shape
 from napari_darl._napari.run import Options, Part
 from napari_darl.inference.cleaning import Cleaning, clean_mask
+
+Window = tuple[slice, slice]
+_WHOLE: Window = (slice(None), slice(None))
 
 
 class Result:
@@ -31,8 +35,8 @@ class Result:
     done : set of tuple of int
         Places of the frames that have been segmented.
     claimed : bool
-        Whether a person painted on the mask, renamed it or put another array in: it is theirs from then on, and nothing
-        that they may have seen is changed any more.
+        Whether a person painted on the mask, renamed or moved it, put another array in or changed values in place: it
+        is theirs from then on, and nothing that they may have seen is changed any more.
     """
 
     def __init__(
@@ -40,7 +44,10 @@ class Result:
     ) -> None:
         self.image, self.layer = image, layer
         self.options, self.cleaning = options, cleaning
+        self._pixels = finest(image)
         self._order = frame_order(image)
+        self._place = _place(layer)
+        self._written: dict[Index, list[tuple[Window, int]]] = {}  # and the hash of what was written
         self._masks: npt.NDArray[np.uint8] = layer.data.transpose(self._order)  # a view
         self.probability: npt.NDArray[np.float32] = np.zeros(self._masks.shape, np.float32)
         self.done: set[Index] = set()
@@ -53,16 +60,24 @@ class Result:
             event.connect(self._claim)
 
     def fits(self, image: Image) -> bool:
-        """Tell whether the image still has the frames that it had, and nobody has edited their mask."""
-        unchanged = self._order == frame_order(image) and self.probability.shape == frames_shape(image)
-        return unchanged and not self.claimed
+        """Tell whether the image still has frames like those that it had, and nobody has edited their mask."""
+        alike = self._order == frame_order(image) and self.probability.shape == frames_shape(image)
+        if alike and (_place(self.layer) != self._place or any(map(self._touched, np.ndindex(self._masks.shape[:-2])))):
+            self._claim()
+        return alike and not self.claimed
+
+    def is_of(self, image: Image, options: Options) -> bool:
+        """Tell whether further frames, segmented like this, belong to those that are there."""
+        return self._pixels is finest(image) and self.options == options
 
     def start_over(self, options: Options, cleaning: Cleaning) -> None:
         """Forget all frames."""
         self.options, self.cleaning = options, cleaning
+        self._pixels = finest(self.image)
         self.probability[...] = 0
         self.done.clear()
         self._waiting.clear()
+        self._written.clear()
         self._masks[...] = 0
         self._refresh()
 
@@ -72,24 +87,28 @@ class Result:
         for key, value in geometry(self.image).items():
             if value != before[key]:  # each of them has napari draw anew
                 setattr(self.layer, key, value)
+        self._place = _place(self.layer)
 
     def add(self, index: Index, probability: npt.NDArray[np.float32]) -> None:
         """Take a segmented frame in; a mask that a person has begun to edit gets it where it is still empty."""
         self.probability[index] = probability
         self.done.add(index)
-        if not (self.claimed and self._masks[index].any()):
+        if not self.claimed or not self._masks[index].any():
             self._write(index)
             self._refresh()
 
     def add_part(self, part: Part) -> None:
         """Take in a window of a large frame; cleaning that looks further than a window waits for the last one."""
-        self.probability[part.place][part.rows, part.columns] = part.probability
-        mask = self._masks[part.place][part.rows, part.columns]
-        if not (self.claimed and mask.any()):
-            mask[...] = clean_mask(part.probability, Cleaning(threshold=self.cleaning.threshold))
+        window = part.rows, part.columns
+        if part.number == 1 and (self.claimed or self._unclaimed(part.place)):  # it may have been segmented before
+            self.done.discard(part.place)
+            self._written.pop(part.place, None)
+        self.probability[part.place][window] = part.probability
+        if not self.claimed or not self._masks[part.place][window].any():
+            self._put(part.place, window, self._plain(part.probability))
         if part.number == part.total:
             self.done.add(part.place)
-            if self.cleaning != Cleaning(threshold=self.cleaning.threshold) and not self.claimed:
+            if self.cleaning != self._thresholding and not self.claimed:
                 self._write(part.place)
         self._refresh()
 
@@ -100,6 +119,13 @@ class Result:
         self.cleaning = cleaning
         self.note(self._provenance)
         self._waiting = set(self.done)
+        for index in self._written.keys() - self.done:  # whose parts are still coming in
+            windows = [window for window, _ in self._written[index]]
+            if self._unclaimed(index):
+                self._written[index] = []
+                for window in windows:
+                    self._put(index, window, self._plain(self.probability[index][window]))
+                self._refresh()
         self.clean_next(visible)
 
     def clean_next(self, visible: Index) -> bool:
@@ -120,8 +146,34 @@ class Result:
         settings = self.cleaning.model_dump()
         self.layer.metadata = {**self.layer.metadata, "napari-darl": {**provenance, **settings}}
 
+    @property
+    def _thresholding(self) -> Cleaning:
+        return Cleaning(threshold=self.cleaning.threshold)
+
+    def _plain(self, probability: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        return clean_mask(probability, self._thresholding)
+
     def _write(self, index: Index) -> None:
-        self._masks[index] = clean_mask(self.probability[index], self.cleaning)
+        if self.claimed or self._unclaimed(index):
+            self._written.pop(index, None)
+            self._put(index, _WHOLE, clean_mask(self.probability[index], self.cleaning))
+
+    def _put(self, index: Index, window: Window, mask: npt.NDArray[np.uint8]) -> None:
+        self._masks[index][window] = mask
+        self._written.setdefault(index, []).append((window, _hash(mask)))
+
+    def _unclaimed(self, index: Index) -> bool:
+        """Tell whether a frame may be written anew; napari doesn't tell of values that were changed in place."""
+        if self._touched(index):
+            self._claim()
+        return not self.claimed
+
+    def _touched(self, index: Index) -> bool:
+        """Tell whether a frame holds something else than what was last written there."""
+        frame = self._masks[index]
+        if index not in self._written:
+            return bool(frame.any())
+        return any(_hash(frame[window]) != told for window, told in self._written[index])
 
     def _refresh(self) -> None:
         self.layer.refresh(extent=False, highlight=False)
@@ -130,3 +182,14 @@ class Result:
         if not self.claimed:
             self.claimed = True
             self._on_claim()
+
+
+def _place(layer: Labels) -> tuple[object, ...]:
+    """Where a layer lies."""
+    return tuple(
+        np.array(getattr(layer, key), float).tobytes() for key in ("scale", "translate", "rotate", "shear", "affine")
+    )
+
+
+def _hash(mask: npt.NDArray[np.uint8]) -> int:
+    return crc32(np.ascontiguousarray(mask).data)

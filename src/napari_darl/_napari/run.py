@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
 
-from napari_darl._napari.layers import Index, frames_shape, pixels, visible_centre, visible_frame
+from napari_darl._napari.layers import Index, finest, frames_shape, pixels, visible_centre, visible_frame
 from napari_darl._napari.region import Region, everywhere
 from napari_darl._napari.settings import read_settings
 from napari_darl.inference.cleaning import Cleaning
@@ -122,12 +122,17 @@ class Run:
         self.finished = 0
         self.parts = (0, 0)
         self.provenance: dict[str, str | float] = {}
+        self._source = finest(image)
         self._name = image.name
         self._data, self._rgb = pixels(image), bool(image.rgb)
         self._shape = frames_shape(image)
         self._first = visible_frame(image, viewer)
         self._centre = visible_centre(image, viewer)
         self.total = prod(self._shape[:-2]) if options.whole else 1
+
+    def is_current(self) -> bool:
+        """Tell whether the layer still has the array that is being segmented."""
+        return finest(self.image) is self._source
 
     def progress(self) -> str:
         """Tell where the run stands, in a few words."""

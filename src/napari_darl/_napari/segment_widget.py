@@ -12,7 +12,6 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QLabel,
@@ -24,7 +23,7 @@ from qtpy.QtWidgets import (
 from napari_darl._napari.cleaning_form import CleaningForm
 from napari_darl._napari.files import MASK_SUFFIXES, PLUGIN
 from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, stack_axes
-from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, widen
+from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, resize_box, vessels_choice, widen
 from napari_darl._napari.region import Region, drawn_region, everywhere, field_of_view
 from napari_darl._napari.run import Options, preferred_options
 from napari_darl._napari.segmenter import Segmenter
@@ -59,21 +58,14 @@ class SegmentWidget(QWidget):
 
         self.image = ComboBox(choices=self._images, nullable=False, tooltip="The layer to segment.")
         self.model = ModelPicker(viewer)
-        self.vessels = QComboBox()
-        self.vessels.addItems(["dark", "bright"])
-        self.vessels.setToolTip("Dark in angiograms and in the green channel of fundus photographs.")
-        self.resize_factor = QDoubleSpinBox()
-        self.resize_factor.setRange(0.05, 16)
-        self.resize_factor.setSingleStep(0.05)
-        self.resize_factor.setToolTip(
-            "Frames are resized by this first: less than 1 for wide vessels, more for thin ones."
-        )
+        self.vessels = vessels_choice()
+        self.resize_factor = resize_box()
         self.guess = QLabel()
         self.frames = QComboBox()
         self.frames.setToolTip("All frames of a stack, the visible one first, or the visible one only.")
         self.region = ComboBox(choices=self._regions, nullable=False, tooltip="Where vessels are looked for.")
         self.device = DevicePicker()
-        for choices in (self.image.native, self.vessels, self.frames, self.region.native):
+        for choices in (self.image.native, self.frames, self.region.native):
             widen(choices)
         self.button = QPushButton("Segment")
         self.save = QPushButton("Save mask...")

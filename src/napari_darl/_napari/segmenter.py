@@ -121,6 +121,8 @@ class Segmenter(QObject):
         viewer, run = self._viewer(), self._run
         if viewer is None or run is None:
             return
+        if not run.is_current():
+            raise InputError(f"'{run.image.name}' has got other pixels: segment it again")
         if not run.provenance:
             run.provenance = found
         else:
@@ -140,7 +142,7 @@ class Segmenter(QObject):
         """Continue the image's last result if nobody has edited it, else add a layer."""
         last = next((result for result in reversed(self._results) if result.image is run.image), None)
         if last and last.fits(run.image):
-            if run.options.whole or last.options != run.options:
+            if run.options.whole or not last.is_of(run.image, run.options):
                 last.start_over(run.options, run.cleaning)
             last.follow()
             last.note(run.provenance)

@@ -174,16 +174,24 @@ class StackPicker(QWidget):
 
 
 def stack_geometry(image: Image) -> dict[str, Any]:
-    """Place a stack (N, Y, X) over an image layer of any dimensions: y and x as there, N counted from 0."""
-    axes = list(frame_order(image)[-2:])
+    """Place a stack (N, Y, X) over an image layer of any dimensions: y and x as there, N as its last leading axis."""
+    *leading, y, x = frame_order(image)
+    axes = [y, x]
     origin = np.array(image.data_to_world((0.0,) * image.ndim))
     affine = np.eye(4)
     for column, axis in enumerate(axes, 1):
-        step = np.array(image.data_to_world(np.eye(image.ndim)[axis])) - origin
-        affine[1:3, column] = step[axes]
+        affine[1:3, column] = _step(image, axis, origin)[axes]
     affine[1:3, 3] = origin[axes]
-    leading = image.units[-3] if image.ndim > 2 else image.units[-1]
-    return {"affine": affine, "units": (leading, *(image.units[axis] for axis in axes))}
+    if leading:
+        along = leading[-1]
+        affine[0, 0], affine[0, 3] = _step(image, along, origin)[along], origin[along]
+    units = [image.units[axis] for axis in (leading[-1] if leading else x, y, x)]
+    return {"affine": affine, "units": tuple(units)}
+
+
+def _step(image: Image, axis: int, origin: Any) -> Any:
+    """How far the world is from one pixel of an axis to the next."""
+    return np.array(image.data_to_world(np.eye(image.ndim)[axis])) - origin
 
 
 def _read_arrays(arrays: list[tuple[Any, bool]]) -> Stack:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.utils.notifications import show_error
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -25,6 +26,7 @@ from napari_darl._napari.layers import bare
 from napari_darl._napari.loss_plot import LossPlot
 from napari_darl._napari.model_list import known_models
 from napari_darl._napari.pickers import DevicePicker, explanation, short_name, widen
+from napari_darl._napari.segmenter import Segmenter
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.stacks import StackPicker
 from napari_darl._napari.task import sentence
@@ -77,9 +79,7 @@ class TrainWidget(QWidget):
             viewer, {_DRAWN: "Vessel-like trees, made as they are needed."}, 0, "Masks that path B draws vessels by."
         )
         self.start_from = QComboBox()
-        self.start_from.addItem(_SCRATCH)
-        for model in known_models(read_settings().models):
-            self.start_from.addItem(short_name(model), model)
+        self._list_models()
         self.start_from.setToolTip("A model to begin with (fine-tuning), or random weights.")
         self.preset = QComboBox()
         for number, (name, tip) in enumerate(_TIPS.items()):
@@ -89,7 +89,7 @@ class TrainWidget(QWidget):
         self.steps = _spin(0, 10_000_000, 0, "Steps in all; of a finished run that is resumed, steps more.")
         self.steps.setSpecialValueText("the preset's")
         self.device = DevicePicker()
-        self.folder = QLineEdit(str(_new_folder()))
+        self.folder = QLineEdit(str(self._session.folder or _new_folder()))
         self.folder.setToolTip("The run: model, checkpoint, losses, settings. Resume takes it up again.")
         self.browse = QToolButton()
         self.browse.setText("...")
@@ -119,7 +119,9 @@ class TrainWidget(QWidget):
         self.backgrounds.changed.connect(self._backgrounds_changed)
         self._session.changed.connect(self._refresh)
         self._session.advanced.connect(self._advanced)
+        Segmenter.of(viewer).offered.connect(self._list_models)
         self._backgrounds_changed()
+        self.plot.draw(self._session.losses)
         self._refresh()
 
     def start(self, *, resume: bool = False) -> None:
@@ -129,7 +131,7 @@ class TrainWidget(QWidget):
         except DarlError as error:
             show_error(sentence(error))
         else:
-            self.plot.clear()
+            self.plot.draw(self._session.losses)
 
     def look_at_previews(self) -> None:
         """Turn the camera to the previews."""
@@ -144,6 +146,8 @@ class TrainWidget(QWidget):
         angiograms = self.angiograms.reading()
         if angiograms is None:
             raise InputError("There are no angiograms: open some, or choose a folder of them.")
+        if not self.folder.text().strip():
+            raise InputError("The output is empty: name a folder for the run.")
         changes = {"preview_every": self.preview_every.value(), "autosave": float(self.autosave.value())}
         if not resume:
             changes |= {"seed": self.seed.value()}
@@ -218,19 +222,33 @@ class TrainWidget(QWidget):
             self.folder.setText(folder)
 
     def _start_changed(self) -> None:
-        """Fine-tuning takes far fewer steps."""
-        fine_tuning = self.start_from.currentData() is not None
-        if fine_tuning and "fundus" in self.start_from.currentText():
-            self.preset.setCurrentText("fundus")
-        self.steps.setValue(_FINE_TUNING if fine_tuning else 0)
+        """Fine-tuning takes the recipe of the model, and far fewer steps."""
+        from napari_darl.inference.models import preset_of
+
+        model = self.start_from.currentData()
+        self.steps.setValue(0 if model is None else _FINE_TUNING)
+        if model is not None:
+            try:
+                self.preset.setCurrentText(preset_of(model))
+            except DarlError as error:
+                show_error(sentence(error))
+
+    def _list_models(self, _: str = "") -> None:
+        chosen = self.start_from.currentData()
+        newest = Segmenter.of(self._viewer).newest_model
+        models = list(dict.fromkeys([*known_models(read_settings().models), *([newest] if newest else [])]))
+        with QSignalBlocker(self.start_from):
+            self.start_from.clear()
+            self.start_from.addItem(_SCRATCH)
+            for model in models:
+                self.start_from.addItem(short_name(model), model)
+            self.start_from.setCurrentIndex(models.index(chosen) + 1 if chosen in models else 0)
 
     def _backgrounds_changed(self) -> None:
         self.first_frames.setVisible(self.backgrounds.chosen == _FIRST)
 
     def _advanced(self, update: Update) -> None:
-        self.bar.setRange(0, update.total)
-        self.bar.setValue(update.step)
-        self.plot.add(update.rows)
+        self.plot.draw(self._session.losses)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -250,6 +268,8 @@ class TrainWidget(QWidget):
             self.bar.setRange(0, 0)
             self.state.setText("Reading the frames...")
         else:
+            self.bar.setRange(0, session.last.total)
+            self.bar.setValue(session.last.step)
             left = session.seconds_left
             self.state.setText(
                 f"Step {session.last.step} of {session.last.total}" + (f", {_duration(left)} left" if left else "")

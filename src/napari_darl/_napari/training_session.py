@@ -13,6 +13,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, Signal
 
 from napari_darl._napari.layers import bare
+from napari_darl._napari.losses import LossHistory
 from napari_darl._napari.previews import Previews
 from napari_darl._napari.run import warm_up
 from napari_darl._napari.segmenter import Segmenter
@@ -23,6 +24,7 @@ from napari_darl.errors import InputError
 if TYPE_CHECKING:
     import napari
 
+    from napari_darl.training.config import TrainingConfig
     from napari_darl.training.trainer import Preview
 
 _PAUSE = 0.1  # s between two updates of the window
@@ -102,6 +104,7 @@ class TrainingSession(QObject):
         self._order: Order | None = None
         self._began: tuple[float, int] = (0.0, 0)
         self.previews = Previews(viewer)
+        self.losses = LossHistory()
         self.last: Update | None = None
         self.stopping = False
 
@@ -117,6 +120,11 @@ class TrainingSession(QObject):
     def running(self) -> bool:
         """Whether a run is under way."""
         return self._order is not None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run under way is; none without one."""
+        return self._order.folder if self._order else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -140,6 +148,7 @@ class TrainingSession(QObject):
         if self.running:
             raise InputError(f"The run in {self._order.folder} is under way: stop it first")  # type: ignore[union-attr]
         self._order, self.last, self.stopping = order, None, False
+        self.losses = LossHistory()
         self.previews.begin()
         self._task = Task(
             partial(_work, order),
@@ -163,6 +172,7 @@ class TrainingSession(QObject):
         if self.last is None:
             self._began = monotonic(), update.step
         self.last = update
+        self.losses.add(update.rows)
         self.advanced.emit(update)
         if update.preview is not None and self._viewer() is not None:
             self.previews.show(update.preview)
@@ -196,8 +206,7 @@ def _work(order: Order, stop: Event) -> Generator[Update, None, None]:
     folder = RunFolder(order.folder)
     if order.resume:
         config = folder.read_config().updated(**order.changes)
-        done = folder.saved_step() or 0
-        config = config if done < config.steps else config.updated(steps=done + (order.steps or config.steps))
+        config = config.updated(steps=_steps(config, folder.saved_step() or 0, order.steps))
     else:
         config = training_config(order.preset, c_darl=order.c_darl, steps=order.steps).updated(**order.changes)
     stack = order.angiograms()
@@ -224,3 +233,14 @@ def _work(order: Order, stop: Event) -> Generator[Update, None, None]:
         if state.preview is not None or state.step == total or monotonic() - shown > _PAUSE:
             yield Update(state.step, total, rows, state.preview)
             rows, shown = [], monotonic()
+
+
+def _steps(config: "TrainingConfig", done: int, asked: int | None) -> int:
+    """How many steps a run that is resumed has in all: as many as it was to have, unless others are asked for."""
+    from napari_darl.training.config import training_config
+
+    if done >= config.steps:
+        return done + (asked or training_config(config.model.preset).steps)
+    if asked is not None and asked <= done:
+        raise InputError(f"The run has done {done} steps: ask for more in all, or for the preset's")
+    return asked or config.steps

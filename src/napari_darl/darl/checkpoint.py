@@ -102,12 +102,17 @@ def save_model(path: Path, model: Darl, info: dict[str, Any] | None = None, *, h
     save_tensors(path, state, "model", {"config": model.config.model_dump(mode="json"), "info": info or {}})
 
 
-def model_from(tensors: dict[str, Tensor], contents: dict[str, Any], path: Path) -> Darl:
-    """Build the model that `contents["config"]` describes and fill it with `tensors`; `path` is for messages."""
+def config_from(contents: dict[str, Any], path: Path) -> ModelConfig:
+    """Read the model configuration that a file has beside its tensors; `path` is for messages."""
     try:
-        config = ModelConfig.model_validate(contents["config"])
+        return ModelConfig.model_validate(contents["config"])
     except (KeyError, TypeError, ValidationError) as error:
         raise CheckpointError(f"{path} has no valid configuration: get it again.") from error
+
+
+def model_from(tensors: dict[str, Tensor], contents: dict[str, Any], path: Path) -> Darl:
+    """Build the model that `contents["config"]` describes and fill it with `tensors`; `path` is for messages."""
+    config = config_from(contents, path)
     # A hostile configuration mustn't take memory, so its shapes are checked without any; the presets
     # are spared that, as torch's meta device costs a second of imports.
     known = any((config.denoiser, config.generator) == (it.denoiser, it.generator) for it in PRESETS.values())

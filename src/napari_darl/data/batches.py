@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from napari_darl.data.aperture import Aperture
 from napari_darl.data.backgrounds import WIDTH, suppress_vessels
 from napari_darl.data.fractals import draw_fractal
-from napari_darl.data.frames import check_frame, encode, intensity_range, normalise
+from napari_darl.data.frames import encode, intensity_range, normalise, showing
 from napari_darl.data.masks import FRAME, PseudoMask, TreeConfig, draw_trees
 from napari_darl.data.phantom import render
 from napari_darl.data.teacher import TeacherConfig, agreed_labels, sure_labels
@@ -238,8 +238,7 @@ class _Stack:
     ) -> None:
         if len(frames) == 0:
             raise InputError(f"The stack of {name}s is empty: give at least one frame.")
-        for index, frame in enumerate(frames):
-            check_frame(frame, f"{name} {index}")
+        frames = showing(frames, name)
         self.frames = frames
         self.side = side
         self.predict: Callable[[NDArray[Any]], Frame] | None = None

@@ -1,13 +1,14 @@
 """From any array-like to 2-D frames in [-1, 1]: the one home of axis handling and of normalising."""
 
 import math
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.errors import InputError
+from napari_darl.errors import DarlWarning, InputError
 from napari_darl.normalisation import Normalisation
 
 Array = npt.NDArray[Any]
@@ -187,6 +188,41 @@ def check_frame(frame: Array, where: str) -> None:
         raise InputError(f"{where} has {bad} NaN or infinite values: replace them, as with numpy.nan_to_num")
     if frame.min() == frame.max():
         raise InputError(f"{where} holds nothing but the value {frame.flat[0]}: hand a frame that shows something")
+
+
+def is_blank(frame: Array) -> bool:
+    """Tell whether a grey frame holds a single number, such as the black ones before a series begins."""
+    real = frame.ndim == 2 and frame.dtype.kind in "buif" and frame.size > 0
+    return bool(real and frame.min() == frame.max() and np.isfinite(frame.flat[0]))
+
+
+def showing(frames: Sequence[Array], name: str) -> list[Array]:
+    """Check grey frames, and leave out those that are blank, if others aren't.
+
+    Parameters
+    ----------
+    frames : sequence of numpy.ndarray
+        At least one.
+    name : str
+        What a message calls one of them, such as "background".
+
+    Raises
+    ------
+    InputError
+        As `check_frame`, if one can't be used, or all are blank.
+
+    Warns
+    -----
+    DarlWarning
+        If some are left out.
+    """
+    kept = [(index, frame) for index, frame in enumerate(frames) if not is_blank(frame)]
+    for index, frame in kept or enumerate(frames):
+        check_frame(frame, f"{name} {index}")
+    if len(kept) < len(frames):
+        blank = f"{len(frames) - len(kept)} of {len(frames)} {name}s hold nothing but one value"
+        warnings.warn(f"{blank}, and are left out.", DarlWarning, stacklevel=3)
+    return [frame for _, frame in kept]
 
 
 def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None = None) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from napari_darl import __version__
-from napari_darl.darl.checkpoint import file_hash, load_tensors, model_from, save_model
+from napari_darl.darl.checkpoint import config_from, file_hash, load_tensors, model_from, save_model
 from napari_darl.darl.device import resolve_device
 from napari_darl.darl.model import Critics, Darl
 from napari_darl.darl.published import import_published
@@ -96,6 +96,21 @@ def starting_networks(name_or_path: str | Path) -> tuple[Darl, Critics | None]:
     if Path(name_or_path).suffix == ".pth":
         return import_published(Path(name_or_path))
     return load_model(name_or_path, "cpu").network, None
+
+
+def preset_of(name_or_path: str | Path) -> str:
+    """Tell the preset of a model's networks, from its file's header alone.
+
+    Raises
+    ------
+    InputError, CheckpointError
+        As `load_model`.
+    """
+    if Path(name_or_path).suffix == ".pth":
+        return "published"
+    path = model_path(name_or_path)
+    _, contents = load_tensors(path, "model", only_contents=True)
+    return config_from(contents, path).preset
 
 
 def describe_model(name_or_path: str | Path) -> str:

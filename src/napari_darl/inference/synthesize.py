@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_darl.atomic import replacing
 from napari_darl.darl.device import is_out_of_memory
-from napari_darl.data.frames import check_frame, decode, encode, intensity_range, normalise
+from napari_darl.data.frames import decode, encode, intensity_range, normalise, showing
 from napari_darl.data.masks import FRAME, TreeConfig, draw_trees
 from napari_darl.data.output import write_frames, write_mask
 from napari_darl.errors import DarlError, FileError, InputError
@@ -68,7 +68,8 @@ def synthesize(
     model : Model, str or Path, optional
         What `load_model` returned or takes; none is the bundled model `default`.
     backgrounds : sequence of numpy.ndarray, or ReverseProcess
-        Grey frames (H, W) without contrast, at least 32 x 32, taken in turn; or how to sample them from noise.
+        Grey frames (H, W) without contrast, at least 32 x 32, taken in turn, those of one value left out; or how to
+        sample them from noise.
     count : int
         Pairs to make.
     noise_level : int
@@ -98,8 +99,7 @@ def synthesize(
     elif not backgrounds:
         raise InputError("There are no backgrounds: give at least one frame.")
     else:
-        for index, frame in enumerate(backgrounds):
-            check_frame(frame, f"background {index}")
+        backgrounds = showing(backgrounds, "background")
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         if isinstance(backgrounds, ReverseProcess):

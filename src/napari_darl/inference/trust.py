@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_darl.data.frames import is_blank
 from napari_darl.inference.models import Model, as_model
 from napari_darl.inference.segment import iter_probability
 
@@ -54,7 +55,7 @@ def assess(
     Parameters
     ----------
     frame : numpy.ndarray, shape (H, W)
-        A grey frame, as for `segment_probability`.
+        A grey frame, as for `segment_probability`; one of a single value has no vessel, and a score of 0.
     model, bright, bits, resize, device
         As for `segment_probability`.
     noise_levels : sequence of int
@@ -66,6 +67,9 @@ def assess(
         As `segment_probability`.
     """
     used = as_model(model, device)
+    if is_blank(frame):
+        nothing = np.zeros(frame.shape, np.float32)
+        return Trust(nothing, nothing, 0.0)
 
     def look(view: npt.NDArray[Any], noise_level: int = 0) -> Frame:
         view = np.ascontiguousarray(view)

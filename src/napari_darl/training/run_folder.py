@@ -72,6 +72,23 @@ class RunFolder:
             raise FileError(f"{self.path} holds a model but no checkpoint: put it back or choose another folder.")
         return None
 
+    def check_free(self) -> None:
+        """See that a new run would replace nothing but another one that has done no step.
+
+        Raises
+        ------
+        FileError
+            If a run is there already, or files of its names that are no run's.
+        """
+        if self.saved_step():
+            raise FileError(f"{self.path} holds a run already: resume it or choose another folder.")
+        for file in (self.config, self.losses):
+            if file.exists():
+                try:
+                    self.read_config()
+                except FileError:
+                    raise FileError(f"{file} is no run's, and would be replaced: choose another folder.") from None
+
     def forget_beginning(self) -> None:
         """Remove checkpoint and model of a run that has done no step."""
         self.model.unlink(missing_ok=True)

@@ -59,8 +59,8 @@ class Trainer:
     Parameters
     ----------
     config : TrainingConfig
-        The run; `napari_darl.training.config.training_config` gives the presets. With `resume`, only its `steps`
-        and `preview_every` count.
+        The run; `napari_darl.training.config.training_config` gives the presets. With `resume`, only its `steps`,
+        `preview_every` and `autosave` count.
     output : path
         The run folder.
     angiograms : sequence of numpy.ndarray
@@ -105,13 +105,14 @@ class Trainer:
         self.folder = RunFolder(Path(output))
         self._saved = self.folder.saved_step()
         if resume:
-            config = self.folder.read_config().updated(steps=config.steps, preview_every=config.preview_every)
+            kept = {name: getattr(config, name) for name in ("steps", "preview_every", "autosave")}
+            config = self.folder.read_config().updated(**kept)
             if self._saved is None:
                 raise FileError(f"The run in {output} ended before it began: start it again, without resuming.")
-        elif self._saved:
-            raise FileError(f"{output} holds a run already: resume it or choose another folder.")
-        elif start is not None:
-            config = _fine_tuning(config, start[0])
+        else:
+            self.folder.check_free()
+            if start is not None:
+                config = _fine_tuning(config, start[0])
         same = config.model.variant == "c-darl"
         if same and backgrounds is not None:
             raise InputError("C-DARL takes no backgrounds: leave them out, or train the other variant.")
