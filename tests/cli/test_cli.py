@@ -16,7 +16,7 @@ import zarr
 from napari_darl import __version__, cli, segment
 from napari_darl.data.output import read_provenance
 from napari_darl.data.phantom import phantom_angiogram
-from napari_darl.data.samples import sample_path
+from napari_darl.data.samples import sample_angiogram, sample_path
 from napari_darl.data.smoothing import smooth_over_time
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.windows import Windows
@@ -259,3 +259,76 @@ def test_segment_writes_zarr_part_by_part_and_goes_on(
     assert "Stopped after 1 of 2 parts" in capsys.readouterr().err
     assert run("segment", source, "--output", tmp_path / "halves", *options[2:]) == 0
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "halves" / "movie_mask.zarr", mode="r")[:], mask[:])
+
+
+def test_images_are_never_replaced_and_results_never_taken_for_images(
+    tmp_path: Path, frames: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--output", frames, "--model", untrained_path, "--overwrite")
+    expert = frames / "frame_0_mask.tif"
+    tifffile.imwrite(expert, np.zeros((96, 96), np.uint8))
+    before = expert.read_bytes()
+    assert run("segment", frames, *options) == 2
+    assert "is one of the images" in capsys.readouterr().err
+    assert expert.read_bytes() == before
+    expert.unlink()
+    for count in (3, 3):  # the second time, beside the results of the first
+        assert run("segment", frames, *options) == 0
+        assert len(list(frames.glob("*_mask.tif"))) == count
+    assert "aren't taken for images (frame_0_mask.tif and 2 more)" in capsys.readouterr().err
+    zarr.create_array(frames / "slide.zarr", data=iio.imread(frames / "frame_0.png"))
+    for _ in range(2):
+        assert run("segment", frames, *options) == 0
+    assert (frames / "slide_mask.zarr").is_dir()
+    assert not (frames / "slide_mask_mask.zarr").exists()
+    assert run("assess", frames, "--model", untrained_path) == 0
+    assert "only segment takes it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["assess", "noise"])
+def test_frames_of_one_name_are_refused(
+    tmp_path: Path, frames: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    tifffile.imwrite(frames / "frame_0.tif", iio.imread(frames / "frame_0.png"))
+    assert run(command, frames, "--model", untrained_path, "--output", tmp_path / "maps") == 2
+    assert "would both be called frame_0" in capsys.readouterr().err
+    (frames / "frame_0.png").unlink()
+    tifffile.imwrite(frames / "frame.tif", np.stack([iio.imread(frames / "frame_1.png")] * 3), photometric="minisblack")
+    assert run(command, frames, "--model", untrained_path) == 2
+    assert "would both be called frame_0" in capsys.readouterr().err
+
+
+def test_experts_masks_in_any_colour(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = sample_angiogram()[128:288, 128:288]
+    iio.imwrite(tmp_path / "a.png", frame)
+    mask = segment(frame) * np.uint8(255)
+    tables = []
+    for colours in (mask, np.stack([mask, 0 * mask, 0 * mask], -1)):
+        iio.imwrite(tmp_path / "truth.png", colours)
+        options = ("--sigmas", "25", "--noise-levels", "50")
+        assert run("noise", tmp_path / "a.png", "--truth", tmp_path / "truth.png", *options) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1]
+    assert "1.000" in tables[0]
+
+
+def test_pairs_are_of_one_run(tmp_path: Path, frames: Path, untrained_path: Path) -> None:
+    options = ("--model", untrained_path, "--output", tmp_path / "pairs", "--backgrounds", frames)
+    assert run("synthesize", *options, "--count", 3) == 0
+    (tmp_path / "pairs" / "masks" / "mine.tif").touch()
+    assert run("synthesize", *options, "--count", 1, "--seed", 5, "--overwrite") == 0
+    for kind in ("angiograms", "backgrounds", "cycle_masks"):
+        assert [path.name for path in (tmp_path / "pairs" / kind).iterdir()] == ["00000.tif"]
+    assert {path.name for path in (tmp_path / "pairs" / "masks").iterdir()} == {"00000.tif", "mine.tif"}
+
+
+def test_a_resumed_run_stays_what_it_was(tmp_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("train", "--angiograms", frames, "--output", tmp_path / "run")
+    assert run(*options, "--steps", 2) == 0
+    assert run(*options, "--resume", "--preset", "published", "--seed", 9) == 2
+    assert "leave --preset and --seed out" in capsys.readouterr().err
+    assert run(*options, "--resume", "--steps", 1) == 2
+    assert "has done 2 steps" in capsys.readouterr().err
+    assert run("train", "--angiograms", frames, "--output", tmp_path / "other", "--seed", 2**64) == 2
+    assert run("train", "--angiograms", tmp_path / "nosuch", "--output", tmp_path / "other") == 2
+    assert "nosuch isn't there" in capsys.readouterr().err

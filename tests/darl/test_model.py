@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from napari_darl.darl.config import LITE, PUBLISHED, ModelConfig, ScheduleConfig
 from napari_darl.darl.contrast import MaskContrast
+from napari_darl.darl.device import working_precision
 from napari_darl.darl.losses import cycle
 from napari_darl.darl.model import Critics, Darl, build
 from napari_darl.darl.schedule import NoiseSchedule
@@ -124,3 +125,9 @@ def test_without_spade_the_mask_still_decides_path_b() -> None:
     mask[..., 20:30] = 1
     assert not torch.equal(model.path_b(frames, t, mask).image, empty)
     assert model.path_a(frames, t).image.shape == frames.shape
+
+
+def test_precision_with_a_torch_that_does_not_tell_the_processors_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # before 2.11
+    with working_precision(torch.device("cpu"), "auto")():
+        assert not torch.is_autocast_enabled("cpu")

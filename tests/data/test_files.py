@@ -291,6 +291,7 @@ def test_missing_files_folders_and_suffixes(tmp_path, monkeypatch):
         read_stack(tmp_path / "a.tif")
     with pytest.raises(FileError, match="is a folder"):
         read_image(tmp_path)
+    (tmp_path / "a.docx").touch()
     with pytest.raises(FileError, match=r"convert it to one of \.tif, \.tiff, \.png"):
         read_image(tmp_path / "a.docx")
     with pytest.raises(FileError, match="can't be listed"):

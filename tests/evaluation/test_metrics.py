@@ -1,9 +1,11 @@
 """The measures, on masks small enough to count by hand."""
 
+import warnings
+
 import numpy as np
 import pytest
 
-from napari_darl.errors import InputError
+from napari_darl.errors import DarlWarning, InputError
 from napari_darl.evaluation.metrics import Scores, above_half, mean_scores, score
 
 EMPTY = np.zeros((20, 20), bool)
@@ -119,3 +121,14 @@ def test_mean_leaves_out_areas_that_are_not_known():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+def test_labels_of_several_kinds_are_warned_of() -> None:
+    vessels = np.zeros((8, 8), np.uint8)
+    vessels[:2], vessels[4:6] = 1, 2
+    with pytest.warns(DarlWarning, match="the values 0, 1, 2"):
+        assert above_half(vessels).sum() == 16
+    soft = np.repeat(np.arange(0, 256, 4, np.uint8), 8)[: 8 * 64].reshape(8, 64)
+    with warnings.catch_warnings(action="error"):
+        above_half(soft)
+        above_half(vessels > 0)

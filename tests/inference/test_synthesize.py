@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from napari_darl.darl.config import LITE
 from napari_darl.darl.schedule import NoiseSchedule
 from napari_darl.data.frames import decode
+from napari_darl.data.masks import TreeConfig
 from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import FileError, InputError
 from napari_darl.inference.models import Model, load_model
@@ -107,3 +108,15 @@ def test_pairs_saved_until_a_person_stops_are_listed(untrained: Model, tmp_path:
     saving.close()
     assert len(json.loads((tmp_path / "pairs.json").read_text())["pairs"]) == 2
     assert len(list((tmp_path / "angiograms").iterdir())) == 2
+
+
+def test_pseudo_masks_are_those_of_the_models_training() -> None:
+    model = load_model("default", "cpu")
+    trees = TreeConfig.model_validate(model.info["training"]["draws"]["trees"])
+    assert trees != TreeConfig()
+    frame = sample_angiogram()[:96, :96]
+    (pair,) = synthesize(model, [frame], 1)
+    (same,) = synthesize(model, [frame], 1, trees=trees)
+    (other,) = synthesize(model, [frame], 1, trees=TreeConfig())
+    np.testing.assert_array_equal(pair.mask, same.mask)
+    assert (pair.mask != other.mask).any()

@@ -15,6 +15,7 @@ from napari_darl._napari.layers import bare, frame_order, frames_shape, pixels
 from napari_darl._napari.pickers import explanation, widen
 from napari_darl._napari.task import sentence
 from napari_darl.data.files import SUPPORTED, Stack, image_paths, read_stack, series_folders, split_series
+from napari_darl.data.frames import Channel
 from napari_darl.errors import DarlError
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class StackPicker(QWidget):
         Fewer frames than this get a warning; 0 for none.
     tip : str
         The tool tip.
+    channel : str
+        How colours become grey, see `to_grey`.
 
     Signals
     -------
@@ -50,9 +53,11 @@ class StackPicker(QWidget):
 
     changed = Signal()
 
-    def __init__(self, viewer: "napari.Viewer", without: dict[str, str], few: int, tip: str) -> None:
+    def __init__(
+        self, viewer: "napari.Viewer", without: dict[str, str], few: int, tip: str, channel: Channel = "green"
+    ) -> None:
         super().__init__()
-        self._viewer, self._without, self._few = viewer, without, few
+        self._viewer, self._without, self._few, self._channel = viewer, without, few, channel
         self._chosen: str | Path | Image | None = next(iter(without), None)
         self.choices = QComboBox()
         self.choices.setToolTip(tip)
@@ -84,9 +89,9 @@ class StackPicker(QWidget):
     def reading(self) -> Reading | None:
         """How to read what is chosen, looked at now and never from the thread; none for an entry without a stack."""
         if isinstance(self._chosen, Path):
-            return partial(read_stack, self._chosen)
+            return partial(read_stack, self._chosen, self._channel)
         arrays = [(pixels(layer), bool(layer.rgb)) for layer in self._layers()]
-        return partial(_read_arrays, arrays) if arrays else None
+        return partial(_read_arrays, arrays, self._channel) if arrays else None
 
     def place(self) -> dict[str, Any]:
         """Where a stack (N, Y, X) lies exactly over the chosen layer, as keyword arguments of a layer."""
@@ -194,5 +199,5 @@ def _step(image: Image, axis: int, origin: Any) -> Any:
     return np.array(image.data_to_world(np.eye(image.ndim)[axis])) - origin
 
 
-def _read_arrays(arrays: list[tuple[Any, bool]]) -> Stack:
-    return Stack([one for data, rgb in arrays for one in split_series(data, rgb=rgb)])
+def _read_arrays(arrays: list[tuple[Any, bool]], channel: Channel) -> Stack:
+    return Stack([one for data, rgb in arrays for one in split_series(data, rgb=rgb, channel=channel)])

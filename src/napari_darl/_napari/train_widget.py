@@ -76,7 +76,11 @@ class TrainWidget(QWidget):
         self.first_frames.setValue(2)
         self.first_frames.setPrefix("the first ")
         self.masks = StackPicker(
-            viewer, {_DRAWN: "Vessel-like trees, made as they are needed."}, 0, "Masks that path B draws vessels by."
+            viewer,
+            {_DRAWN: "Vessel-like trees, made as they are needed."},
+            0,
+            "Masks that path B draws vessels by.",
+            "brightest",
         )
         self.start_from = QComboBox()
         self._list_models()

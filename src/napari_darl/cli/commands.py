@@ -95,7 +95,7 @@ def segment(
     cleaning = Cleaning().updated(
         threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
     )
-    paths = image_files(inputs)
+    paths = image_files(inputs, zarr=True)
     kinds = ("mask", "probability") if probability else ("mask",)
     large = [path for path in paths if to_zarr or cluster or path.is_dir()]
     if large and (smooth_time or cleaning != Cleaning(threshold=threshold)):
@@ -132,7 +132,9 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; the preset's if left out.")] = None,
     start: Annotated[str | None, typer.Option(help="Model to begin with: a name, a file or X_G.pth.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Key of all random draws.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Key of all random draws; 0 if left out.")
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Train a model on unpaired stacks, without labels; Ctrl-C saves and stops."""
@@ -142,13 +144,16 @@ def train(
     from napari_darl.training.run_folder import RunFolder
     from napari_darl.training.trainer import Trainer
 
-    networks = starting_networks(start) if start and not resume else None
+    told = {"--preset": preset, "--c-darl": c_darl or None, "--start": start, "--seed": seed}
+    if resume and (named := [name for name, value in told.items() if value is not None]):
+        raise InputError(f"A run that is resumed stays as it was begun: leave {' and '.join(named)} out.")
+    networks = starting_networks(start) if start else None
     if resume:
         config = RunFolder(output).read_config()
         config = config if steps is None else config.updated(steps=steps)
     else:
         name = preset.value if preset else networks[0].config.preset if networks else "lite"
-        config = training_config(name, c_darl=c_darl, steps=steps, seed=seed)
+        config = training_config(name, c_darl=c_darl, steps=steps, seed=seed or 0)
     if first_frames and backgrounds:
         raise InputError("--backgrounds and --first-frames both say what the backgrounds are: choose one.")
     stack = read_stack(angiograms)
@@ -158,12 +163,14 @@ def train(
         output,
         frames,
         read_stack(backgrounds).frames if backgrounds else empty,
-        read_stack(masks).frames if masks else None,
+        read_stack(masks, "brightest").frames if masks else None,
         bits=stack.bits,
         start=networks,
         resume=resume,
         device=device,
     )
+    if steps is not None and steps < trainer.step:
+        raise InputError(f"The run has done {trainer.step} steps: ask for more in all, or leave --steps out.")
     with stop_on_interrupt() as stop, progress_bar("cycle {task.fields[cycle]:.3f}") as progress:
         task = progress.add_task("Training", total=trainer.config.steps, completed=trainer.step, cycle=0.0)
         for state in trainer.run(stop):
@@ -187,7 +194,7 @@ def synthesize(
     ] = 50,
     chain: Annotated[bool, typer.Option("--chain", help="Write how the first of them came out of noise, too.")] = False,
     noise_level: Annotated[int, typer.Option(min=0, help="Timestep at which backgrounds are noised.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Key of all random draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Key of all random draws.")] = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -205,6 +212,7 @@ def synthesize(
     loaded = load_model(model, device)
     told = {"source": backgrounds.name} if backgrounds else {"size": size, "reverse_steps": reverse_steps}
     settings = loaded.provenance(noise_level=noise_level, seed=seed, **told)
+    refuse_existing([output / "pairs.json"], overwrite)
     if chain:
         write_chain(output / "chain.tif", loaded, process, settings, seed=seed, overwrite=overwrite)
     made = pairs(

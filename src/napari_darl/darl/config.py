@@ -94,7 +94,8 @@ class ModelConfig(Config):
 
     `phases` says where the four interleaved phases `x[i::2, j::2]` of a frame go: into the batch, each
     a frame of half the size (as published), or into the channels of the networks' first layer.
-    `path_a_steps` bounds the noise level of path A in training: t_a is uniform in [0, path_a_steps).
+    `path_a_steps` bounds the noise level of path A in training: t_a lies in [0, path_a_steps), uniformly
+    as published, or nearer to 0 (`TrainingConfig.faint_noise`).
     Whole frames suit it whose shorter side has from `side` to one and a half times as many pixels;
     others are brought there.
     Frames larger than `tile` pixels are segmented in tiles that share `overlap` pixels.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -66,7 +67,8 @@ def working_precision(device: torch.device, choice: str = "auto") -> Callable[[]
         if device.type == "cuda":
             gains = torch.cuda.is_bf16_supported()
         else:
-            features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+            known: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # since torch 2.11
+            features = known() if device.type == "cpu" else {}
             gains = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
         choice = "bfloat16" if gains else "float32"
     if choice == "float32":

@@ -138,8 +138,9 @@ def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor
     """Error of the cycle's mask, both in [-1, 1].
 
     Mean absolute (`l1`, the released code) or squared (`mse`) error; `entropy` is the mean binary cross-entropy plus
-    the soft Dice loss of the batch (Milletari et al. 2016): to the others tanh passes no gradient where it is sure and
-    wrong, and without the second the few pixels of thin vessels count for nothing at first.
+    the soft Dice loss of the batch (Milletari et al. 2016): to the others tanh passes hardly any gradient where it is
+    sure and wrong, to this one it does until likelihoods fall below 1e-6; and without the second the few pixels of
+    thin vessels count for nothing at first.
     """
     if norm == "l1":
         return F.l1_loss(reconstructed, mask)

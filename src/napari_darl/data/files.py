@@ -16,7 +16,7 @@ from PIL.Image import DecompressionBombError
 
 from napari_darl.data.claims import can_unpack
 from napari_darl.data.dicom import DICOM_SUFFIXES, read_dicom
-from napari_darl.data.frames import ImageArray, iter_frames, to_grey
+from napari_darl.data.frames import Channel, ImageArray, iter_frames, to_grey
 from napari_darl.data.tiff import (
     TIFF_SUFFIXES,
     full_size_series,
@@ -153,18 +153,20 @@ class Stack(NamedTuple):
         return rest, [frame for one in self.series for frame in one[:first]]
 
 
-def read_stack(path: PathLike) -> Stack:
+def read_stack(path: PathLike, channel: Channel = "green") -> Stack:
     """Read the grey frames of a folder, of a multi-page file or of an image.
 
     Parameters
     ----------
     path : path-like
         A folder or an image, as for `read_images`; or a folder of folders, each of which is a series of its own.
+    channel : {"green", "luminance", "brightest"}
+        How colours become grey, see `to_grey`: "brightest" for masks.
 
     Returns
     -------
     Stack
-        The frames as stored; of colours, the green channel.
+        The frames as stored.
 
     Raises
     ------
@@ -174,7 +176,7 @@ def read_stack(path: PathLike) -> Stack:
     folders = series_folders(path)
     groups = [read_images(folder) for folder in folders or [Path(path)]]
     bits = {image.bits for images in groups for image in images}
-    split = [[split_series(image.data, rgb=image.rgb) for image in images] for images in groups]
+    split = [[split_series(image.data, rgb=image.rgb, channel=channel) for image in images] for images in groups]
     if folders:
         series = [[frame for image in images for one in image for frame in one] for images in split]
     else:
@@ -182,7 +184,7 @@ def read_stack(path: PathLike) -> Stack:
     return Stack(series, bits.pop() if len(bits) == 1 else None)
 
 
-def split_series(data: ImageArray, *, rgb: bool) -> list[Frames]:
+def split_series(data: ImageArray, *, rgb: bool, channel: Channel = "green") -> list[Frames]:
     """Split an image into its series: grey frames that follow each other along the last axis before y and x.
 
     Parameters
@@ -190,14 +192,16 @@ def split_series(data: ImageArray, *, rgb: bool) -> list[Frames]:
     data : array-like, shape (..., T, Y, X), (Y, X) or, where `rgb`, with an axis of colours behind
         As in an `ImageFile`, or lazy.
     rgb : bool
-        Whether the last axis holds colours, of which the green channel is taken.
+        Whether the last axis holds colours.
+    channel : {"green", "luminance", "brightest"}
+        How they become grey, see `to_grey`.
 
     Returns
     -------
     list of list of numpy.ndarray
         One list a series; a single frame is a series of one.
     """
-    frames = [to_grey(frame) if rgb else frame for _, frame in iter_frames(data, rgb=rgb)]
+    frames = [to_grey(frame, channel) if rgb else frame for _, frame in iter_frames(data, rgb=rgb)]
     leading = data.shape[: -3 if rgb else -2]
     length = leading[-1] if leading else 1
     return [frames[start : start + length] for start in range(0, len(frames), length)]
@@ -259,7 +263,7 @@ def _supported() -> str:
 def _read(path: Path) -> list[ImageFile]:
     if os.path.isdir(path):
         raise FileError(f"{path} is a folder: hand one of the files in it")
-    if path.suffix.lower() not in _READERS:
+    if path.suffix.lower() not in _READERS and path.exists():
         raise FileError(f"{path} is of no supported kind: convert it to one of {_supported()}")
     try:
         with path.open("rb") as file:

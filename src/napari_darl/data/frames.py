@@ -12,6 +12,8 @@ from napari_darl.errors import DarlWarning, InputError
 from napari_darl.normalisation import Normalisation
 
 Array = npt.NDArray[Any]
+Channel = Literal["green", "luminance", "brightest"]
+"""How colours become grey, see `to_grey`."""
 
 MIN_SIZE = 32
 """The smallest height or width of a frame, in pixels, that a model can look at."""
@@ -141,16 +143,17 @@ def iter_frames(
         yield index, np.asarray(image[index])
 
 
-def to_grey(image: Array, channel: Literal["green", "luminance"] = "green") -> Array:
+def to_grey(image: Array, channel: Channel = "green") -> Array:
     """Turn colours into grey.
 
     Parameters
     ----------
     image : numpy.ndarray, shape (..., 3 or 4)
         Red, green, blue and perhaps alpha, which is left out.
-    channel : {"green", "luminance"}
+    channel : {"green", "luminance", "brightest"}
         "green" takes the green channel, in which retinal vessels show best; "luminance" weighs the three by
-        Rec. 709, as `skimage.color.rgb2gray` does, and keeps the range of values.
+        Rec. 709, as `skimage.color.rgb2gray` does, and keeps the range of values; "brightest" takes the maximum of the
+        three, as masks in any colour need.
 
     Returns
     -------
@@ -159,6 +162,9 @@ def to_grey(image: Array, channel: Literal["green", "luminance"] = "green") -> A
     """
     if channel == "green":
         return image[..., 1]
+    if channel == "brightest":
+        brightest: Array = image[..., :3].max(axis=-1)
+        return brightest
     grey: Array = sum(image[..., i] * np.float64(weight) for i, weight in enumerate(_LUMINANCE))  # type: ignore[assignment]
     return (grey if image.dtype.kind == "f" else np.rint(grey)).astype(image.dtype)
 

@@ -1,5 +1,6 @@
 """How well a vessel mask agrees with an expert's."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from skimage.morphology import skeletonize
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from napari_darl.errors import InputError
+from napari_darl.errors import DarlWarning, InputError
 
 Mask = npt.NDArray[np.bool_]
 
@@ -46,12 +47,13 @@ class Scores:
     pr_auc: float | None = None
 
 
+_LABELS = 64  # grey values of masks with soft edges reach further
 MEASURES = tuple(field.name for field in fields(Scores))
 """Names of the measures, in the order that tables show them."""
 
 
 def above_half(mask: npt.ArrayLike) -> Mask:
-    """Tell vessel from background in a mask, however it was coded.
+    """Tell vessel from background in a mask.
 
     Parameters
     ----------
@@ -67,8 +69,22 @@ def above_half(mask: npt.ArrayLike) -> Mask:
     ------
     InputError
         If the mask has no pixels, holds no real numbers, or NaN or infinite ones.
+
+    Warns
+    -----
+    DarlWarning
+        If it looks like labels of several kinds, such as 1 for arteries and 2 for veins.
     """
     array = _finite(mask, "mask")
+    if array.dtype.kind in "ui" and array.size and array.min() >= 0 and array.max() < _LABELS:
+        kinds = np.flatnonzero(np.bincount(array.ravel()))
+        if len(kinds) > 2:
+            told = ", ".join(map(str, kinds[:5]))
+            warnings.warn(
+                f"A mask holds the values {told}: those above half the greatest count as vessel; hand 0 and 1.",
+                DarlWarning,
+                stacklevel=2,
+            )
     if array.size == 0:
         raise InputError(f"the mask has no pixels (its shape is {array.shape}): hand a frame that has some")
     return array if array.dtype == np.bool_ else array > array.max() / 2

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.data.files import image_paths, read_image
+from napari_darl.data.frames import to_grey
 from napari_darl.errors import FileError, InputError
 from napari_darl.evaluation.metrics import MEASURES, Scores, above_half, mean_scores, score
 
@@ -239,7 +240,7 @@ def _score_file(prediction: Path, expert: Path, fov: Path | None) -> Iterator[tu
 
 def _frames(path: Path) -> npt.NDArray[Any]:
     image = read_image(path)
-    data = image.data.max(axis=-1) if image.rgb else image.data
+    data = to_grey(image.data, "brightest") if image.rgb else image.data
     return data.reshape(-1, *data.shape[-2:])
 
 

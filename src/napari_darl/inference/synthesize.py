@@ -1,6 +1,7 @@
 """Path B in use: synthetic angiograms with their pseudo-masks, and the cycle back."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from napari_darl.atomic import replacing
@@ -26,6 +28,9 @@ Frame = npt.NDArray[np.float32]
 
 _BACKGROUND = 1  # key of the draws of a sampled background, so that a pair's mask doesn't depend on how it is made
 _KEPT = 40  # of a chain of all timesteps, one in so many
+
+
+_KINDS = ("angiograms", "backgrounds", "masks", "cycle_masks")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +61,7 @@ def synthesize(
     noise_level: int = 0,
     seed: int = 0,
     bits: int | None = None,
-    trees: TreeConfig = TreeConfig(),  # noqa: B008 (frozen)
+    trees: TreeConfig | None = None,
     device: str = "auto",
 ) -> Iterator[SyntheticPair]:
     """Make labelled pairs by path B, one after another.
@@ -78,8 +83,8 @@ def synthesize(
         Key of the random draws.
     bits : int, optional
         Bits that integer backgrounds use where fewer than their dtype has.
-    trees : TreeConfig
-        Look of the pseudo-masks.
+    trees : TreeConfig, optional
+        Look of the pseudo-masks; by default that of the model's training, as far as its file tells.
     device : str
         `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; a `Model` stays on its own.
 
@@ -90,6 +95,7 @@ def synthesize(
     """
     used = as_model(model, device)
     config = used.network.config
+    trees = trees or _trees_of(used)
     if count < 1:
         raise InputError(f"The count is {count}: ask for at least one pair.")
     if not 0 <= noise_level < config.schedule.steps:
@@ -112,6 +118,13 @@ def synthesize(
         noise = rng.standard_normal(shape, np.float32)
         angiogram, cycle = _path_b(used, encode(background, config.normalisation), mask, noise, noise_level)
         yield SyntheticPair(background, mask, decode(angiogram, config.normalisation), cycle)
+
+
+def _trees_of(model: Model) -> TreeConfig:
+    try:
+        return TreeConfig.model_validate(model.info["training"]["draws"]["trees"])
+    except (KeyError, TypeError, ValidationError):  # of a model of other making
+        return TreeConfig()
 
 
 def save_pairs(
@@ -151,6 +164,8 @@ def save_pairs(
     index_file = folder / "pairs.json"
     if index_file.exists() and not overwrite:
         raise FileError(f"{index_file} is there already: choose another folder, or use --overwrite (overwrite=True)")
+    if overwrite:
+        _remove_listed(index_file)
     written: list[dict[str, str | float]] = []
     try:
         for index, pair in enumerate(pairs):
@@ -165,6 +180,18 @@ def save_pairs(
                 file.write(json.dumps({"settings": dict(settings), "pairs": written}, indent=2).encode())
 
 
+def _remove_listed(index_file: Path) -> None:
+    """Remove the pairs of a former run, of which more may be than will be replaced."""
+    try:
+        names = [str(pair["file"]) for pair in json.loads(index_file.read_text())["pairs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for name in names:
+        if re.fullmatch(r"\d{5,}\.tif", name):
+            for kind in _KINDS:
+                (index_file.parent / kind / name).unlink(missing_ok=True)
+
+
 def _write_pair(
     folder: Path,
     name: str,
@@ -173,10 +200,10 @@ def _write_pair(
     *,
     overwrite: bool,
 ) -> None:
-    for kind, frame in (("angiograms", pair.angiogram), ("backgrounds", pair.background)):
+    for kind, frame in zip(_KINDS[:2], (pair.angiogram, pair.background), strict=True):
         grey = np.rint((frame + 1) * 127.5).astype(np.uint8)
         write_frames(folder / kind / name, grey, provenance=provenance, overwrite=overwrite)
-    for kind, mask in (("masks", pair.mask), ("cycle_masks", pair.cycle_probability > 0.5)):
+    for kind, mask in zip(_KINDS[2:], (pair.mask, pair.cycle_probability > 0.5), strict=True):
         write_mask(folder / kind / name, mask, provenance=provenance, overwrite=overwrite)
 
 

@@ -59,7 +59,7 @@ class TrainingConfig(Config):
     faint_noise: float = Field(default=1.0, ge=1)
     self_teaching: int | None = Field(default=None, ge=1)
     pool: int = Field(default=50, ge=1, le=10_000)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     autosave: float = Field(default=60.0, gt=0)
     preview_every: int = Field(default=100, ge=1)
