@@ -120,3 +120,13 @@ def test_pseudo_masks_are_those_of_the_models_training() -> None:
     (other,) = synthesize(model, [frame], 1, trees=TreeConfig())
     np.testing.assert_array_equal(pair.mask, same.mask)
     assert (pair.mask != other.mask).any()
+
+
+def test_pairs_of_a_former_run_stay_if_the_new_one_fails_at_once(tmp_path: Path, untrained: Model) -> None:
+    frame = sample_angiogram()[:96, :96]
+    list(save_pairs(tmp_path, synthesize(untrained, [frame], 2), {}))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    broken = synthesize(untrained, [np.full_like(frame, np.nan, np.float32)], 1)
+    with pytest.raises(InputError):
+        list(save_pairs(tmp_path, broken, {}, overwrite=True))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before

@@ -35,6 +35,7 @@ from napari_darl._napari.layers import (
     frames_shape,
     free_name,
     keeping_selection,
+    layout,
     to_world,
     visible_frame,
 )
@@ -203,21 +204,17 @@ class InspectWidget(QWidget):
     def _assess(self) -> None:
         if self._stop() or (reading := self._real_frames()) is None:
             return
-        source, settings, chosen = self.frames.place(), self._settings(), self.frames.chosen
-        order: tuple[int, ...] = (0, 1, 2)
-        shape: tuple[int, ...] | None = None
+        chosen = self.frames.chosen
         if isinstance(chosen, Image):  # over its frames, whatever their axes
-            source, order, shape = geometry(chosen), frame_order(chosen), frames_shape(chosen)
+            source, laid_out = geometry(chosen), layout(chosen)
+        else:
+            source, laid_out = self.frames.place(), np.asarray
 
         def show(found: "list[Trust]") -> None:
             maps = np.stack([trust.uncertainty for trust in found])
-            if shape is not None:
-                whole = np.zeros(shape, np.float32)
-                whole.reshape(-1, *shape[-2:])[: len(maps)] = maps
-                maps = whole.transpose(np.argsort(order))
-            self._show_scores([trust.score for trust in found], maps, source)
+            self._show_scores([trust.score for trust in found], laid_out(maps), source)
 
-        self._run(partial(assessing, reading, settings), "Assessing", show)
+        self._run(partial(assessing, reading, self._settings()), "Assessing", show)
 
     def _ask_save(self) -> None:
         if self._stop():

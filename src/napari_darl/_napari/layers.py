@@ -1,6 +1,6 @@
 """What the plugin asks of napari's layers: pixels, the visible frame, a free name, a mask layer over an image."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +53,21 @@ def pixels(image: Image) -> Any:
     if not hasattr(data, "transpose"):
         raise InputError(f"the axes of '{image.name}' can't be reordered: store it with y and x as the last ones")
     return data.transpose((*order, image.ndim) if image.rgb else order)
+
+
+def layout(image: Image) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
+    """Tell how frames (N, Y, X), in the order of `pixels`, get the axes of an image layer; those that lack are 0.
+
+    The layer is looked at now, whatever becomes of it.
+    """
+    order, shape = frame_order(image), frames_shape(image)
+
+    def laid_out(frames: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        whole = np.zeros(shape, frames.dtype)
+        whole.reshape(-1, *shape[-2:])[: len(frames)] = frames
+        return whole.transpose(np.argsort(order))
+
+    return laid_out
 
 
 def frames_shape(image: Image) -> tuple[int, ...]:

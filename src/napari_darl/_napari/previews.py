@@ -6,8 +6,7 @@ from weakref import ref
 import numpy as np
 from napari.layers import Image
 
-from napari_darl._napari.geometry import unit_factors
-from napari_darl._napari.layers import bare, free_name, keeping_selection
+from napari_darl._napari.layers import bare, free_name, keeping_selection, to_world
 
 if TYPE_CHECKING:
     import napari
@@ -66,11 +65,10 @@ class Previews:
         """First and last corner of the grid in the viewer's world, (y, x) each; none without previews."""
         if not self._layers:
             return None
-        units = self._viewer.dims.units[-2:]
         corners = [
-            layer.extent.world[:, -2:] * unit_factors(layer.units[-2:], units) for layer in self._layers.values()
+            to_world(layer, corner, self._viewer) for layer in self._layers.values() for corner in layer.extent.data
         ]
-        return np.min([c[0] for c in corners], axis=0), np.max([c[1] for c in corners], axis=0)
+        return np.min(corners, axis=0), np.max(corners, axis=0)
 
     def _make(self, names: list[str], preview: "Preview") -> None:
         origin, pixel, units = self._place(preview.angiogram.shape[0])

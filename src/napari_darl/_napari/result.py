@@ -46,7 +46,7 @@ class Result:
         self.options, self.cleaning = options, cleaning
         self._pixels = finest(image)
         self._order = frame_order(image)
-        self._place = _place(layer)
+        self._place = geometry(layer)
         self._written: dict[Index, list[tuple[Window, int]]] = {}  # and the hash of what was written
         self._masks: npt.NDArray[np.uint8] = layer.data.transpose(self._order)  # a view
         self.probability: npt.NDArray[np.float32] = np.zeros(self._masks.shape, np.float32)
@@ -62,7 +62,9 @@ class Result:
     def fits(self, image: Image) -> bool:
         """Tell whether the image still has frames like those that it had, and nobody has edited their mask."""
         alike = self._order == frame_order(image) and self.probability.shape == frames_shape(image)
-        if alike and (_place(self.layer) != self._place or any(map(self._touched, np.ndindex(self._masks.shape[:-2])))):
+        if alike and (
+            geometry(self.layer) != self._place or any(map(self._touched, np.ndindex(self._masks.shape[:-2])))
+        ):
             self._claim()
         return alike and not self.claimed
 
@@ -87,7 +89,7 @@ class Result:
         for key, value in geometry(self.image).items():
             if value != before[key]:  # each of them has napari draw anew
                 setattr(self.layer, key, value)
-        self._place = _place(self.layer)
+        self._place = geometry(self.layer)
 
     def add(self, index: Index, probability: npt.NDArray[np.float32]) -> None:
         """Take a segmented frame in; a mask that a person has begun to edit gets it where it is still empty."""
@@ -182,13 +184,6 @@ class Result:
         if not self.claimed:
             self.claimed = True
             self._on_claim()
-
-
-def _place(layer: Labels) -> tuple[object, ...]:
-    """Where a layer lies."""
-    return tuple(
-        np.array(getattr(layer, key), float).tobytes() for key in ("scale", "translate", "rotate", "shear", "affine")
-    )
 
 
 def _hash(mask: npt.NDArray[np.uint8]) -> int:

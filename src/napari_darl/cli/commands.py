@@ -169,8 +169,6 @@ def train(
         resume=resume,
         device=device,
     )
-    if steps is not None and steps < trainer.step:
-        raise InputError(f"The run has done {trainer.step} steps: ask for more in all, or leave --steps out.")
     with stop_on_interrupt() as stop, progress_bar("cycle {task.fields[cycle]:.3f}") as progress:
         task = progress.add_task("Training", total=trainer.config.steps, completed=trainer.step, cycle=0.0)
         for state in trainer.run(stop):

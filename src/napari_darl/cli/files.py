@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,10 +59,12 @@ def _is_result(path: Path) -> bool:
     """Tell whether this program wrote a mask or a map, by its name and what stands in it."""
     if not path.stem.endswith(_RESULTS):
         return False
-    if path.is_dir():
-        return (path / "zarr.json").is_file() and '"napari-darl"' in (path / "zarr.json").read_text(errors="replace")
     from napari_darl.data.output import read_description
     from napari_darl.data.tiff import TIFF_SUFFIXES
+    from napari_darl.inference.zarr_output import is_result
+
+    if path.is_dir():
+        return find_spec("zarr") is not None and is_result(path)
 
     with suppress(FileError):
         return path.suffix.lower() in TIFF_SUFFIXES and read_description(path) is not None

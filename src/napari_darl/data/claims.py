@@ -3,17 +3,18 @@
 import struct
 
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers of segments that tell the size
-_DENSEST = 4000  # times that pixels shrink by compression byte by byte, such as zlib's;
-_EMPTIEST = 2**16  # by codecs that tell of an empty tile in some bytes: masks with next to nothing in them
+DENSEST = 4000
+"""How many times pixels shrink at most by compression byte by byte, such as zlib's."""
+
+EMPTIEST = 2**16
+"""And by codecs that tell of an empty tile in some bytes: masks with next to nothing in them."""
+
 _HARMLESS = 2**26  # what unpacks to so few bytes may be anything
 
 
-def can_unpack(stored: int, claimed: float, densest: int = _DENSEST, *, emptiness: bool = False) -> bool:
-    """Tell whether so many bytes of a file can be those of an image of so many, at most `densest` times as many.
-
-    With `emptiness`, the codec is one to which empty areas are nearly nothing, such as Zstandard or JPEG 2000.
-    """
-    return claimed <= max(stored * (_EMPTIEST if emptiness else densest), _HARMLESS)
+def can_unpack(stored: int, claimed: float, densest: int = DENSEST) -> bool:
+    """Tell whether so many bytes of a file can be those of an image of so many, at most `densest` times as many."""
+    return claimed <= max(stored * densest, _HARMLESS)
 
 
 def coded_size(frame: bytes) -> tuple[int, int] | None:

@@ -259,9 +259,10 @@ def _numbers(header: "Dataset", keyword: str) -> list[float]:
         for datasets in ([header], *shared):
             if found := _values(datasets, keyword):
                 return found
-        frames = [_values(_groups(group), keyword) for group in header.get("PerFrameFunctionalGroupsSequence") or ()]
-        if frames and all(one == frames[0] for one in frames):
-            return frames[0]
+        first, *others = header.get("PerFrameFunctionalGroupsSequence") or [[]]
+        found = _values(_groups(first), keyword)
+        if found and all(_values(_groups(other), keyword) == found for other in others):
+            return found
     return []
 
 

@@ -16,7 +16,7 @@ from PIL.Image import DecompressionBombError
 
 from napari_darl.data.claims import can_unpack
 from napari_darl.data.dicom import DICOM_SUFFIXES, read_dicom
-from napari_darl.data.frames import Channel, ImageArray, iter_frames, to_grey
+from napari_darl.data.frames import Channel, ImageArray, iter_frames, looks_coloured, to_grey
 from napari_darl.data.tiff import (
     TIFF_SUFFIXES,
     full_size_series,
@@ -323,7 +323,7 @@ def _read_npy(path: Path) -> list[ImageFile]:
         raise FileError(
             f"{path} is no plain array of numbers, or is cut short: save it again with numpy.save"
         ) from error
-    rgb = data.ndim >= 3 and data.shape[-1] in (3, 4)  # no frame is so narrow
+    rgb = looks_coloured(data.shape)
     return [ImageFile(path, _native(path, data[..., :3] if rgb else data), rgb)]
 
 

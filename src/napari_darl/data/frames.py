@@ -101,6 +101,11 @@ def _leading_axes(shape: tuple[int, ...], rgb: bool) -> tuple[int, ...]:
     return shape[:-3] if rgb else shape[:-2]
 
 
+def looks_coloured(shape: tuple[int, ...]) -> bool:
+    """Tell whether an array of this shape, of which nothing else is known, has colours: no frame is so narrow."""
+    return len(shape) >= 3 and shape[-1] in (3, 4)
+
+
 def frame_count(shape: tuple[int, ...], rgb: bool) -> int:
     """Count the frames of an image of this shape; `rgb` says whether its last axis holds colours."""
     return math.prod(_leading_axes(shape, rgb))

@@ -10,7 +10,7 @@ from weakref import finalize
 import numpy as np
 from tifffile import PHOTOMETRIC
 
-from napari_darl.data.frames import ImageArray
+from napari_darl.data.frames import ImageArray, looks_coloured
 from napari_darl.data.tiff import (
     TIFF_SUFFIXES,
     check_segments,
@@ -79,7 +79,7 @@ def open_lazily(path: Path) -> LazyImage:
         raise InputError('zarr isn\'t installed: pip install "napari-darl[large]".') from error
     if path.suffix.lower() in TIFF_SUFFIXES:
         return _open_tiff(path)
-    if path.exists() and not is_zarr(path):
+    if path.exists() and not opens_lazily(path):
         raise FileError(f"{path} is neither zarr nor TIFF, which alone are read part by part: convert it to one.")
     try:
         node = zarr.open(path, mode="r")
@@ -112,7 +112,7 @@ def _is_image(part: Any) -> bool:
 
 def _of_zarr(path: Path, array: Any, size: tuple[float, float] | None = None, unit: str | None = None) -> LazyImage:
     pixels = ZarrPixels(path, array)
-    rgb = pixels.ndim >= 3 and pixels.shape[-1] in (3, 4)  # no frame is so narrow
+    rgb = looks_coloured(pixels.shape)
     return LazyImage(pixels, rgb, None if rgb else size, None if rgb else unit)
 
 

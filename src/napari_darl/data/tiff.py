@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tifffile
 from tifffile import COMPRESSION, PHOTOMETRIC, RESUNIT
 
-from napari_darl.data.claims import can_unpack, coded_size
+from napari_darl.data.claims import DENSEST, EMPTIEST, can_unpack, coded_size
 from napari_darl.errors import DarlError, FileError
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -216,7 +216,8 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
             raise FileError(f"{path} lacks frames that its metadata promises: copy or export it again")
         needed = page.size * page.bitspersample // 8 if page.compression == COMPRESSION.NONE else 1
         packed = at_once * min(page.bitspersample / 8, series.dtype.itemsize)
-        complete = can_unpack(size, packed, emptiness=page.compression not in _BYTEWISE) and all(
+        densest = DENSEST if page.compression in _BYTEWISE else EMPTIEST
+        complete = can_unpack(size, packed, densest) and all(
             sum(part.databytecounts) >= needed
             and all(start + count <= size for start, count in zip(part.dataoffsets, part.databytecounts, strict=True))
             for part in pages

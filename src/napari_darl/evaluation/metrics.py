@@ -76,7 +76,9 @@ def above_half(mask: npt.ArrayLike) -> Mask:
         If it looks like labels of several kinds, such as 1 for arteries and 2 for veins.
     """
     array = _finite(mask, "mask")
-    if array.dtype.kind in "ui" and array.size and array.min() >= 0 and array.max() < _LABELS:
+    if array.size == 0:
+        raise InputError(f"the mask has no pixels (its shape is {array.shape}): hand a frame that has some")
+    if array.dtype.kind in "ui" and array.min() >= 0 and array.max() < _LABELS:
         kinds = np.flatnonzero(np.bincount(array.ravel()))
         if len(kinds) > 2:
             told = ", ".join(map(str, kinds[:5]))
@@ -85,8 +87,6 @@ def above_half(mask: npt.ArrayLike) -> Mask:
                 DarlWarning,
                 stacklevel=2,
             )
-    if array.size == 0:
-        raise InputError(f"the mask has no pixels (its shape is {array.shape}): hand a frame that has some")
     return array if array.dtype == np.bool_ else array > array.max() / 2
 
 

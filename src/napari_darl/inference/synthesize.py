@@ -149,7 +149,7 @@ def save_pairs(
     settings : mapping
         How they are made: model, seed and the like.
     overwrite : bool
-        Whether files that are there may be replaced.
+        Whether files that are there may be replaced; what a former run listed beyond the new pairs goes at the end.
 
     Yields
     ------
@@ -164,8 +164,7 @@ def save_pairs(
     index_file = folder / "pairs.json"
     if index_file.exists() and not overwrite:
         raise FileError(f"{index_file} is there already: choose another folder, or use --overwrite (overwrite=True)")
-    if overwrite:
-        _remove_listed(index_file)
+    former = _listed(index_file) if overwrite else set()
     written: list[dict[str, str | float]] = []
     try:
         for index, pair in enumerate(pairs):
@@ -178,18 +177,18 @@ def save_pairs(
         if written:
             with replacing(index_file) as file:
                 file.write(json.dumps({"settings": dict(settings), "pairs": written}, indent=2).encode())
+            for name in former - {str(pair["file"]) for pair in written}:
+                for kind in _KINDS:
+                    (folder / kind / name).unlink(missing_ok=True)
 
 
-def _remove_listed(index_file: Path) -> None:
-    """Remove the pairs of a former run, of which more may be than will be replaced."""
+def _listed(index_file: Path) -> set[str]:
+    """Names of the files of a former run's pairs."""
     try:
-        names = [str(pair["file"]) for pair in json.loads(index_file.read_text())["pairs"]]
+        names = {str(pair["file"]) for pair in json.loads(index_file.read_text())["pairs"]}
     except (OSError, ValueError, KeyError, TypeError):
-        return
-    for name in names:
-        if re.fullmatch(r"\d{5,}\.tif", name):
-            for kind in _KINDS:
-                (index_file.parent / kind / name).unlink(missing_ok=True)
+        return set()
+    return {name for name in names if re.fullmatch(r"\d{5,}\.tif", name)}
 
 
 def _write_pair(

@@ -188,20 +188,30 @@ def _prepare(path: Path, windows: Windows, told: dict[str, Any], kind: type, ove
     return True
 
 
+def is_result(path: Path) -> bool:
+    """Tell whether `ZarrOutput` made what is at a path."""
+    found = _told_by(path)
+    return found is not None and found[0] is not None
+
+
+def _told_by(path: Path) -> tuple[Any, ...] | None:
+    """Tell settings, shape and chunks of an array; none if it is something else."""
+    import zarr
+
+    try:
+        array = zarr.open_array(path, mode="r")
+        return array.attrs.asdict().get("napari-darl"), array.shape, array.chunks
+    except Exception:  # noqa: BLE001 - whatever it is, it isn't ours
+        return None
+
+
 def _state(
     path: Path, windows: Windows, told: dict[str, Any]
 ) -> Literal["unfinished", "finished", "something else"] | None:
     """Tell what is at a path where a result of these settings is to be; none if there is nothing."""
-    import zarr
-
     if not path.exists():
         return None
-    try:
-        array = zarr.open_array(path, mode="r")
-        found = array.attrs.asdict().get("napari-darl"), array.shape, array.chunks
-    except Exception:  # noqa: BLE001 - whatever it is, it isn't ours
-        return "something else"
-    if found != (told, windows.shape, windows.chunk_shape):
+    if _told_by(path) != (told, windows.shape, windows.chunk_shape):
         return "something else"
     return "unfinished" if (path / _DONE).exists() else "finished"
 

@@ -83,7 +83,8 @@ class Trainer:
     Raises
     ------
     InputError
-        If a stack is empty or holds what can't be used, `start` is another network, or the device isn't there.
+        If a stack is empty or holds what can't be used, `start` is another network, the device isn't there, or a run
+        to resume has done more steps than it is to have.
     FileError
         If `output` holds a run already and `resume` wasn't asked for, or holds none and it was. A run that has done no
         step is none yet, but for resuming.
@@ -109,6 +110,8 @@ class Trainer:
             config = self.folder.read_config().updated(**kept)
             if self._saved is None:
                 raise FileError(f"The run in {output} ended before it began: start it again, without resuming.")
+            if config.steps < self._saved:
+                raise InputError(f"The run has done {self._saved} steps: ask for more in all.")
         else:
             self.folder.check_free()
             if start is not None:
