@@ -16,6 +16,7 @@ from dicom_files import dataset, saved
 from fuzzing.damage import png_mended
 from fuzzing.guard import BrokenPropertyError, met, refused
 from fuzzing.models import FRAME, Attack
+from google_crc32c import value as crc32c  # zarr brings it
 from PIL import Image
 
 from napari_darl import segment_probability
@@ -203,6 +204,20 @@ def test_names_that_lead_out_of_a_folder(tmp_path: Path) -> None:
     for way in ("../../outside.zarr", str(outside), "..\\..\\outside.zarr", "a/../../../outside.zarr"):
         inside.attrs["multiscales"] = [{"datasets": [{"path": way}]}]
         refused(lambda: open_lazily(tmp_path / "deep" / "group.zarr"), "can't be read as zarr")
+
+
+def test_shards_whose_index_asks_for_too_much(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    array = zarr.create_array(path, shape=(40, 60), chunks=(20, 20), shards=(40, 60), dtype="u2")
+    array[:] = np.arange(40 * 60).reshape(40, 60)
+    np.testing.assert_array_equal(open_lazily(path).data[20:, :30], array[20:, :30])
+    shard = path / "c" / "0" / "0"
+    data = bytearray(shard.read_bytes())
+    at = len(data) - 4 - 6 * 16  # of the index: offset and length of each chunk, and a checksum
+    data[at + 8 : at + 16] = (2**40).to_bytes(8, "little")
+    data[-4:] = crc32c(bytes(data[at:-4])).to_bytes(4, "little")
+    shard.write_bytes(data)
+    refused(lambda: open_lazily(path).data[:, :30], "can't be read as zarr")
 
 
 def test_a_pixel_of_zarr_has_a_size_or_none(tmp_path: Path) -> None:

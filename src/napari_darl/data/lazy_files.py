@@ -81,8 +81,10 @@ def open_lazily(path: Path) -> LazyImage:
         return _open_tiff(path)
     if path.exists() and not opens_lazily(path):
         raise FileError(f"{path} is neither zarr nor TIFF, which alone are read part by part: convert it to one.")
+    from napari_darl.data.zarr_store import BoundedStore
+
     try:
-        node = zarr.open(path, mode="r")
+        node = zarr.open(BoundedStore(path, read_only=True), mode="r")
         if isinstance(node, zarr.Array):
             return _of_zarr(path, node)
         multiscale = _multiscale(node.attrs.asdict())
