@@ -22,10 +22,10 @@ from typing import Any
 from accuracy import mean_dice, model
 from frames import SETS, load
 
-from napari_darl.atomic import replacing
-from napari_darl.data.files import read_stack
-from napari_darl.data.raster import FULL_WIDTH
 from napari_darl.evaluation.report import markdown_table
+from napari_darl.frames.stacks import read_stack
+from napari_darl.io.atomic import replacing
+from napari_darl.synthetic.raster import FULL_WIDTH
 from napari_darl.training.config import TrainingConfig, training_config
 from napari_darl.training.trainer import Trainer
 

@@ -21,11 +21,11 @@ from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
+from baselines import BASELINES, BaselineSettings, brightest, vesselness
 from frames import SETS, Sample, load, settings, to_intensity
 from skimage.transform import resize
 
 from napari_darl.errors import DarlError
-from napari_darl.evaluation.baselines import BASELINES, BaselineSettings, brightest, vesselness
 from napari_darl.evaluation.metrics import MEASURES, Mask, Scores, mean_scores, score
 from napari_darl.evaluation.report import markdown_table
 

@@ -40,7 +40,7 @@ def peak_memory() -> float:
 
 def measure_sato(frames: np.ndarray, repeats: int) -> dict[str, float]:
     """Time Sato's filter as the accuracy benchmark applies it."""
-    from napari_darl.evaluation.baselines import vesselness
+    from baselines import vesselness
 
     before = peak_memory()
     one = median_seconds(lambda: vesselness("sato", frames[0]), repeats)
@@ -55,7 +55,7 @@ def measure_model(preset: str, frames: np.ndarray, repeats: int, threads: int) -
     from napari_darl import segment_probability
     from napari_darl.darl.config import PRESETS
     from napari_darl.darl.model import Darl
-    from napari_darl.inference.models import Model
+    from napari_darl.inference.loading import Model
 
     torch.set_num_threads(threads)
     side = frames.shape[-1]

@@ -23,9 +23,9 @@ import numpy as np
 import tifffile
 import zarr
 
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.evaluation.report import markdown_table
 from napari_darl.models import DEFAULT, model_path
+from napari_darl.samples import sample_angiogram
 from napari_darl.training.run_folder import RunFolder
 
 FORGETFUL = """

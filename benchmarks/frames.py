@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from baselines import BaselineSettings, coronary_field_of_view, fundus_field_of_view
 
-from napari_darl.data.field_of_view import coronary_field_of_view, fundus_field_of_view
-from napari_darl.data.files import read_image
-from napari_darl.data.frames import intensity_range, normalise, to_grey
-from napari_darl.evaluation.baselines import BaselineSettings
 from napari_darl.evaluation.metrics import Mask, above_half
 from napari_darl.evaluation.report import pair_files
-from napari_darl.normalisation import Normalisation
+from napari_darl.frames.arrays import to_grey
+from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
+from napari_darl.io.images import read_image
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ import numpy as np
 import zarr
 
 from napari_darl import load_model
-from napari_darl.data.output import write_frames
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.evaluation.report import markdown_table
+from napari_darl.io.output import write_frames
+from napari_darl.samples import sample_angiogram
 from napari_darl.training.run_folder import RunFolder
 
 TRAIN = """
@@ -37,7 +37,7 @@ from threading import Event
 import signal
 import torch
 from napari_darl import Trainer
-from napari_darl.data.files import read_stack
+from napari_darl.frames.stacks import read_stack
 from napari_darl.training.config import training_config
 torch.set_num_threads(1)
 frames, folder, autosave, resume = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4] == "True"
@@ -55,7 +55,7 @@ SEGMENT = """
 import sys
 from pathlib import Path
 import torch
-from napari_darl.data.lazy_files import open_lazily
+from napari_darl.io.lazy import open_lazily
 from napari_darl.inference.windows import Windows
 from napari_darl.inference.zarr_output import ZarrOutput
 torch.set_num_threads(1)

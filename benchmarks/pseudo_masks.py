@@ -19,8 +19,8 @@ from scipy.spatial.distance import pdist
 from skimage.morphology import skeletonize
 from skimage.transform import resize
 
-from napari_darl.data.fractals import draw_fractal
-from napari_darl.data.masks import MaskGenerator, draw_trees
+from napari_darl.synthetic.fractals import draw_fractal
+from napari_darl.synthetic.trees import MaskGenerator, draw_trees
 
 Mask = NDArray[np.bool_]
 

@@ -45,9 +45,9 @@ def one(shape: tuple[int, ...], workers: int, kill: bool, target: Path, threads:
     """Segment something made up, in this process or by workers, and measure it."""
     import torch
 
-    from napari_darl.data.samples import sample_angiogram
     from napari_darl.inference.windows import Windows
     from napari_darl.inference.zarr_output import ZarrOutput
+    from napari_darl.samples import sample_angiogram
 
     torch.set_num_threads(threads)
     windows = Windows(MadeUp(shape, sample_angiogram()), resize=1.0, device="cpu")

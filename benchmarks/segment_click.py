@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from napari_darl._napari.segment_widget import SegmentWidget
+    from napari_darl._napari.segmenting.widget import SegmentWidget
 
 PLUGIN = "napari-darl"
 OPEN_FOR = 5.0  # s
@@ -151,7 +151,7 @@ def clicks(window: Window, name: str, click: Callable[[], None]) -> Rows:
 
 def slider_scene(window: Window) -> Rows:
     """Move the threshold's slider over single frames and over a movie."""
-    from napari_darl.data.samples import sample_angiogram
+    from napari_darl.samples import sample_angiogram
 
     frame = sample_angiogram()
     large = np.kron(frame, np.ones((4, 4), np.uint8))
@@ -191,7 +191,7 @@ def drag(window: Window, widget: "SegmentWidget", pause: float) -> dict[str, lis
 
 def all_followed(window: Window) -> float:
     """Seconds until the frames that aren't visible have followed the last move."""
-    from napari_darl._napari.segmenter import Segmenter
+    from napari_darl._napari.segmenting.segmenter import Segmenter
 
     began = time.perf_counter()
     while Segmenter.of(window.viewer)._timer.isActive():

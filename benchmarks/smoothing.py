@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_darl import segment
-from napari_darl.data.files import read_stack
-from napari_darl.data.smoothing import smooth_over_time
 from napari_darl.evaluation.metrics import score
 from napari_darl.evaluation.report import markdown_table
+from napari_darl.frames.smoothing import smooth_over_time
+from napari_darl.frames.stacks import read_stack
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ import numpy as np
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 
 from napari_darl import Trainer
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.evaluation.report import markdown_table
+from napari_darl.samples import sample_angiogram
 from napari_darl.training.config import training_config
 
 TICK = 0.01  # s

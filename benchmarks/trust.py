@@ -17,7 +17,7 @@ from frames import SETS, load
 from scipy.stats import spearmanr
 
 from napari_darl.evaluation.report import markdown_table
-from napari_darl.inference.models import load_model
+from napari_darl.inference.loading import load_model
 from napari_darl.inference.segment import segment_probability
 from napari_darl.inference.trust import quality
 

@@ -22,9 +22,9 @@ from tqdm.auto import tqdm
 
 import napari_darl.models
 from napari_darl import Trainer
-from napari_darl.data.files import image_paths, read_image
-from napari_darl.data.frames import to_grey
 from napari_darl.errors import DarlError, InputError
+from napari_darl.frames.arrays import to_grey
+from napari_darl.io.images import image_paths, read_image
 from napari_darl.training.config import training_config
 
 RECIPES = {"default": "lite", "fundus": "fundus"}

@@ -20,7 +20,7 @@ from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 from napari_darl._napari.commands import segment_vessels
-from napari_darl.data.samples import sample_angiogram
+from napari_darl.samples import sample_angiogram
 from napari_darl.training.run_folder import RunFolder
 
 SIZE = (1280, 800)
@@ -135,8 +135,8 @@ def doubt(viewer: napari.Viewer) -> None:
 
 def curves(run: Path, path: Path) -> None:
     """Show the losses of a run."""
-    from napari_darl._napari.loss_plot import LossPlot
-    from napari_darl._napari.losses import LossHistory
+    from napari_darl._napari.training.loss_history import LossHistory
+    from napari_darl._napari.training.loss_plot import LossPlot
 
     losses = LossHistory()
     losses.add(RunFolder(run).read_losses(10**9))

@@ -7,7 +7,7 @@ import pytest
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.config import LITE
 from napari_darl.darl.model import build
-from napari_darl.inference.models import Model, load_model
+from napari_darl.inference.loading import Model, load_model
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ import pydicom
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
-from napari_darl.data.dicom import DicomMovie, read_dicom
+from napari_darl.io.dicom import DicomMovie, read_dicom
 
 PATIENT = "Mustermann^Erika"
 RNG = np.random.default_rng(0)

@@ -15,11 +15,12 @@ import torch
 
 from napari_darl import Trainer, cli, load_model, segment, segment_probability
 from napari_darl.darl.published import import_published
-from napari_darl.data.files import read_image, read_stack
-from napari_darl.data.output import write_mask
 from napari_darl.errors import DarlError
 from napari_darl.evaluation.report import evaluate
+from napari_darl.frames.stacks import read_stack
 from napari_darl.inference.synthesize import synthesize
+from napari_darl.io.images import read_image
+from napari_darl.io.output import write_mask
 from napari_darl.training.config import training_config
 
 FRAME = np.random.default_rng(0).random((64, 64))

@@ -20,13 +20,13 @@ from google_crc32c import value as crc32c  # zarr brings it
 from PIL import Image
 
 from napari_darl import segment_probability
-from napari_darl.bounded import BoundedFile
-from napari_darl.data.dicom import read_dicom
-from napari_darl.data.files import read_image
-from napari_darl.data.lazy_files import ZarrPixels, open_lazily
 from napari_darl.errors import FileError
-from napari_darl.inference.models import Model
+from napari_darl.inference.loading import Model
 from napari_darl.inference.windows import Windows
+from napari_darl.io.bounded import BoundedFile
+from napari_darl.io.dicom import read_dicom
+from napari_darl.io.images import read_image
+from napari_darl.io.lazy import ZarrPixels, open_lazily
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (64, 64), np.uint8)

@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from napari_darl import Trainer, load_model, segment_probability
 from napari_darl.darl.checkpoint import load_tensors
+from napari_darl.darl.config import SIDE
 from napari_darl.darl.published import import_published
 from napari_darl.errors import FileError
-from napari_darl.inference.models import describe_model
-from napari_darl.models import SIDE, model_side
+from napari_darl.inference.loading import describe_model
+from napari_darl.models import model_side
 
 DEEP = "[" * 100_000
 

@@ -15,16 +15,22 @@ SOURCE = Path(napari_darl.__file__).parent
 HEAVY = ("torch", "napari", "qtpy", "scipy", "skimage", "PySide6", "numpy")
 
 FRONTS = {"_napari", "cli"}
-# Part -> parts of the package that it may import, beside the modules at its top.
-TOP = ("atomic", "bounded", "errors", "normalisation")
+
+TOP = ("configuration", "errors")
+"""Modules at the top of the package that every part may import."""
+
 BELOW: dict[str, set[str]] = {
-    "darl": {"models"},
-    "data": set(),
-    "evaluation": {"data", "darl"},
-    "inference": {"data", "darl", "evaluation", "models"},
-    "training": {"data", "darl", "inference"},
-    "models": set(),
+    "io": set(),
+    "samples": set(),
+    "synthetic": set(),
+    "frames": {"io"},
+    "darl": {"frames", "io"},
+    "evaluation": {"frames", "io"},
+    "models": {"darl"},
+    "inference": {"darl", "evaluation", "frames", "io", "models", "synthetic"},
+    "training": {"darl", "frames", "inference", "io", "synthetic"},
 }
+"""Part of the package -> the parts that it may import."""
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

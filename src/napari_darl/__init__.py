@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_darl.inference.models import load_model
+    from napari_darl.inference.loading import load_model
     from napari_darl.inference.segment import segment, segment_probability
     from napari_darl.training.trainer import Trainer
 
@@ -14,7 +14,7 @@ __all__ = ["Trainer", "__version__", "load_model", "segment", "segment_probabili
 
 _HOMES = {
     "Trainer": "napari_darl.training.trainer",
-    "load_model": "napari_darl.inference.models",
+    "load_model": "napari_darl.inference.loading",
     "segment": "napari_darl.inference.segment",
     "segment_probability": "napari_darl.inference.segment",
 }

@@ -14,13 +14,13 @@ import tifffile
 import zarr
 
 from napari_darl import __version__, cli, segment
-from napari_darl.data.output import read_provenance
-from napari_darl.data.phantom import phantom_angiogram
-from napari_darl.data.samples import sample_angiogram, sample_path
-from napari_darl.data.smoothing import smooth_over_time
+from napari_darl.frames.smoothing import smooth_over_time
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.windows import Windows
 from napari_darl.inference.zarr_output import ZarrOutput
+from napari_darl.io.output import read_provenance
+from napari_darl.samples import sample_angiogram, sample_path
+from napari_darl.synthetic.phantom import phantom_angiogram
 
 
 def run(*arguments: object) -> int:

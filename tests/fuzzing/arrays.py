@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from fuzzing.guard import BrokenPropertyError
 from fuzzing.models import run
 from napari_darl import load_model, segment_probability
-from napari_darl.data.frames import check_frame
-from napari_darl.inference.models import Model
+from napari_darl.frames.arrays import check_frame
+from napari_darl.inference.loading import Model
 from napari_darl.inference.windows import Windows
 
 _TYPES = (

@@ -19,7 +19,7 @@ from fuzzing.damage import Field, Seed, damaged
 from fuzzing.guard import BrokenPropertyError
 from fuzzing.images import Files
 from napari_darl._napari.dicom import read_dicom as layer_reader
-from napari_darl.data.dicom import DicomMovie, read_dicom
+from napari_darl.io.dicom import DicomMovie, read_dicom
 
 SECRETS = (*PATIENT.split("^"), "19640812")
 """What a file tells of its patient, and nothing else may."""

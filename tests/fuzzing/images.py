@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from fuzzing.damage import Field, Seed, damaged, hostile_json, png_mended
 from fuzzing.guard import BrokenPropertyError
-from napari_darl.data.files import ImageFile, read_image, read_images
-from napari_darl.data.lazy_files import LazyImage, open_lazily
+from napari_darl.io.images import ImageFile, read_image, read_images
+from napari_darl.io.lazy import LazyImage, open_lazily
 
 Files = dict[str, bytes]
 """Names and contents of the files of a case; the first is the one to read."""

@@ -19,7 +19,7 @@ from fuzzing.images import Files
 from napari_darl import Trainer, load_model, segment_probability
 from napari_darl.darl.config import DenoiserConfig, GeneratorConfig
 from napari_darl.darl.published import import_published
-from napari_darl.inference.models import describe_model
+from napari_darl.inference.loading import describe_model
 from napari_darl.models import model_side
 from napari_darl.training.config import TrainingConfig, training_config
 from napari_darl.training.run_folder import RunFolder

@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter
 from skimage.morphology import reconstruction, remove_small_holes, remove_small_objects
 
 from napari_darl import segment_probability
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import InputError
 from napari_darl.inference.cleaning import Cleaning, clean_mask
+from napari_darl.samples import sample_angiogram
 
 Frame = NDArray[np.float32]
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import InputError
 from napari_darl.evaluation.robustness import mean_robustness, robustness, robustness_table
-from napari_darl.inference.models import Model
+from napari_darl.inference.loading import Model
 from napari_darl.inference.noise import add_gaussian_noise, noisy_views
 from napari_darl.inference.segment import segment_probability
+from napari_darl.samples import sample_angiogram
 
 FRAME = sample_angiogram()[128:320, 128:320]
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from napari_darl import load_model, segment, segment_probability
-from napari_darl.data.phantom import phantom_angiogram, phantom_movie
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import DarlError, DarlWarning
 from napari_darl.evaluation.metrics import score
-from napari_darl.inference.models import Model
+from napari_darl.inference.loading import Model
 from napari_darl.inference.scale import guess_resize
 from napari_darl.inference.segment import iter_probability
 from napari_darl.inference.tiling import pad_to_multiple
+from napari_darl.samples import sample_angiogram
+from napari_darl.synthetic.phantom import phantom_angiogram, phantom_movie
 
 FRAME = phantom_angiogram((96, 128), np.random.default_rng(0))[0]
 
@@ -152,7 +152,7 @@ def test_resizing_gives_the_shape_back(untrained: Model) -> None:
 
 def test_stored_bits_decide_with_the_published_normalisation(untrained: Model, tmp_path: Path) -> None:
     from napari_darl.darl.checkpoint import save_model
-    from napari_darl.normalisation import Normalisation
+    from napari_darl.frames.normalisation import Normalisation
 
     network = untrained.network
     config = network.config

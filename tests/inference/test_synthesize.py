@@ -12,13 +12,13 @@ from scipy.ndimage import gaussian_filter
 
 from napari_darl.darl.config import LITE
 from napari_darl.darl.schedule import NoiseSchedule
-from napari_darl.data.frames import decode
-from napari_darl.data.masks import TreeConfig
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import FileError, InputError
-from napari_darl.inference.models import Model, load_model
+from napari_darl.frames.normalisation import decode
+from napari_darl.inference.loading import Model, load_model
 from napari_darl.inference.reverse import ReverseProcess
 from napari_darl.inference.synthesize import chain, save_pairs, synthesize
+from napari_darl.samples import sample_angiogram
+from napari_darl.synthetic.trees import TreeConfig
 
 SMALL = ReverseProcess((48, 72), 5)
 

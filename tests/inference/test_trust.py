@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import InputError
-from napari_darl.inference.models import Model
+from napari_darl.inference.loading import Model
 from napari_darl.inference.segment import iter_probability
 from napari_darl.inference.trust import assess, quality
+from napari_darl.samples import sample_angiogram
 
 
 def test_quality_is_an_expected_dice() -> None:

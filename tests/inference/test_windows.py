@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 import zarr
 
-from napari_darl.data.lazy_files import open_lazily
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import InputError
 from napari_darl.inference.lazy import lazy_mask, lazy_probability
-from napari_darl.inference.models import Model
+from napari_darl.inference.loading import Model
 from napari_darl.inference.resampling import resample, resampling
 from napari_darl.inference.segment import segment, segment_probability
 from napari_darl.inference.windows import Windows
+from napari_darl.io.lazy import open_lazily
+from napari_darl.samples import sample_angiogram
 
 ALIKE = 1e-3  # what resampling in another order may change; without it nothing does
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_darl.data.lazy_files import open_lazily
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.errors import DarlError, FileError
 from napari_darl.inference.windows import Windows
 from napari_darl.inference.zarr_output import ZarrOutput
+from napari_darl.io.lazy import open_lazily
+from napari_darl.samples import sample_angiogram
 
 SETTINGS = {"model": "default"}
 
@@ -101,7 +101,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, windows: Windows) -> None:
     program = textwrap.dedent(
         f"""
         from pathlib import Path
-        from napari_darl.data.lazy_files import open_lazily
+        from napari_darl.io.lazy import open_lazily
         from napari_darl.inference.windows import Windows
         from napari_darl.inference.zarr_output import ZarrOutput
         windows = Windows(open_lazily(Path({str(tmp_path / "in.zarr")!r})).data, resize=1.0, tile=128)

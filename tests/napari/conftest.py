@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_darl.data.frames import iter_frames
+from napari_darl.frames.arrays import iter_frames
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,7 @@ def imports() -> None:
     import napari_darl._napari.inspect_widget
     import napari_darl._napari.segment_widget
     import napari_darl._napari.train_widget
+
     import napari_darl.inference.segment  # noqa: F401
 
     gc.collect()
@@ -35,8 +36,8 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     from napari._qt.qthreading import wait_for_workers_to_quit
     from napari.utils.notifications import notification_manager
 
-    from napari_darl._napari.segmenter import Segmenter
-    from napari_darl._napari.training_session import TrainingSession
+    from napari_darl._napari.segmenting.segmenter import Segmenter
+    from napari_darl._napari.training.session import TrainingSession
 
     monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     settings._clear_plugin_settings_cache()

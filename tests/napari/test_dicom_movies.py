@@ -14,8 +14,8 @@ from napari.layers import Image, Labels
 
 from napari_darl._napari.dicom import read_dicom
 from napari_darl._napari.geometry import geometry
-from napari_darl.data.phantom import phantom_movie
 from napari_darl.errors import FileError
+from napari_darl.synthetic.phantom import phantom_movie
 
 FRAMES = np.random.default_rng(0).integers(0, 4096, (5, 40, 50), np.uint16)
 XA = {"FrameTime": "66.7", "ImagerPixelSpacing": ["0.308", "0.3"]}

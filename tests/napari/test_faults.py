@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_darl.data.samples import sample_angiogram
-from napari_darl.inference.models import Model, load_model
+from napari_darl.inference.loading import Model, load_model
+from napari_darl.samples import sample_angiogram
 
 
 @pytest.fixture
@@ -154,7 +154,8 @@ class Graphics(torch.nn.Module):
 
 
 def test_a_gpu_out_of_memory(window: Any, movie: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_darl.inference import models, segment
+    from napari_darl.inference import loading as models
+    from napari_darl.inference import segment
 
     model = load_model(device="cpu")
     monkeypatch.setattr(
@@ -179,7 +180,7 @@ def test_an_error_in_the_network(
     window: Any, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
     from napari_darl.darl.model import Darl
-    from napari_darl.inference.models import _cached
+    from napari_darl.inference.loading import _cached
 
     _cached.cache_clear()
     widget = open_widget(window)

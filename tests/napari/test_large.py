@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from napari import settings
 
-from napari_darl._napari.segmenter import Segmenter
-from napari_darl.data.samples import sample_angiogram
+from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl.inference.segment import segment
+from napari_darl.samples import sample_angiogram
 
 SIDE = 64  # of a tile, so that a small frame counts as large
 

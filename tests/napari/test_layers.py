@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from places import anywhere
 
-from napari_darl.data.samples import sample_angiogram
+from napari_darl.samples import sample_angiogram
 
 da = pytest.importorskip("dask.array")  # napari brings it
 
@@ -178,7 +178,7 @@ def test_a_lazy_movie_is_read_as_the_run_comes_on(window: Any, lazy: tuple[Disk,
 
 
 def test_a_mask_too_large_for_the_memory_is_said_so_once(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_darl._napari import segmenter
+    from napari_darl._napari.segmenting import segmenter
 
     def too_large(*_: object) -> None:
         raise MemoryError("Unable to allocate 40. GiB")

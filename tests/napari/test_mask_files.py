@@ -15,12 +15,12 @@ from napari.layers import Labels
 from npe2 import PluginManifest
 
 import napari_darl
-from napari_darl._napari import files
-from napari_darl._napari.files import read_mask, write_mask
+from napari_darl._napari import mask_files as files
 from napari_darl._napari.geometry import geometry
-from napari_darl.data import output
-from napari_darl.data.files import read_image
+from napari_darl._napari.mask_files import read_mask, write_mask
 from napari_darl.errors import DarlWarning, FileError, InputError
+from napari_darl.io import output
+from napari_darl.io.images import read_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # napari, of any rotation out of the plane
 
@@ -232,7 +232,7 @@ def own_manifest() -> PluginManifest:
     if path.exists() and "read_mask" in path.read_text(encoding="utf-8"):
         return PluginManifest.from_file(path)
     commands = [
-        {"id": f"napari-darl.{name}", "title": name, "python_name": f"napari_darl._napari.files:{name}"}
+        {"id": f"napari-darl.{name}", "title": name, "python_name": f"napari_darl._napari.mask_files:{name}"}
         for name in ("write_mask", "read_mask")
     ]
     writer = {

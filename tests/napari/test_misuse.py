@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_darl.data.samples import sample_angiogram
+from napari_darl.samples import sample_angiogram
 
 FRAME = sample_angiogram()[200:264, 200:296]
 MOVIE = np.stack([FRAME] * 4)

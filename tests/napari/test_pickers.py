@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_darl.data.samples import sample_angiogram
 from napari_darl.models import bundled_models
+from napari_darl.samples import sample_angiogram
 
 FRAME = sample_angiogram()[200:264, 200:296]
 BROWSE, IMPORT = "Browse...", "Import released .pth..."
@@ -214,7 +214,7 @@ def test_the_device_is_told_and_one_that_isnt_there_is_refused(window: Any) -> N
 
 
 def test_the_preferences_are_followed(window: Any, model: Path, tmp_path: Path) -> None:
-    from napari_darl._napari.run import preferred_options
+    from napari_darl._napari.segmenting.run import preferred_options
 
     own = preferences()
     own.device = "cpu"

@@ -13,7 +13,7 @@ pytest.importorskip("napari")
 from napari.layers import Image, Layer
 
 from napari_darl._napari import samples
-from napari_darl.data.samples import sample_path
+from napari_darl.samples import sample_path
 
 SAMPLES: dict[Callable[[], list[samples.LayerData]], tuple[int, ...]] = {
     samples.angiogram: (512, 512),

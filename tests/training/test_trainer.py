@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from napari_darl import Trainer, load_model
-from napari_darl.data.phantom import phantom_angiogram
 from napari_darl.errors import CheckpointError, DarlError, FileError, InputError
+from napari_darl.synthetic.phantom import phantom_angiogram
 from napari_darl.training.config import TrainingConfig, training_config
 from napari_darl.training.pool import ImagePool
 from napari_darl.training.run_folder import RunFolder

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
     """Segment the active image layer in the background; a Labels layer over it is the result."""
     from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image
-    from napari_darl._napari.run import preferred_options
-    from napari_darl._napari.segmenter import Segmenter
+    from napari_darl._napari.segmenting.run import preferred_options
+    from napari_darl._napari.segmenting.segmenter import Segmenter
     from napari_darl._napari.task import sentence
     from napari_darl.errors import DarlError
     from napari_darl.inference.cleaning import Cleaning

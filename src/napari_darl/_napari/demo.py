@@ -3,7 +3,7 @@
 import napari
 
 from napari_darl._napari.commands import segment_vessels
-from napari_darl._napari.files import PLUGIN
+from napari_darl._napari.mask_files import PLUGIN
 
 
 def open_demo() -> "napari.Viewer":

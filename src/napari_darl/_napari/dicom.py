@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.data import dicom
+from napari_darl.io import dicom
 
 LayerData = tuple[npt.NDArray[Any], dict[str, Any], str]
 
@@ -33,7 +33,7 @@ def read_dicom(path: str | list[str]) -> Callable[[str], list[LayerData]] | None
         Takes the path and gives one image layer: (T, Y, X), (Y, X) for a single frame, with an axis of colours behind
         for RGB. Its axes are in mm where the file tells the size of a pixel, and in ms where it tells the time from
         frame to frame, else in pixels. It has nothing that tells who the patient is. It raises FileError as
-        `napari_darl.data.dicom.read_dicom` does.
+        `napari_darl.io.dicom.read_dicom` does.
     """
     return _read if isinstance(path, str) and path.lower().endswith(dicom.DICOM_SUFFIXES) else None
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from napari_darl.atomic import replacing
+from napari_darl.io.atomic import replacing
 from napari_darl.models import bundled_models
 
 _RECENT = "recent.txt"
@@ -57,7 +57,7 @@ def import_released(path: Path, folder: Path) -> Path:
     DarlError
         If the checkpoint can't be read or the model not be written.
     """
-    from napari_darl.inference.models import import_checkpoint
+    from napari_darl.inference.loading import import_checkpoint
 
     target = _free(folder, path.stem)
     import_checkpoint(path, target)

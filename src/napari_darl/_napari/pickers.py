@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import create_worker
 
 from napari_darl._napari.model_list import import_released, known_models, remember
-from napari_darl._napari.run import warm_up
+from napari_darl._napari.segmenting.run import warm_up
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.task import Task, sentence
 from napari_darl.errors import DarlError
@@ -83,7 +83,7 @@ class ModelPicker(QWidget):
 
     def show_card(self) -> None:
         """Open the model's card."""
-        from napari_darl.inference.models import describe_model
+        from napari_darl.inference.loading import describe_model
 
         try:
             card = describe_model(self.model)

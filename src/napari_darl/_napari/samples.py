@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.data.phantom import phantom_movie as made_up_movie
-from napari_darl.data.samples import sample_angiogram, sample_fundus
+from napari_darl.samples import sample_angiogram, sample_fundus
+from napari_darl.synthetic.phantom import phantom_movie as made_up_movie
 
 LayerData = tuple[npt.NDArray[np.uint8], dict[str, Any], str]
 """Pixels, arguments of the layer, and its kind."""

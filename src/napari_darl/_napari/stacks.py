@@ -14,9 +14,10 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 from napari_darl._napari.layers import bare, frame_order, frames_shape, pixels
 from napari_darl._napari.pickers import explanation, widen
 from napari_darl._napari.task import sentence
-from napari_darl.data.files import SUPPORTED, Stack, image_paths, read_stack, series_folders, split_series
-from napari_darl.data.frames import Channel
 from napari_darl.errors import DarlError
+from napari_darl.frames.arrays import Channel
+from napari_darl.frames.stacks import Stack, read_stack, series_folders, split_series
+from napari_darl.io.images import SUPPORTED, image_paths
 
 if TYPE_CHECKING:
     import napari

@@ -88,9 +88,9 @@ def segment(
 
     Zarr images, and TIFFs with --zarr or --cluster, are never whole in memory: they become <stem>_mask.zarr (0 / 1).
     """
-    from napari_darl.data.lazy_files import opens_lazily
     from napari_darl.inference.cleaning import Cleaning
-    from napari_darl.inference.models import load_model
+    from napari_darl.inference.loading import load_model
+    from napari_darl.io.lazy import opens_lazily
 
     cleaning = Cleaning().updated(
         threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
@@ -138,8 +138,8 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train a model on unpaired stacks, without labels; Ctrl-C saves and stops."""
-    from napari_darl.data.files import read_stack
-    from napari_darl.inference.models import starting_networks
+    from napari_darl.frames.stacks import read_stack
+    from napari_darl.inference.loading import starting_networks
     from napari_darl.training.config import training_config
     from napari_darl.training.run_folder import RunFolder
     from napari_darl.training.trainer import Trainer
@@ -197,8 +197,8 @@ def synthesize(
     overwrite: Overwrite = False,
 ) -> None:
     """Make synthetic angiograms with their masks by path B: one folder a kind, files of the same name pair."""
-    from napari_darl.data.files import read_stack
-    from napari_darl.inference.models import load_model
+    from napari_darl.frames.stacks import read_stack
+    from napari_darl.inference.loading import load_model
     from napari_darl.inference.reverse import ReverseProcess
     from napari_darl.inference.synthesize import save_pairs, write_chain
     from napari_darl.inference.synthesize import synthesize as pairs
@@ -239,10 +239,10 @@ def assess(
     """Say without labels how far to trust a model on frames: a score each, 0 to 1, and uncertainty maps."""
     from statistics import mean
 
-    from napari_darl.data.output import write_frames
     from napari_darl.evaluation.report import markdown_table
-    from napari_darl.inference.models import load_model
+    from napari_darl.inference.loading import load_model
     from napari_darl.inference.trust import assess as look
+    from napari_darl.io.output import write_frames
 
     paths = image_files(inputs)
     loaded = load_model(model, device)
@@ -279,11 +279,11 @@ def noise(
     overwrite: Overwrite = False,
 ) -> None:
     """Tell what noise does to a model's masks: at other timesteps of the diffusion, and in the frames."""
-    from napari_darl.data.output import write_mask
     from napari_darl.evaluation.report import pair_files
     from napari_darl.evaluation.robustness import mean_robustness, robustness, robustness_table
-    from napari_darl.inference.models import load_model
+    from napari_darl.inference.loading import load_model
     from napari_darl.inference.noise import noisy_views
+    from napari_darl.io.output import write_mask
 
     levels, deviations = numbers(noise_levels, int, "--noise-levels"), numbers(sigmas, float, "--sigmas")
     pairs = dict(
@@ -325,7 +325,7 @@ def import_checkpoint(
     overwrite: Overwrite = False,
 ) -> None:
     """Convert a checkpoint that DARL's authors released; nothing in it is executed."""
-    from napari_darl.inference.models import import_checkpoint as convert
+    from napari_darl.inference.loading import import_checkpoint as convert
 
     if output.suffix != ".safetensors":
         raise InputError(f"{output} must end in .safetensors: choose such a name.")
@@ -358,7 +358,7 @@ def demo(
     ] = None,
 ) -> None:
     """Segment the sample angiogram; writes mask, probability and overlay, prints figures and opens napari."""
-    from napari_darl.inference.demo import run_demo
+    from napari_darl.cli.demo import run_demo
 
     typer.echo(run_demo(output, device))
     if window or (window is None and _has_window()):

@@ -20,7 +20,7 @@ def image_files(inputs: list[Path], *, zarr: bool = False) -> list[Path]:
 
     Results of this program that lie in the folders are left out with a warning, and so is zarr if it isn't wanted.
     """
-    from napari_darl.data.lazy_files import is_zarr
+    from napari_darl.io.lazy import is_zarr
 
     for entry in inputs:
         if not entry.exists():
@@ -33,8 +33,8 @@ def image_files(inputs: list[Path], *, zarr: bool = False) -> list[Path]:
 
 
 def _images_in(folder: Path, zarr: bool) -> list[Path]:
-    from napari_darl.data.files import image_paths
-    from napari_darl.data.lazy_files import is_zarr
+    from napari_darl.io.images import image_paths
+    from napari_darl.io.lazy import is_zarr
 
     zarrs = sorted(path for path in folder.iterdir() if path.is_dir() and is_zarr(path))
     try:
@@ -59,9 +59,9 @@ def _is_result(path: Path) -> bool:
     """Tell whether this program wrote a mask or a map, by its name and what stands in it."""
     if not path.stem.endswith(_RESULTS):
         return False
-    from napari_darl.data.output import read_description
-    from napari_darl.data.tiff import TIFF_SUFFIXES
     from napari_darl.inference.zarr_output import is_result
+    from napari_darl.io.output import read_description
+    from napari_darl.io.tiff import TIFF_SUFFIXES
 
     if path.is_dir():
         return find_spec("zarr") is not None and is_result(path)
@@ -82,8 +82,8 @@ def named_frames(paths: Iterable[Path]) -> Iterator[tuple[str, Any, int | None]]
 
 def with_experts(pairs: "dict[Path, Path | None]") -> Iterator[tuple[str, Any, int | None, Any]]:
     """Frames as of `named_frames`, with the expert's mask of each where a file of them is given."""
-    from napari_darl.data.files import read_stack
     from napari_darl.evaluation.metrics import above_half
+    from napari_darl.frames.stacks import read_stack
 
     for path, frames in _by_file(list(pairs)):
         expert = pairs[path]
@@ -95,7 +95,7 @@ def with_experts(pairs: "dict[Path, Path | None]") -> Iterator[tuple[str, Any, i
 
 
 def _by_file(paths: list[Path]) -> Iterator[tuple[Path, list[tuple[str, Any, int | None]]]]:
-    from napari_darl.data.files import read_stack
+    from napari_darl.frames.stacks import read_stack
 
     stems: dict[str, Path] = {}
     for path in paths:

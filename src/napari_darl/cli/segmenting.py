@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from napari_darl.inference.cleaning import Cleaning
-    from napari_darl.inference.models import Model
+    from napari_darl.inference.loading import Model
 
 
 def segment_file(
@@ -34,13 +34,13 @@ def segment_file(
     bool
         Whether it was smoothed over time: a single frame isn't.
     """
-    from napari_darl.data.files import read_image
-    from napari_darl.data.frames import to_grey
-    from napari_darl.data.output import write_frames, write_mask
-    from napari_darl.data.smoothing import smooth_over_time
+    from napari_darl.frames.arrays import to_grey
+    from napari_darl.frames.smoothing import smooth_over_time
     from napari_darl.inference.cleaning import clean_mask
     from napari_darl.inference.scale import guess_resize
     from napari_darl.inference.segment import segment_probability
+    from napari_darl.io.images import read_image
+    from napari_darl.io.output import write_frames, write_mask
 
     image = read_image(path)
     if resize is None:
@@ -73,9 +73,9 @@ def segment_zarr(
     overwrite: bool,
 ) -> None:
     """Segment an image part by part into zarr arrays; Ctrl-C stops after the part under way."""
-    from napari_darl.data.lazy_files import open_lazily
     from napari_darl.inference.windows import Windows
     from napari_darl.inference.zarr_output import ZarrOutput
+    from napari_darl.io.lazy import open_lazily
 
     image = open_lazily(path)
     with naming(path):

@@ -12,10 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from napari_darl.atomic import replacing
 from napari_darl.darl.config import PRESETS, ModelConfig
 from napari_darl.darl.model import Darl
 from napari_darl.errors import CheckpointError
+from napari_darl.io.atomic import replacing
 
 FORMAT = "napari-darl"
 VERSION = 1

@@ -1,38 +1,17 @@
 """What a model is made of: frozen, validated, and saved in every checkpoint."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from napari_darl.errors import InputError
-from napari_darl.models import SIDE
-from napari_darl.normalisation import Normalisation
+from napari_darl.configuration import Config
+from napari_darl.frames.normalisation import Normalisation
+
+SIDE = 512
+"""Least shorter side, px, of the frames that suit models that don't say otherwise."""
 
 Width = Annotated[int, Field(ge=1, le=2048)]
 Variant = Literal["darl", "c-darl"]
-
-
-class Config(BaseModel):
-    """Base of all configurations: immutable, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def updated(self, **changes: Any) -> Self:
-        """Make a copy with some fields changed, as strictly checked as any other.
-
-        Raises
-        ------
-        InputError
-            If the values don't fit.
-        """
-        try:
-            return type(self).model_validate(dict(self) | changes)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise InputError(
-                f"{place or 'The configuration'} can't be that ({first['msg']}): choose another."
-            ) from error
 
 
 class ScheduleConfig(Config):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from napari_darl.darl.config import Config
+from napari_darl.configuration import Config
 from napari_darl.darl.model import Critics, Darl, PathOutput
 
 _LEAST = 1e-6  # likelihood: keeps its logarithm finite

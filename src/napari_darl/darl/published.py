@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from napari_darl.bounded import BoundedFile
 from napari_darl.darl.config import PUBLISHED
 from napari_darl.darl.model import Critics, Darl
 from napari_darl.errors import CheckpointError
+from napari_darl.io.bounded import BoundedFile
 
 # Theirs -> ours; applied in order, each at most once.
 _NAMES = [

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.data.files import image_paths, read_image
-from napari_darl.data.frames import to_grey
 from napari_darl.errors import FileError, InputError
 from napari_darl.evaluation.metrics import MEASURES, Scores, above_half, mean_scores, score
+from napari_darl.frames.arrays import to_grey
+from napari_darl.io.images import image_paths, read_image
 
 _PROBABILITY = "_probability"
 _ENDINGS = ("_mask", _PROBABILITY)

@@ -8,7 +8,7 @@ from pydantic import Field
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_darl.darl.config import Config
+from napari_darl.configuration import Config
 from napari_darl.errors import InputError
 
 Mask = npt.NDArray[np.bool_]

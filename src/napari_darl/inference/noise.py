@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.data.frames import check_frame, intensity_range
 from napari_darl.errors import InputError
-from napari_darl.inference.models import Model, as_model
+from napari_darl.frames.arrays import check_frame
+from napari_darl.frames.normalisation import Normalisation, intensity_range
+from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.segment import iter_probability
-from napari_darl.normalisation import Normalisation
 
 NOISE_LEVELS = (50, 100, 200, 400)
 """Timesteps, of 2000: from what vessels survive well to where most are gone."""

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from napari_darl.data.frames import MIN_SIZE, decode
 from napari_darl.errors import InputError
-from napari_darl.inference.models import Model
+from napari_darl.frames.arrays import MIN_SIZE
+from napari_darl.frames.normalisation import decode
+from napari_darl.inference.loading import Model
 from napari_darl.inference.tiling import pad_to_multiple
 
 Frame = npt.NDArray[np.float32]

@@ -1,8 +1,8 @@
 """The pixel sizes that suit models, and how frames are brought to them."""
 
-from napari_darl.data.frames import MIN_SIZE
+from napari_darl.darl.config import SIDE
 from napari_darl.errors import InputError
-from napari_darl.models import SIDE
+from napari_darl.frames.arrays import MIN_SIZE
 
 
 def guess_resize(height: int, width: int, side: int = SIDE) -> float:

@@ -16,20 +16,11 @@ from torch import Tensor
 from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.device import is_out_of_memory
 from napari_darl.darl.model import Darl
-from napari_darl.data.frames import (
-    MIN_SIZE,
-    check_frame,
-    check_image,
-    encode,
-    frame_count,
-    intensity_range,
-    iter_frames,
-    normalise,
-    to_grey,
-)
 from napari_darl.errors import DarlError, DarlWarning, InputError
+from napari_darl.frames.arrays import MIN_SIZE, check_frame, check_image, frame_count, iter_frames, to_grey
+from napari_darl.frames.normalisation import encode, intensity_range, normalise
 from napari_darl.inference.cleaning import Cleaning, clean_mask
-from napari_darl.inference.models import Model, as_model
+from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.scale import checked_resize
 from napari_darl.inference.tiling import apply_tiled, tile_grid
 

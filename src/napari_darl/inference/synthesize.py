@@ -13,16 +13,17 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from napari_darl.atomic import replacing
 from napari_darl.darl.device import is_out_of_memory
-from napari_darl.data.frames import decode, encode, intensity_range, normalise, showing
-from napari_darl.data.masks import FRAME, TreeConfig, draw_trees
-from napari_darl.data.output import write_frames, write_mask
 from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.evaluation.metrics import score
-from napari_darl.inference.models import Model, as_model
+from napari_darl.frames.arrays import showing
+from napari_darl.frames.normalisation import decode, encode, intensity_range, normalise
+from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.reverse import ReverseProcess
 from napari_darl.inference.tiling import pad_to_multiple
+from napari_darl.io.atomic import replacing
+from napari_darl.io.output import write_frames, write_mask
+from napari_darl.synthetic.trees import FRAME, TreeConfig, draw_trees
 
 Frame = npt.NDArray[np.float32]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.data.frames import is_blank
-from napari_darl.inference.models import Model, as_model
+from napari_darl.frames.arrays import is_blank
+from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.segment import iter_probability
 
 Frame = npt.NDArray[np.float32]

@@ -13,22 +13,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_darl.data.frames import (
-    MIN_SIZE,
-    ImageArray,
-    check_image,
-    encode,
-    intensity_range,
-    normalise,
-    sampling_step,
-    to_grey,
-)
 from napari_darl.errors import InputError
-from napari_darl.inference.models import Model, as_model
+from napari_darl.frames.arrays import MIN_SIZE, check_image, to_grey
+from napari_darl.frames.normalisation import encode, intensity_range, normalise, sampling_step
+from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.resampling import Resampling, resample, resampling
 from napari_darl.inference.scale import checked_resize
 from napari_darl.inference.segment import Predictor
 from napari_darl.inference.tiling import Span, Tile, apply_tiled, crossed, spans
+from napari_darl.io.arrays import ImageArray
 
 Place = tuple[int, ...]
 Limits = tuple[float, float]

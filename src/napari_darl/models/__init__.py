@@ -4,12 +4,11 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
+from napari_darl.darl.config import SIDE
 from napari_darl.errors import InputError
 
 DEFAULT = "default"
 
-SIDE = 512
-"""Least shorter side, px, of the frames that suit models that don't say otherwise."""
 
 _LONGEST = 10**7  # bytes of a header that is read: what there is to know takes some thousands
 

@@ -4,12 +4,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_darl.darl.config import LITE, PUBLISHED, Config, ModelConfig
+from napari_darl.configuration import Config
+from napari_darl.darl.config import LITE, PUBLISHED, ModelConfig
 from napari_darl.darl.losses import C_DARL, LossConfig
-from napari_darl.data.batches import DrawConfig
-from napari_darl.data.masks import TreeConfig
-from napari_darl.data.teacher import TeacherConfig
 from napari_darl.errors import InputError
+from napari_darl.synthetic.trees import TreeConfig
+from napari_darl.training.sampler import DrawConfig
+from napari_darl.training.teacher import TeacherConfig
 
 
 class TrainingConfig(Config):

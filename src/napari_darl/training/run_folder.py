@@ -8,9 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from napari_darl.atomic import replacing
 from napari_darl.darl.checkpoint import load_tensors
 from napari_darl.errors import CheckpointError, FileError
+from napari_darl.io.atomic import replacing
 from napari_darl.training.config import TrainingConfig
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from napari_darl.darl.config import Config
+from napari_darl.configuration import Config
 from napari_darl.darl.model import Critics, Darl, build
 from napari_darl.training.config import PRESETS, TrainingConfig
 from napari_darl.training.pool import ImagePool

@@ -18,12 +18,12 @@ from napari_darl.darl.checkpoint import load_tensors, save_model, save_tensors
 from napari_darl.darl.device import is_out_of_memory, resolve_device, working_precision
 from napari_darl.darl.losses import Batch, Paths, discriminator_losses, generator_losses, run_paths
 from napari_darl.darl.model import Critics, Darl
-from napari_darl.data.batches import Draw, Sampler
 from napari_darl.errors import CheckpointError, DarlError, FileError, InputError
-from napari_darl.inference.models import Model
+from napari_darl.inference.loading import Model
 from napari_darl.inference.segment import segment_probability
 from napari_darl.training.config import TrainingConfig
 from napari_darl.training.run_folder import RunFolder
+from napari_darl.training.sampler import Draw, Sampler
 from napari_darl.training.state import TrainingState, fits
 
 Frame = NDArray[np.float32]

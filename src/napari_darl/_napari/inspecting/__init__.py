@@ -1,0 +1,1 @@
+"""The Inspect widget and its background work."""

@@ -1,0 +1,155 @@
+"""Vessel masks as TIFF files that napari puts back where they were: a writer and a reader."""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.settings import get_settings
+from napari_builtins.io import imsave_extensions, napari_write_labels
+
+from napari_darl._napari.geometry import geometry_from_json, geometry_to_json, pixel_size
+from napari_darl.errors import DarlWarning, FileError, InputError
+from napari_darl.io import output
+from napari_darl.io.images import ImageFile, read_image
+from napari_darl.io.tiff import TIFF_SUFFIXES
+
+LayerData = tuple[npt.NDArray[Any], dict[str, Any], str]
+
+PLUGIN = "napari-darl"
+"""Name of the plugin, and of the entry in a layer's metadata that tells where the layer comes from."""
+
+MASK_SUFFIXES = (".darl.tif", ".darl.tiff")
+"""Names of files that napari opens with `read_mask`. Were it all TIFF files, napari would ask which reader to take."""
+
+
+def write_mask(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a labels layer to a TIFF file, with its name, its geometry and where it comes from.
+
+    A name without a suffix gets `.darl.tif`. In files of such names a mask of 0 and 1 becomes 0 and 255, as other
+    programs like it, and `read_mask` brings it back. Other labels keep their values, and so do masks in a plain `.tif`,
+    which napari itself opens as labels if they have 32 bits. Formats other than TIFF are left to napari's own writer.
+
+    Parameters
+    ----------
+    path : str
+        Where to write; a file of this very name is replaced.
+    data : array-like of bool or integers, shape (..., Y, X)
+        The labels, or, if `meta["multiscale"]` says so, a list of them from fine to coarse; the finest is written.
+    meta : dict
+        The layer's other properties. Of `metadata`, the strings and numbers in the entry "napari-darl" are kept.
+
+    Returns
+    -------
+    list of str
+        The file that was written.
+
+    Raises
+    ------
+    FileError
+        If the file can't be written, or a file of the name with the suffix added is there.
+    InputError
+        If the layer is empty.
+    """
+    if Path(path).suffix.lower() in set(imsave_extensions()) - set(TIFF_SUFFIXES):
+        written = napari_write_labels(path, data, meta)
+        return [written] if written else []
+    target = path
+    if not path.lower().endswith(TIFF_SUFFIXES):
+        target = path + MASK_SUFFIXES[0]
+        if os.path.exists(target):  # the user was asked about another name
+            raise FileError(f"{target} is there already: save under that name to replace it, or choose another one")
+    labels = np.asarray(data[0] if meta.get("multiscale") else data)
+    own_name = target.lower().endswith(MASK_SUFFIXES)
+    as_mask = own_name and labels.size > 0 and labels.min() >= 0 and labels.max() <= 1
+    geometry = geometry_from_json(meta, labels.ndim)
+    (output.write_mask if as_mask else output.write_frames)(
+        target,
+        labels if as_mask else _widened(labels),
+        provenance=_provenance(meta.get("metadata") or {}),
+        pixel_size=pixel_size(geometry),
+        unit="µm",
+        notes={"name": meta.get("name"), "geometry": geometry_to_json(geometry)},
+        overwrite=True,
+    )
+    if own_name:
+        _prefer_own_reader()
+    return [target]
+
+
+def read_mask(path: str | list[str]) -> Callable[[str], list[LayerData]] | None:
+    """Offer to read a file that is named as `write_mask` names them.
+
+    Parameters
+    ----------
+    path : str or list of str
+        A TIFF file; several, to be stacked, are left to other readers.
+
+    Returns
+    -------
+    callable or None
+        Takes the path and gives one labels layer. It raises FileError if the file is missing or no readable TIFF, and
+        InputError if it holds no labels; it warns if the file doesn't tell where the layer lies.
+    """
+    return _read if isinstance(path, str) else None
+
+
+def _read(path: str) -> list[LayerData]:
+    image = read_image(path)
+    if image.rgb or image.data.dtype.kind not in "iu":
+        raise InputError(f"{path} holds an image, no labels: open it with napari's own reader")
+    # Labels that aren't a mask have 32 bits or more, see `_widened`.
+    labels = (image.data > 0).astype(np.uint8) if image.data.dtype == np.uint8 else image.data
+    description = output.read_description(path)
+    if description is None:
+        remedy = "when you save it, choose *.darl.tif as the type of file"
+        warnings.warn(f"{path} doesn't tell where its labels lie: {remedy}", DarlWarning, stacklevel=2)
+        description = {}
+    notes = description.get("notes", {})
+    provenance = description.get("provenance")
+    meta = {
+        "name": str(notes.get("name") or Path(path).name.split(".darl.")[0]),
+        "metadata": {PLUGIN: provenance} if provenance else {},
+    }
+    _prefer_own_reader()
+    return [(labels, meta | _geometry(path, notes, image), "labels")]
+
+
+def _geometry(path: str, notes: Mapping[str, Any], image: ImageFile) -> dict[str, Any]:
+    values = notes.get("geometry", {})
+    leading = image.data.ndim - 2
+    if not values and image.pixel_size and image.unit:
+        values = {"scale": image.pixel_size, "units": ["pixel"] * leading + [image.unit] * 2}
+    try:
+        return geometry_from_json(values, image.data.ndim)
+    except InputError as error:
+        warnings.warn(f"{path}: {error}", DarlWarning, stacklevel=2)
+        return {}
+
+
+def _widened(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Give labels a type that napari's own reader takes for labels instead of intensities."""
+    if labels.dtype.itemsize >= 4:
+        return labels
+    return labels.astype(np.int32 if labels.dtype.kind == "i" else np.uint32)
+
+
+def _provenance(metadata: Mapping[str, Any]) -> dict[str, str | float | int]:
+    entry = metadata.get(PLUGIN)
+    items = entry.items() if isinstance(entry, Mapping) else ()
+    return {str(key): value for key, value in items if isinstance(value, str | float | int)}
+
+
+def _prefer_own_reader() -> None:
+    """Have napari open our files without asking, for its own reader takes any TIFF.
+
+    It is an entry of Preferences > Plugins, made once there is such a file; an entry by the user stays.
+    """
+    settings = get_settings().plugins
+    own = {f"*{suffix}": PLUGIN for suffix in MASK_SUFFIXES}
+    if not own.keys() <= settings.extension2reader.keys():
+        # In front, since napari takes the first of patterns as specific as each other, such as a user's "*.tif".
+        settings.extension2reader = own | settings.extension2reader

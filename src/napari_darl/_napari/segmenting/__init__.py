@@ -1,0 +1,1 @@
+"""The Segment widget and its background work."""

@@ -1,0 +1,255 @@
+"""The Segment widget: a layer, a model and a button; and the mask, which follows its controls."""
+
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from magicgui.widgets import ComboBox
+from napari.layers import Image, Labels, Layer, Shapes
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, stack_axes
+from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN
+from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, resize_box, vessels_choice, widen
+from napari_darl._napari.segmenting.cleaning_form import CleaningForm
+from napari_darl._napari.segmenting.region import Region, drawn_region, everywhere, field_of_view
+from napari_darl._napari.segmenting.run import Options, preferred_options
+from napari_darl._napari.segmenting.segmenter import Segmenter
+from napari_darl._napari.task import sentence
+from napari_darl.errors import DarlError
+from napari_darl.inference.scale import guess_resize
+from napari_darl.models import model_side
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_darl._napari.segmenting.result import Result
+
+_EVERYTHING, _FIELD = "everything", "field of view"
+
+
+class SegmentWidget(QWidget):
+    """Segments a layer by path A, and cleans the mask for as long as nobody has edited it.
+
+    Policy: the widget and the menu command share the viewer's `Segmenter`, so the controls take up what the command has
+    made. The mask's controls act on the selected mask layer or, if another layer is selected, on the last mask of the
+    image. A mask that a person has edited is left alone.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._segmenter = Segmenter.of(viewer)
+        self._shown: tuple[Image, tuple[int, ...], str] | None = None
+        self._guessed = True
+        self._clicked_at = 0.0
+
+        self.image = ComboBox(choices=self._images, nullable=False, tooltip="The layer to segment.")
+        self.model = ModelPicker(viewer)
+        self.vessels = vessels_choice()
+        self.resize_factor = resize_box()
+        self.guess = QLabel()
+        self.frames = QComboBox()
+        self.frames.setToolTip("All frames of a stack, the visible one first, or the visible one only.")
+        self.region = ComboBox(choices=self._regions, nullable=False, tooltip="Where vessels are looked for.")
+        self.device = DevicePicker()
+        for choices in (self.image.native, self.frames, self.region.native):
+            widen(choices)
+        self.button = QPushButton("Segment")
+        self.save = QPushButton("Save mask...")
+        self.save.setToolTip("Writes a TIFF that napari opens again exactly over the image.")
+        self.state = explanation()
+        self.cleaning = CleaningForm()
+        self._lay_out()
+
+        self.button.clicked.connect(self._clicked)
+        self.save.clicked.connect(self._save)
+        self.image.changed.connect(self._image_changed)
+        self.resize_factor.valueChanged.connect(self._resize_changed)
+        self.model.changed.connect(self._guess)
+        self.cleaning.changed.connect(self._clean)
+        self._segmenter.changed.connect(self._refresh)
+        self._segmenter.offered.connect(self.model.choose)
+        events = viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self._layers_changed)
+        viewer.layers.selection.events.active.connect(self._refresh)
+        self._layers_changed()
+        if self._segmenter.newest_model:
+            self.model.choose(self._segmenter.newest_model)
+        if (image := chosen_image(viewer)) is not None:
+            self.image.value = image
+
+    def segment(self) -> None:
+        """Segment the chosen layer; what stands in the way becomes a notification."""
+        image = self.image.value
+        if image is None:
+            show_error(NO_IMAGE)
+            return
+        try:
+            self._segmenter.run(image, self._options(image), self.cleaning.value)
+        except DarlError as error:
+            show_error(sentence(error))
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("image", self.image.native)
+        form.addRow("model", self.model)
+        form.addRow("vessels", self.vessels)
+        form.addRow("resize", self.resize_factor)
+        form.addRow("", self.guess)
+        form.addRow("frames", self.frames)
+        form.addRow("region", self.region.native)
+        form.addRow("device", self.device)
+        form.addRow(self.device.line)
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addWidget(self.button)
+        column.addWidget(self.cleaning)
+        column.addWidget(self.save)
+        column.addWidget(self.state)
+        column.addStretch()
+
+    def _options(self, image: Image) -> Options:
+        return replace(
+            preferred_options(),
+            model=self.model.model,
+            bright=self.vessels.currentText() == "bright",
+            resize=None if self._guessed else self.resize_factor.value(),
+            whole=self.frames.currentIndex() == 0,
+            region=self._region(image),
+            region_name=str(self.region.value),
+            device=self.device.device,
+        )
+
+    def _region(self, image: Image) -> Region:
+        chosen = self.region.value
+        if chosen in (None, _EVERYTHING):
+            return everywhere
+        return field_of_view(image) if chosen == _FIELD else drawn_region(chosen, image)
+
+    def _clicked(self) -> None:
+        if not self._segmenter.progress:
+            self._clicked_at = monotonic()
+            self.segment()
+        elif monotonic() - self._clicked_at > QApplication.doubleClickInterval() / 1000:
+            self._segmenter.cancel()  # a double click only starts
+
+    def _clean(self) -> None:
+        self._segmenter.begin_with(self.image.value, self.cleaning.value)
+        if (result := self._result()) is not None:
+            self._segmenter.clean(result, self.cleaning.value)
+
+    def _save(self) -> None:
+        result = self._result()
+        if result is None:
+            return
+        name = f"{result.layer.name}{MASK_SUFFIXES[0]}"
+        path, _ = QFileDialog.getSaveFileName(self, "Save mask", name, f"Masks (*{MASK_SUFFIXES[0]})")
+        if path:
+            self.save_mask(result.layer, path)
+
+    def save_mask(self, layer: Labels, path: str) -> None:
+        """Write a mask; a person has agreed to replace a file at `path`, but at no other."""
+        target = path if path.lower().endswith(MASK_SUFFIXES) else path + MASK_SUFFIXES[0]
+        if target != path and Path(target).exists():
+            show_error(f"{target} is there already: choose that very name to replace it, or another one.")
+            return
+        try:
+            layer.save(target, plugin=PLUGIN)
+        except DarlError as error:
+            show_error(sentence(error))
+
+    def _result(self) -> "Result | None":
+        active = bare(self._viewer.layers.selection.active)
+        shown = self._segmenter.result_on(active) if isinstance(active, Labels) else None
+        return shown or self._segmenter.result_on(self.image.value)
+
+    def _images(self, _: object = None) -> list[Image]:
+        return [bare(layer) for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def _regions(self, _: object = None) -> list[tuple[str, str | Layer]]:
+        ours = (_EVERYTHING, _FIELD)
+        drawn = [bare(layer) for layer in self._viewer.layers if isinstance(layer, Shapes | Labels)]
+        names = [f"{layer.name} (layer)" if layer.name in ours else layer.name for layer in drawn]
+        return [*zip(ours, ours, strict=True), *zip(names, drawn, strict=True)]
+
+    def _layers_changed(self) -> None:
+        for chooser in (self.image, self.region):
+            _list_anew(chooser)
+        self._image_changed()
+
+    def _image_changed(self) -> None:
+        """Take on the image's shape, but keep what a person has chosen for the same image of the same shape."""
+        image = self.image.value
+        shown = None if image is None else (image, frames_shape(image), stack_axes(image))
+        if shown == self._shown:
+            self._refresh()
+            return
+        self._shown = shown
+        self._guessed = True
+        self.frames.clear()
+        if image is not None:
+            for event in (image.events.data, image.events.axis_labels):
+                event.connect(self._image_changed)
+            stacked = stack_axes(image)
+            self.frames.addItems([f"all: {stacked}", "the visible one"] if stacked else ["a single one"])
+            self.frames.setEnabled(bool(stacked))
+        self._guess()
+        self._refresh()
+
+    def _guess(self) -> None:
+        """Guess the resize factor anew, unless a person has chosen one for this image."""
+        if self._guessed and (image := self.image.value) is not None:
+            height, width = frames_shape(image)[-2:]
+            with QSignalBlocker(self.resize_factor):
+                self.resize_factor.setValue(guess_resize(height, width, model_side(self.model.model)))
+        self._resize_shown()
+
+    def _resize_changed(self) -> None:
+        self._guessed = False
+        self._resize_shown()
+
+    def _resize_shown(self) -> None:
+        image = self.image.value
+        y, x = frames_shape(image)[-2:] if image is not None else (0, 0)
+        self.guess.setText(f"guessed from {y} x {x} px" if self._guessed and image is not None else "")
+        self.guess.setVisible(bool(self.guess.text()))
+
+    def _refresh(self) -> None:
+        """Show where things stand: the run, and whose mask it is."""
+        progress, result = self._segmenter.progress, self._result()
+        self.button.setText("Cancel" if progress else "Segment")
+        self.cleaning.setEnabled(result is None or not result.claimed)
+        self.cleaning.belongs_to(result.layer.name if result else None)
+        self.save.setEnabled(result is not None)
+        if result:
+            self.cleaning.value = result.cleaning
+        if progress:
+            self.state.setText(f"{progress}...")
+        elif result and result.claimed:
+            self.state.setText(f"You have edited '{result.layer.name}': it is yours. Segment makes a new layer.")
+        else:
+            self.state.setText("")
+
+
+def _list_anew(chooser: ComboBox) -> None:
+    """List the choices as they are now. What was chosen stays, under its new name too, which magicgui forgets."""
+    chosen = chooser.value
+    with chooser.changed.blocked():
+        chooser.reset_choices()
+        if chosen in chooser.choices:
+            chooser.value = chosen

@@ -1,0 +1,246 @@
+"""Training beside the window: one run at a time in a viewer, whoever watches."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QObject, Signal
+
+from napari_darl._napari.layers import bare
+from napari_darl._napari.segmenting.run import warm_up
+from napari_darl._napari.segmenting.segmenter import Segmenter
+from napari_darl._napari.stacks import Reading
+from napari_darl._napari.task import Task
+from napari_darl._napari.training.loss_history import LossHistory
+from napari_darl._napari.training.previews import Previews
+from napari_darl.errors import InputError
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_darl.training.config import TrainingConfig
+    from napari_darl.training.trainer import Preview
+
+_PAUSE = 0.1  # s between two updates of the window
+_SOONEST = 20  # steps that an estimate of the time left looks at
+
+_sessions: "WeakKeyDictionary[napari.Viewer, TrainingSession]" = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run that a person asks for; what isn't said is as in the preset.
+
+    Attributes
+    ----------
+    folder : Path
+        The run folder.
+    angiograms, backgrounds, masks : callable or None
+        How to read them.
+    first_frames : int
+        Frames at the start of each series of angiograms that are backgrounds.
+    preset, start : str
+        The recipe, and the model to begin with, none for random weights.
+    c_darl : bool
+        The variant without backgrounds.
+    steps : int
+        Steps in all, none for the preset's; of a run that is resumed and finished, steps more.
+    resume : bool
+        Go on with the run in the folder, by its own configuration.
+    device : str
+        As `resolve_device` takes it.
+    changes : dict
+        Fields of the `TrainingConfig` that differ from the preset's.
+    """
+
+    folder: Path
+    angiograms: Reading
+    backgrounds: Reading | None = None
+    masks: Reading | None = None
+    first_frames: int = 0
+    preset: str = "lite"
+    start: str | None = None
+    c_darl: bool = False
+    steps: int | None = None
+    resume: bool = False
+    device: str = "auto"
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Update:
+    """Where a run stands: steps done and in all, the losses since the last update, perhaps a new preview."""
+
+    step: int
+    total: int
+    rows: list[tuple[int, dict[str, float]]]
+    preview: "Preview | None" = None
+
+
+class TrainingSession(QObject):
+    """Trains models of one viewer; `TrainingSession.of(viewer)` is the one.
+
+    Signals
+    -------
+    changed
+        A run began, read its frames or ended.
+    advanced : Update
+        Steps were done.
+    """
+
+    changed = Signal()
+    advanced = Signal(object)
+
+    def __init__(self, viewer: "napari.Viewer") -> None:
+        super().__init__()
+        self._viewer = ref(viewer)
+        self._task: Task | None = None
+        self._order: Order | None = None
+        self._began: tuple[float, int] = (0.0, 0)
+        self.previews = Previews(viewer)
+        self.losses = LossHistory()
+        self.last: Update | None = None
+        self.stopping = False
+
+    @classmethod
+    def of(cls, viewer: "napari.Viewer") -> "TrainingSession":
+        """Give the viewer's session, made when first asked for."""
+        viewer = bare(viewer)
+        if viewer not in _sessions:
+            _sessions[viewer] = cls(viewer)
+        return _sessions[viewer]
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self._order is not None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run under way is; none without one."""
+        return self._order.folder if self._order else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate by the steps of this run; none before some are done."""
+        began, first = self._began
+        if self.last is None or self.last.step - first < min(_SOONEST, max(1, self.last.total // 10)):
+            return None
+        return (monotonic() - began) / (self.last.step - first) * (self.last.total - self.last.step)
+
+    def start(self, order: Order) -> None:
+        """Begin a run in the background.
+
+        Raises
+        ------
+        InputError
+            If another one is under way.
+        """
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        if self.running:
+            raise InputError(f"The run in {self._order.folder} is under way: stop it first")  # type: ignore[union-attr]
+        self._order, self.last, self.stopping = order, None, False
+        self.losses = LossHistory()
+        self.previews.begin()
+        self._task = Task(
+            partial(_work, order),
+            viewer,
+            title="Training",
+            total=0,
+            on_yield=self._take,
+            on_end=self._end,
+            opens_dock=False,
+        )
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """Stop after the step at hand, which is saved."""
+        if self._task:
+            self.stopping = True
+            self._task.cancel()
+            self.changed.emit()
+
+    def _take(self, update: Update) -> None:
+        if self.last is None:
+            self._began = monotonic(), update.step
+        self.last = update
+        self.losses.add(update.rows)
+        self.advanced.emit(update)
+        if update.preview is not None and self._viewer() is not None:
+            self.previews.show(update.preview)
+
+    def _end(self, cancelled: bool) -> None:
+        order, last = self._order, self.last
+        self._order, self._task, self.stopping = None, None, False
+        viewer = self._viewer()
+        model = order.folder / "model.safetensors" if order else None
+        finished = last is not None and last.step >= last.total
+        if model is not None and viewer is not None and (finished or cancelled):
+            if model.exists():
+                Segmenter.of(viewer).offer(str(model))
+                done = "Trained" if finished else "Stopped and saved; Resume goes on"
+                show_info(f"{done}: {model} is chosen in the Segment widget.")
+            elif cancelled:
+                show_info("Stopped before the first step: there is nothing to save.")
+            else:
+                show_error(f"{model} has gone: choose another output folder, and train again.")
+        self.changed.emit()
+
+
+def _work(order: Order, stop: Event) -> Generator[Update, None, None]:
+    """Read the frames and train; runs in a thread."""
+    warm_up()
+    from napari_darl.inference.loading import starting_networks
+    from napari_darl.training.config import training_config
+    from napari_darl.training.run_folder import RunFolder
+    from napari_darl.training.trainer import Trainer
+
+    folder = RunFolder(order.folder)
+    if order.resume:
+        config = folder.read_config().updated(**order.changes)
+        config = config.updated(steps=_steps(config, folder.saved_step() or 0, order.steps))
+    else:
+        config = training_config(order.preset, c_darl=order.c_darl, steps=order.steps).updated(**order.changes)
+    stack = order.angiograms()
+    angiograms, backgrounds = stack.split(order.first_frames)
+    trainer = Trainer(
+        config,
+        order.folder,
+        angiograms,
+        order.backgrounds().frames if order.backgrounds else backgrounds,
+        order.masks().frames if order.masks else None,
+        bits=stack.bits,
+        start=starting_networks(order.start) if order.start and not order.resume else None,
+        resume=order.resume,
+        device=order.device,
+    )
+    if stop.is_set():
+        return
+    total = trainer.config.steps
+    yield Update(trainer.step, total, folder.read_losses(trainer.step))
+    rows: list[tuple[int, dict[str, float]]] = []
+    shown = 0.0
+    for state in trainer.run(stop):
+        rows.append((state.step, state.losses))
+        if state.preview is not None or state.step == total or monotonic() - shown > _PAUSE:
+            yield Update(state.step, total, rows, state.preview)
+            rows, shown = [], monotonic()
+
+
+def _steps(config: "TrainingConfig", done: int, asked: int | None) -> int:
+    """How many steps a run that is resumed has in all: as many as it was to have, unless others are asked for."""
+    from napari_darl.training.config import training_config
+
+    if done >= config.steps:
+        return done + (asked or training_config(config.model.preset).steps)
+    if asked is not None and asked <= done:
+        raise InputError(f"The run has done {done} steps: ask for more in all, or for the preset's")
+    return asked or config.steps

@@ -1,0 +1,215 @@
+"""From any array-like to 2-D frames in [-1, 1]: the one home of axis handling and of normalising."""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_darl.errors import DarlWarning, InputError
+from napari_darl.io.arrays import ImageArray
+
+Array = npt.NDArray[Any]
+Channel = Literal["green", "luminance", "brightest"]
+"""How colours become grey, see `to_grey`."""
+
+MIN_SIZE = 32
+"""The smallest height or width of a frame, in pixels, that a model can look at."""
+
+_LUMINANCE = (0.2125, 0.7154, 0.0721)  # Rec. 709, as scikit-image's rgb2gray
+
+
+def check_image(image: object, *, rgb: bool) -> ImageArray:
+    """Take an image or a stack of them in, or say why it can't be worked with.
+
+    Parameters
+    ----------
+    image : array-like, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
+        Anything that NumPy understands, nested lists and torch tensors included. Leading axes (time, z, ...)
+        are free.
+    rgb : bool
+        Whether the last axis holds colours.
+
+    Returns
+    -------
+    ImageArray
+        The same image: lazy arrays (dask, zarr, h5py, xarray) untouched, all else as a NumPy array.
+
+    Raises
+    ------
+    InputError
+        If the image is empty, has too few axes, isn't made of real numbers, lacks the colours that `rgb`
+        promises, or is smaller than `MIN_SIZE` in Y or X.
+    """
+    array = _as_image_array(image)
+    if array.dtype.kind not in "buif":
+        raise InputError(f"the image holds values of type {array.dtype}: convert it to integers or real floats")
+    shape = array.shape
+    if any(not isinstance(length, int | np.integer) for length in shape):
+        raise InputError(f"the image's shape {shape} isn't known yet: call its compute_chunk_sizes() first")
+    if 0 in shape:
+        raise InputError(f"the image is empty (its shape is {shape}): hand an image that has pixels")
+    if len(shape) < (3 if rgb else 2):
+        wanted = "(..., Y, X, 3 or 4) as colours need" if rgb else "(..., Y, X)"
+        raise InputError(f"the image's shape is {shape}: hand an array of shape {wanted}")
+    if rgb and shape[-1] not in (3, 4):
+        raise InputError(f"the last axis of a colour image has 3 or 4 channels, not {shape[-1]}: hand it as grey")
+    height, width = _frame_axes(shape, rgb)[:2]
+    if min(height, width) < MIN_SIZE:
+        raise InputError(
+            f"a frame of {height} x {width} pixels is smaller than {MIN_SIZE} x {MIN_SIZE}: "
+            "enlarge it, or hand the whole frame that it was cut from"
+        )
+    return array
+
+
+def _as_image_array(image: object) -> ImageArray:
+    if not isinstance(image, np.ndarray) and isinstance(getattr(image, "dtype", None), np.dtype):
+        return cast(ImageArray, image)  # lazy: np.asarray would compute all of it
+    try:
+        return np.asarray(image)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"a {type(image).__name__} can't be read as an image ({reason}): hand an array of numbers"
+        ) from error
+
+
+def _frame_axes(shape: tuple[int, ...], rgb: bool) -> tuple[int, ...]:
+    return shape[-3:] if rgb else shape[-2:]
+
+
+def _leading_axes(shape: tuple[int, ...], rgb: bool) -> tuple[int, ...]:
+    return shape[:-3] if rgb else shape[:-2]
+
+
+def frame_count(shape: tuple[int, ...], rgb: bool) -> int:
+    """Count the frames of an image of this shape; `rgb` says whether its last axis holds colours."""
+    return math.prod(_leading_axes(shape, rgb))
+
+
+def iter_frames(
+    image: ImageArray, *, rgb: bool, first: tuple[int, ...] | None = None
+) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """Go through the frames of an image, each computed only when its turn comes.
+
+    Parameters
+    ----------
+    image : ImageArray, shape (..., Y, X) or, where `rgb`, (..., Y, X, C)
+        As `check_image` returns it.
+    rgb : bool
+        Whether the last axis holds colours.
+    first : tuple of int, optional
+        Place of the frame to begin with; those after it follow, then those before it.
+
+    Yields
+    ------
+    tuple of int
+        The frame's place on the leading axes; () for a single frame.
+    numpy.ndarray, shape (Y, X) or (Y, X, C)
+        The frame, of the image's dtype.
+
+    Raises
+    ------
+    InputError
+        If there is no frame at `first`.
+    """
+    axes = _leading_axes(image.shape, rgb)
+    count = math.prod(axes)
+    try:
+        start = 0 if first is None else int(np.ravel_multi_index(first, axes)) if axes else 0
+    except ValueError as error:
+        raise InputError(f"there is no frame at {first} of a stack of {axes}: choose a place inside it") from error
+    for number in range(start, start + count):
+        index = tuple(int(place) for place in np.unravel_index(number % count, axes))
+        yield index, np.asarray(image[index])
+
+
+def to_grey(image: Array, channel: Channel = "green") -> Array:
+    """Turn colours into grey.
+
+    Parameters
+    ----------
+    image : numpy.ndarray, shape (..., 3 or 4)
+        Red, green, blue and perhaps alpha, which is left out.
+    channel : {"green", "luminance", "brightest"}
+        "green" takes the green channel, in which retinal vessels show best; "luminance" weighs the three by
+        Rec. 709, as `skimage.color.rgb2gray` does, and keeps the range of values; "brightest" takes the maximum of the
+        three, as masks in any colour need.
+
+    Returns
+    -------
+    numpy.ndarray, shape (...)
+        Of the image's dtype; green is a view.
+    """
+    if channel == "green":
+        return image[..., 1]
+    if channel == "brightest":
+        brightest: Array = image[..., :3].max(axis=-1)
+        return brightest
+    grey: Array = sum(image[..., i] * np.float64(weight) for i, weight in enumerate(_LUMINANCE))  # type: ignore[assignment]
+    return (grey if image.dtype.kind == "f" else np.rint(grey)).astype(image.dtype)
+
+
+def check_frame(frame: Array, where: str) -> None:
+    """Refuse a frame that has no meaning for a model.
+
+    Parameters
+    ----------
+    frame : numpy.ndarray, shape (Y, X)
+        A grey frame.
+    where : str
+        What the message calls the frame, such as "frame 3 of run.tif".
+
+    Raises
+    ------
+    InputError
+        If it is no frame of real numbers, is smaller than `MIN_SIZE`, or has values that are NaN, infinite or
+        all the same.
+    """
+    if frame.ndim != 2 or frame.dtype.kind not in "buif" or min(frame.shape) < MIN_SIZE:
+        raise InputError(
+            f"{where} has shape {frame.shape} and type {frame.dtype}: hand a grey frame (Y, X) of real numbers, of at "
+            f"least {MIN_SIZE} x {MIN_SIZE} pixels"
+        )
+    if frame.dtype.kind == "f" and (bad := int(frame.size - np.count_nonzero(np.isfinite(frame)))):
+        raise InputError(f"{where} has {bad} NaN or infinite values: replace them, as with numpy.nan_to_num")
+    if frame.min() == frame.max():
+        raise InputError(f"{where} holds nothing but the value {frame.flat[0]}: hand a frame that shows something")
+
+
+def is_blank(frame: Array) -> bool:
+    """Tell whether a grey frame holds a single number, such as the black ones before a series begins."""
+    real = frame.ndim == 2 and frame.dtype.kind in "buif" and frame.size > 0
+    return bool(real and frame.min() == frame.max() and np.isfinite(frame.flat[0]))
+
+
+def showing(frames: Sequence[Array], name: str) -> list[Array]:
+    """Check grey frames, and leave out those that are blank, if others aren't.
+
+    Parameters
+    ----------
+    frames : sequence of numpy.ndarray
+        At least one.
+    name : str
+        What a message calls one of them, such as "background".
+
+    Raises
+    ------
+    InputError
+        As `check_frame`, if one can't be used, or all are blank.
+
+    Warns
+    -----
+    DarlWarning
+        If some are left out.
+    """
+    kept = [(index, frame) for index, frame in enumerate(frames) if not is_blank(frame)]
+    for index, frame in kept or enumerate(frames):
+        check_frame(frame, f"{name} {index}")
+    if len(kept) < len(frames):
+        blank = f"{len(frames) - len(kept)} of {len(frames)} {name}s hold nothing but one value"
+        warnings.warn(f"{blank}, and are left out.", DarlWarning, stacklevel=3)
+    return [frame for _, frame in kept]

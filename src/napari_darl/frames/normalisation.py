@@ -1,0 +1,147 @@
+"""How intensities become [-1, 1]: plain values that a model's configuration carries."""
+
+import math
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from napari_darl.configuration import Config
+from napari_darl.errors import InputError
+
+Array = npt.NDArray[Any]
+
+_MAX_SAMPLES = 4_000_000  # enough for a percentile of 0.1 % to be steady, few enough to sort at once
+
+
+class Normalisation(Config):
+    """The intensity range of a frame that is stretched to [-1, 1].
+
+    Attributes
+    ----------
+    kind : {"bits", "percentiles"}
+        "bits" takes the range of the stored bits, as published (uint8 / 255); frames whose bits aren't known,
+        as those of floats, fall back to percentiles. "percentiles" always takes percentiles of the frame.
+    low, high : float
+        The percentiles, in percent, that map to -1 and to 1; 0 <= low < high <= 100.
+    log_offset : float
+        Above 0, intensities I in [0, 1] are looked at as log(I + log_offset), stretched to [-1, 1]: attenuation by a
+        vessel then looks the same wherever it is. 0 leaves them linear, as published.
+    """
+
+    kind: Literal["bits", "percentiles"] = "bits"
+    low: float = Field(default=0.1, ge=0, le=100)
+    high: float = Field(default=99.9, ge=0, le=100)
+    log_offset: float = Field(default=0.0, ge=0, le=10)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low} %) must lie below high ({self.high} %)")
+        return self
+
+
+def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None = None) -> tuple[float, float]:
+    """Find the intensities of a frame that are to become -1 and 1.
+
+    A tile is normalised by the range of the whole frame that it is cut from, so that tiles agree.
+
+    Parameters
+    ----------
+    frame : numpy.ndarray, shape (Y, X)
+        A whole grey frame of finite values; from 4 million pixels on, an even grid of them is looked at.
+    normalisation : Normalisation
+        How to choose the range.
+    bits : int, optional
+        Bits that the values of an integer frame use (0 to 2 ** bits - 1) if its dtype has more: 12 for most
+        X-ray detectors. Used by the kind "bits"; uint8 and bool need none.
+
+    Returns
+    -------
+    low, high : float
+        In the frame's units. For a frame of one value and percentiles, both are that value.
+
+    Raises
+    ------
+    InputError
+        If `bits` isn't in 1 to 64.
+    """
+    if bits is not None and not 1 <= bits <= 64:
+        raise InputError(f"an image of {bits} bits can't be: hand 1 to 64, or leave the bits out")
+    if normalisation.kind == "bits":
+        if frame.dtype == np.bool_:
+            return 0.0, 1.0
+        known = min(bits or 8, 8) if frame.dtype == np.uint8 else bits
+        if known and frame.dtype.kind in "ui":
+            return 0.0, float(2**known - 1)
+    step = sampling_step(frame.shape)
+    sample = frame[::step, ::step].astype(np.float64) / 2  # halves, as differences may exceed what a float holds
+    low, high = np.percentile(sample, [normalisation.low, normalisation.high])
+    if low == high:  # nearly all pixels alike: what differs lies beyond the percentiles
+        low, high = sample.min(), sample.max()
+    return float(low) * 2, float(high) * 2
+
+
+def sampling_step(shape: tuple[int, ...]) -> int:
+    """Step between the rows and the columns of the grid of pixels that tells the intensities of a frame."""
+    return math.ceil(math.sqrt(max(math.prod(shape[:2]) / _MAX_SAMPLES, 1)))
+
+
+def normalise(frame: Array, limits: tuple[float, float], bright: bool = False) -> npt.NDArray[np.float32]:
+    """Stretch intensities to [-1, 1] and clip what lies beyond.
+
+    Parameters
+    ----------
+    frame : numpy.ndarray
+        A grey frame or a tile of one, of any real dtype.
+    limits : tuple of float
+        The intensities that become -1 and 1, from `intensity_range` of the whole frame.
+    bright : bool
+        Whether vessels are brighter than the background; the sign is then inverted, since models
+        know dark vessels.
+
+    Returns
+    -------
+    numpy.ndarray of float32
+        Of the frame's shape, in [-1, 1]; all 0 where the limits coincide.
+    """
+    low, high = limits
+    if high <= low:
+        return np.zeros(frame.shape, np.float32)
+    exact = np.float32 if frame.dtype.itemsize <= 2 else np.float64  # float32 holds 24 bits
+    values = np.clip(frame.astype(exact), low, high)
+    # Halves, as differences may exceed what a float holds.
+    values = (values / 2 - exact(low / 2)) / exact(high / 2 - low / 2) * 2 - 1
+    result: npt.NDArray[np.float32] = (-values if bright else values).astype(np.float32, copy=False)
+    return result
+
+
+def encode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.NDArray[np.float32]:
+    """Bring a normalised frame to the scale that the networks see: logarithmic, if the normalisation says so.
+
+    Parameters
+    ----------
+    frame : numpy.ndarray of float32
+        Intensities in [-1, 1].
+    normalisation : Normalisation
+        Gives the offset o of log(I + o), where I is the intensity in [0, 1].
+
+    Returns
+    -------
+    numpy.ndarray of float32
+        In [-1, 1], of the same shape.
+    """
+    offset = normalisation.log_offset
+    if not offset:
+        return frame
+    intensity = np.clip((frame + 1) / 2, 0, 1)
+    return (2 * np.log1p(intensity / offset) / math.log1p(1 / offset) - 1).astype(np.float32)
+
+
+def decode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.NDArray[np.float32]:
+    """Undo `encode`: from the networks' scale to linear intensities in [-1, 1]."""
+    offset = normalisation.log_offset
+    if not offset:
+        return frame
+    return (2 * offset * np.expm1((frame + 1) / 2 * math.log1p(1 / offset)) - 1).astype(np.float32)

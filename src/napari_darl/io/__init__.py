@@ -1,0 +1,1 @@
+"""Read and write image files safely: formats, size limits, atomic replacement."""

@@ -1,0 +1,244 @@
+"""Reading images from files: every frame whole, or an error that says what to do."""
+
+import math
+import os
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import numpy.typing as npt
+from PIL.Image import DecompressionBombError
+
+from napari_darl.errors import FileError
+from napari_darl.io.arrays import looks_coloured
+from napari_darl.io.dicom import DICOM_SUFFIXES, read_dicom
+from napari_darl.io.size_limits import can_unpack
+from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, pixel_size, series_frames, stored_bits
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFile:
+    """An image as its file holds it.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    data : numpy.ndarray, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3)
+        Integers or floats in native byte order; pages and hyperstack axes lead; 1-bit images are 0 and 255.
+    rgb : bool
+        Whether the last axis holds colours; alpha is dropped.
+    pixel_size : tuple of float, optional
+        Height and width of a pixel, in `unit`.
+    unit : str, optional
+        Unit of length.
+    bits : int, optional
+        Bits that the values use, where fewer than the dtype has.
+    """
+
+    path: Path
+    data: npt.NDArray[Any]
+    rgb: bool = False
+    pixel_size: tuple[float, float] | None = None
+    unit: str | None = None
+    bits: int | None = None
+
+
+def read_image(path: PathLike) -> ImageFile:
+    """Read an image or a stack of frames of one size.
+
+    Parameters
+    ----------
+    path : path-like
+        A TIFF (single or multi-page, ImageJ and OME included), PNG, JPEG, BMP, .npy or DICOM file.
+
+    Returns
+    -------
+    ImageFile
+        The pixels, and what the file tells of them.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, isn't of a supported kind, is damaged or cut short, or holds
+        frames of several sizes.
+    """
+    images = _read(Path(path))
+    if len(images) > 1:
+        raise FileError(
+            f"{path} holds frames of {len(images)} different sizes or types: save each kind as its own file"
+        )
+    return images[0]
+
+
+def read_images(path: PathLike) -> list[ImageFile]:
+    """Read all images of a folder, or of a file; sizes and dtypes may differ.
+
+    Parameters
+    ----------
+    path : path-like
+        A folder of images, in natural order of their names, or an image as for `read_image`.
+
+    Returns
+    -------
+    list of ImageFile
+        At least one; a TIFF whose pages are of several kinds gives one for each kind.
+
+    Raises
+    ------
+    FileError
+        As `read_image`, or if a folder has no image.
+    """
+    source = Path(path)
+    paths = image_paths(source) if os.path.isdir(source) else [source]
+    return [image for file in paths for image in _read(file)]
+
+
+def image_paths(folder: PathLike) -> list[Path]:
+    """List the images of a folder in natural order: frame_2 before frame_10.
+
+    Parameters
+    ----------
+    folder : path-like
+        A folder; its subfolders and hidden files are left out.
+
+    Returns
+    -------
+    list of Path
+        At least one.
+
+    Raises
+    ------
+    FileError
+        If the folder is missing, can't be listed or has no image.
+    """
+    root = Path(folder)
+    try:
+        entries = list(root.iterdir())
+    except OSError as error:
+        raise FileError(f"{root} can't be listed ({error.strerror}): hand a folder of images") from error
+    images = [entry for entry in entries if is_image(entry)]
+    if not images:
+        raise FileError(f"{root} has no image: put files of the kinds {_supported()} into it")
+    return sorted(images, key=natural_order)
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a path is a visible file with the suffix of a supported image format."""
+    return path.suffix.lower() in _READERS and not path.name.startswith(".") and path.is_file()
+
+
+def natural_order(path: Path) -> tuple[list[str | int], str]:
+    """Return the sort key that puts frame_2 before frame_10."""
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], path.name
+
+
+def _supported() -> str:
+    return ", ".join(SUPPORTED)
+
+
+def _read(path: Path) -> list[ImageFile]:
+    if os.path.isdir(path):
+        raise FileError(f"{path} is a folder: hand one of the files in it")
+    if path.suffix.lower() not in _READERS and path.exists():
+        raise FileError(f"{path} is of no supported kind: convert it to one of {_supported()}")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except FileNotFoundError as error:
+        raise FileError(f"{path} isn't there: check its name and its folder") from error
+    except OSError as error:
+        raise FileError(f"{path} can't be opened ({error.strerror}): check the rights to read it") from error
+    if empty:
+        raise FileError(f"{path} is an empty file: copy it again from its source")
+    images = _READERS[path.suffix.lower()](path)
+    if any(image.data.size == 0 for image in images):
+        raise FileError(f"{path} holds an image without pixels: save it again from its source")
+    return images
+
+
+def _read_tiff(path: Path) -> list[ImageFile]:
+    images = []
+    with open_tiff(path) as tiff:
+        size, unit = pixel_size(tiff)
+        for series in full_size_series(tiff):
+            data, rgb = series_frames(path, tiff, series)
+            bits = stored_bits(series, data)
+            images.append(ImageFile(path, _native(path, data), rgb, size, unit, bits))
+    if not images:
+        raise FileError(f"{path} holds no image: copy it again from its source")
+    return images
+
+
+def _read_picture(path: Path) -> list[ImageFile]:
+    """Read a PNG, JPEG or BMP; 16 bits survive in grey, while Pillow reduces 16-bit colours to 8."""
+    try:
+        content = path.read_bytes()  # what a damaged header claims isn't asked of a file then
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures and odd metadata, which do no harm
+            told = iio.improps(content, plugin="pillow", index=0)
+            bits = 1 if told.dtype == np.bool_ else 8 * told.dtype.itemsize
+            if not can_unpack(len(content), math.prod(told.shape) * bits / 8):
+                raise ValueError("more pixels than it can have")
+            mode = iio.immeta(content, plugin="pillow", index=0)["mode"]
+            grey = mode in ("1", "L", "LA") or mode.startswith(("I", "F"))
+            target = {"1": "L", "LA": "L"}.get(mode) if grey else "RGB"
+            data = iio.imread(content, plugin="pillow", index=0, mode=target)
+    except Exception as error:  # decoders raise nearly anything on damaged data
+        if isinstance(error.__cause__, DecompressionBombError):
+            raise FileError(f"{path} has too many pixels for a file of its kind: save it as a TIFF") from error
+        raise FileError(f"{path} is damaged, cut short or no image: copy it again from its source") from error
+    return [ImageFile(path, _native(path, data), rgb=not grey)]
+
+
+def _read_npy(path: Path) -> list[ImageFile]:
+    try:
+        _check_npy_header(path)
+        with warnings.catch_warnings(action="ignore"):  # of shapes that no integer holds, which are refused
+            data = np.array(np.lib.format.open_memmap(path, mode="r"))  # refuses Python objects and cut files
+    except Exception as error:  # a damaged header is parsed as Python, and fails in as many ways
+        raise FileError(
+            f"{path} is no plain array of numbers, or is cut short: save it again with numpy.save"
+        ) from error
+    rgb = looks_coloured(data.shape)
+    return [ImageFile(path, _native(path, data[..., :3] if rgb else data), rgb)]
+
+
+def _check_npy_header(path: Path) -> None:
+    """Refuse a header that claims to be longer than its file: NumPy takes memory for it before it looks."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[6:7] >= b"\2" and int.from_bytes(head[8:12], "little") > os.fstat(file.fileno()).st_size:
+            raise ValueError("a header that is cut short")
+
+
+def _read_dicom(path: Path) -> list[ImageFile]:
+    image = read_dicom(path)
+    unit = "mm" if image.pixel_size else None
+    return [ImageFile(path, _native(path, image.data), image.rgb, image.pixel_size, unit, image.bits)]
+
+
+def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if data.dtype.kind not in "buif" or data.ndim < 2:
+        kind = str(data.dtype)[:40]  # of tables, it names each column
+        raise FileError(f"{path} holds {kind} of shape {data.shape}, no image: save frames of real numbers")
+    return data.astype(data.dtype.newbyteorder("="), copy=False)
+
+
+_READERS: dict[str, Callable[[Path], list[ImageFile]]] = {
+    **dict.fromkeys(TIFF_SUFFIXES, _read_tiff),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp"), _read_picture),
+    ".npy": _read_npy,
+    **dict.fromkeys(DICOM_SUFFIXES, _read_dicom),
+}
+
+SUPPORTED = tuple(_READERS)
+"""Suffixes of the files that are read, in lower case."""

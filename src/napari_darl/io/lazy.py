@@ -1,0 +1,215 @@
+"""Opening images that may be larger than memory: zarr, OME-Zarr and TIFF."""
+
+import math
+import warnings
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+from weakref import finalize
+
+import numpy as np
+from tifffile import PHOTOMETRIC
+
+from napari_darl.errors import FileError, InputError
+from napari_darl.io.arrays import ImageArray, looks_coloured
+from napari_darl.io.size_limits import MAX_CHUNK
+from napari_darl.io.tiff import (
+    TIFF_SUFFIXES,
+    check_segments,
+    checked_size,
+    full_size_series,
+    is_rgb,
+    open_tiff,
+    pixel_size,
+    promised_bits,
+    reading_tiff,
+    tiff_file,
+)
+
+
+class LazyImage(NamedTuple):
+    """An image whose pixels are read when they are asked for.
+
+    Attributes
+    ----------
+    data : ImageArray, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
+        Can be sliced, and handed to other processes of machines that reach the file.
+    rgb : bool
+        Whether the last axis holds colours.
+    pixel_size : tuple of float, optional
+        Height and width of a pixel, in `unit`.
+    unit : str, optional
+        Unit of length.
+    bits : int, optional
+        Bits that the values use, where fewer than the dtype has, if the file says so.
+    """
+
+    data: ImageArray
+    rgb: bool = False
+    pixel_size: tuple[float, float] | None = None
+    unit: str | None = None
+    bits: int | None = None
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell whether a path is a zarr array or group, by what lies in it."""
+    return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+
+
+def opens_lazily(path: Path) -> bool:
+    """Tell whether a path is of a kind that `open_lazily` takes."""
+    return is_zarr(path) or path.suffix.lower() in TIFF_SUFFIXES
+
+
+def open_lazily(path: Path) -> LazyImage:
+    """Open a zarr array (v2 or v3), the finest level of an OME-Zarr image, or a TIFF.
+
+    Raises
+    ------
+    FileError
+        If it can't be opened, or is of another kind.
+    InputError
+        If zarr isn't installed.
+    """
+    try:
+        import zarr
+    except ImportError as error:
+        raise InputError('zarr isn\'t installed: pip install "napari-darl[large]".') from error
+    if path.suffix.lower() in TIFF_SUFFIXES:
+        return _open_tiff(path)
+    if path.exists() and not opens_lazily(path):
+        raise FileError(f"{path} is neither zarr nor TIFF, which alone are read part by part: convert it to one.")
+    from napari_darl.io.zarr_store import BoundedStore
+
+    try:
+        node = zarr.open(BoundedStore(path, read_only=True), mode="r")
+        if isinstance(node, zarr.Array):
+            return _of_zarr(path, node)
+        multiscale = _multiscale(node.attrs.asdict())
+        if multiscale is None:
+            with warnings.catch_warnings(action="ignore"):  # of files in it that aren't zarr's
+                parts = [name for name, part in node.members() if _is_image(part)]
+            named = ", ".join(sorted(parts)) or "it has none"
+            raise FileError(f"{path} is a zarr group without OME levels: name one of the images in it ({named}).")
+        level = node[str(multiscale["datasets"][0]["path"])]
+        if not isinstance(level, zarr.Array):
+            raise FileError(f"{path} has a level that is no array: export it again.")
+        return _of_zarr(path, level, *_ome_pixel_size(multiscale))
+    except FileError:
+        raise
+    except Exception as error:  # stores and codecs raise nearly anything on damaged data
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> FileError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return FileError(f"{path} can't be read as zarr ({reason}): copy or export it again.")
+
+
+def _is_image(part: Any) -> bool:
+    return hasattr(part, "chunks") or _multiscale(part.attrs.asdict()) is not None
+
+
+def _of_zarr(path: Path, array: Any, size: tuple[float, float] | None = None, unit: str | None = None) -> LazyImage:
+    pixels = ZarrPixels(path, array)
+    rgb = looks_coloured(pixels.shape)
+    return LazyImage(pixels, rgb, None if rgb else size, None if rgb else unit)
+
+
+class ZarrPixels:
+    """The pixels of a zarr array; chunks that are damaged are errors of the file.
+
+    Raises
+    ------
+    FileError
+        If it doesn't hold real numbers, is unpacked by running what is in it, or in chunks of more than `MAX_CHUNK`.
+    """
+
+    def __init__(self, path: Path, array: Any) -> None:
+        self.path, self.shape, self.dtype, self._array = path, array.shape, array.dtype, array
+        self.ndim, self.chunks = len(array.shape), array.chunks
+        if self.dtype.kind not in "buif":
+            raise FileError(f"{path} holds {str(self.dtype)[:40]}, no image: save frames of real numbers.")
+        if any(getattr(codec, "codec_id", None) == "pickle" for codec in (*array.filters, *array.compressors)):
+            raise FileError(f"{path} holds Python objects, which aren't executed: export it as an array of numbers.")
+        if math.prod(array.chunks) * self.dtype.itemsize > MAX_CHUNK:
+            raise FileError(f"{path} has chunks of {array.chunks} pixels, more than fit: export it in smaller ones.")
+
+    def __getitem__(self, index: Any, /) -> Any:
+        try:
+            return self._array[index]
+        except Exception as error:  # as above
+            raise _damaged(self.path, error) from error
+
+
+class TiffPixels:
+    """The pixels of a TIFF's first series, of which a look reads the pages and tiles that it needs.
+
+    Each process opens the file once, at its first look.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.path, self.shape, self.dtype, self.ndim = path, shape, dtype, len(shape)
+        self._array: Any = None
+        self._lock = Lock()
+
+    def __getitem__(self, index: Any, /) -> Any:
+        with reading_tiff(self.path):
+            with self._lock:
+                if self._array is None:
+                    self._array = self._opened()
+            return self._array[index].astype(self.dtype, copy=False)
+
+    def _opened(self) -> Any:
+        import zarr
+
+        tiff = tiff_file(self.path)
+        finalize(self, tiff.close)
+        series = full_size_series(tiff)[0]
+        if series.dataoffset is not None:  # plain values, one after the other
+            dtype = np.dtype(self.dtype).newbyteorder(tiff.byteorder)
+            return np.memmap(self.path, dtype, "r", series.dataoffset, series.shape)
+        return zarr.open_array(series.aszarr(level=0), mode="r")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TiffPixels, (self.path, self.shape, self.dtype)
+
+
+def _open_tiff(path: Path) -> LazyImage:
+    with open_tiff(path) as tiff:
+        series = full_size_series(tiff)
+        page = series[0].keyframe
+        if len(series) > 1:
+            raise FileError(f"{path} holds frames of {len(series)} sizes or types: save each kind as its own file")
+        rgb = is_rgb(page)
+        if series[0].dtype is None or not (rgb or page.photometric == PHOTOMETRIC.MINISBLACK):
+            kind = PHOTOMETRIC(page.photometric).name
+            raise FileError(f"{path} has colours of the kind {kind}: save it as grey or RGB")
+        if "S" in series[0].axes and (not rgb or series[0].axes[-1] != "S"):
+            raise FileError(f"{path} has channels that aren't interleaved: save it as grey or RGB")
+        at_once = math.prod(page.chunks)
+        if series[0].dataoffset is None and at_once * series[0].dtype.itemsize > MAX_CHUNK:
+            raise FileError(f"{path} has tiles of {page.chunks} pixels, more than fit: save it in smaller ones.")
+        check_segments(path, series[0], at_once)
+        pixels = TiffPixels(path, series[0].shape, series[0].dtype)
+        return LazyImage(pixels, rgb, *pixel_size(tiff), promised_bits(series[0]))
+
+
+def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:
+    found = attributes.get("ome", attributes).get("multiscales")
+    return dict(found[0]) if found else None
+
+
+def _ome_pixel_size(multiscale: dict[str, Any]) -> tuple[tuple[float, float] | None, str | None]:
+    """Scale and unit of y and x, where both have the same unit."""
+    axes = multiscale.get("axes", [])
+    for transformation in multiscale["datasets"][0].get("coordinateTransformations", []):
+        scale = transformation.get("scale", [])
+        if transformation.get("type") == "scale" and len(scale) == len(axes) >= 2:
+            units = {axis.get("unit") for axis in axes[-2:] if isinstance(axis, dict)}
+            unit = units.pop() if len(units) == 1 else None
+            return checked_size(scale[-2:], _UNITS.get(str(unit), unit))
+    return None, None
+
+
+_UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}

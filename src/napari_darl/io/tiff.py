@@ -1,0 +1,321 @@
+"""What a TIFF file holds: frames, colours, stored bits and pixel size, with nothing damaged let through."""
+
+import logging
+import math
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from tifffile import COMPRESSION, PHOTOMETRIC, RESUNIT
+
+from napari_darl.errors import DarlError, FileError
+from napari_darl.io.size_limits import DENSEST, EMPTIEST, MAX_BYTES, can_unpack, coded_size
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+CENTIMETRES = {"nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "m": 100.0}
+"""Lengths of the metric units in centimetres, the metric unit of TIFF's resolution tags."""
+
+
+_HEAD = 2**12  # bytes in which a JPEG tells its size
+_BYTEWISE = {COMPRESSION[name] for name in ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "JPEG", "OJPEG")}
+_JPEGS = {COMPRESSION[name] for name in ("JPEG", "JPEG2000", "APERIO_JP2000_RGB", "APERIO_JP2000_YCBC")}
+_MICROMETRES = {"um", "micron", "microns", "micrometer", "\\u00B5m", "μm"}  # spellings found in files
+_LENGTHLESS = {"", "pixel", "pixels", "none", "null"}
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF file, and turn whatever goes wrong while it is read into an error with a remedy.
+
+    Parameters
+    ----------
+    path : Path
+        A TIFF file.
+
+    Yields
+    ------
+    tifffile.TiffFile
+        The open file.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, or anything in it can't be decoded.
+    """
+    with reading_tiff(path), tiff_file(path) as tiff:
+        yield tiff
+
+
+def tiff_file(path: Path) -> tifffile.TiffFile:
+    """Open a TIFF file, to be closed by whoever asked for it; within `reading_tiff`."""
+    # A file is what it holds itself, whatever data set of several files it belongs to.
+    tiff = tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False)
+    try:
+        _check_chain(path, tiff)
+    except BaseException:
+        tiff.close()
+        raise
+    return tiff
+
+
+@contextmanager
+def reading_tiff(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while a TIFF file is read, by this thread, into a FileError with a remedy."""
+    complaints: list[str] = []
+
+    def collect(record: logging.LogRecord) -> bool:
+        if record.thread != threading.get_ident():
+            return True
+        # A tag that can't be read is no harm: those that matter are missed later.
+        if record.levelno >= logging.ERROR and "TiffTag" not in record.getMessage():
+            complaints.append(record.getMessage())
+        return False
+
+    log = logging.getLogger("tifffile")
+    log.addFilter(collect)
+    try:
+        yield
+        if complaints:
+            raise ValueError(complaints[0])
+    except DarlError:
+        raise
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise FileError(f"{path} can't be opened ({error.strerror}): check its name and its rights") from error
+    except MemoryError as error:
+        raise FileError(f"{path} doesn't fit into memory: split it into smaller files") from error
+    except Exception as error:  # decoders raise nearly anything on damaged data
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        remedy = "save or copy it again from its source"
+        if "imagecodecs" in reason:
+            remedy = "pip install imagecodecs, or save it with zlib compression or none"
+        raise FileError(f"{path} can't be read as a TIFF ({reason}): {remedy}") from error
+    finally:
+        log.removeFilter(collect)
+
+
+def _check_chain(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Refuse pages that go in circles, which tifffile follows without end."""
+    layout, file, seen = tiff.tiff, tiff.filehandle, set()
+    offset = tiff.pages.first.offset
+    with suppress(struct.error):  # of the end of a file, which is told later
+        while 0 < offset < file.size:
+            if offset in seen:
+                raise FileError(f"{path} is damaged: its pages go in circles, so copy it again from its source")
+            seen.add(offset)
+            file.seek(offset)
+            (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+            file.seek(offset + layout.tagnosize + tags * layout.tagsize)
+            (offset,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
+
+
+def full_size_series(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """List the series of a file, without thumbnails; a series is a run of pages of one size and dtype."""
+    return [series for series in tiff.series if not series.keyframe.is_reduced] or list(tiff.series)
+
+
+def series_frames(
+    path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries
+) -> tuple[npt.NDArray[Any], bool]:
+    """Read the frames of a series.
+
+    Parameters
+    ----------
+    path : Path
+        The file's name, for messages.
+    tiff : tifffile.TiffFile
+        The open file.
+    series : tifffile.TiffPageSeries
+        One of its series.
+
+    Returns
+    -------
+    data : numpy.ndarray, shape (..., Y, X) or (..., Y, X, 3)
+        Pages and hyperstack axes lead; palettes become colours; "white is zero" is turned round.
+    rgb : bool
+        Whether the last axis holds colours.
+
+    Raises
+    ------
+    FileError
+        If data are missing, or the colours are of a kind that isn't supported.
+    """
+    _check_complete(path, series)
+    page = series.keyframe
+    photometric = page.photometric
+    data: npt.NDArray[Any] = series.asarray()
+    axes = series.axes
+    if "S" in axes and data.ndim == len(axes):
+        data = np.moveaxis(data, axes.index("S"), -1)
+    if is_rgb(page):
+        if "S" in axes and data.shape[-1] >= 3:
+            return data[..., :3], True
+        return data, False  # colours that the file's own metadata calls an axis, such as channels
+    if photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and not tiff.is_imagej:
+        return (np.moveaxis(page.colormap[:, data], 0, -1) >> 8).astype(np.uint8), True
+    if photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE):
+        raise FileError(f"{path} has colours of the kind {PHOTOMETRIC(photometric).name}: save it as grey or RGB")
+    if "S" in axes:  # grey with more samples a pixel: alpha is dropped, channels lead
+        alpha = any(int(sample) in (1, 2) for sample in page.extrasamples)
+        data = data[..., 0] if alpha else np.moveaxis(data, -1, 0)
+    if data.dtype == np.bool_:
+        data = data.astype(np.uint8) * np.uint8(255)
+    if photometric == PHOTOMETRIC.MINISWHITE and data.dtype.kind == "u":
+        bits = page.bitspersample if page.bitspersample > 1 else 8
+        data = data.dtype.type(2**bits - 1) - data
+    return data, False
+
+
+def is_rgb(page: tifffile.TiffPage) -> bool:
+    """Tell whether a page's values come as red, green and blue; the decoder gives JPEG's YCbCr so, too."""
+    jpeg = page.compression in (COMPRESSION.JPEG, COMPRESSION.OJPEG)
+    return page.photometric == PHOTOMETRIC.RGB or (page.photometric == PHOTOMETRIC.YCBCR and jpeg)
+
+
+def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
+    """Look for missing data before memory is taken for them: decoders fill gaps in silence."""
+    if series.dtype is None:
+        raise FileError(f"{path} holds values of an unknown type: save it as 8 or 16 bit grey or RGB")
+    declared = math.prod(series.shape) * series.dtype.itemsize
+    if declared > MAX_BYTES:
+        raise FileError(f"{path} claims {declared / 2**30:.0f} GiB of pixels: it is damaged, or must be split")
+    check_segments(path, series, math.prod(series.shape))
+
+
+def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) -> None:
+    """See that a series has the data that its header promises, without reading them.
+
+    Parameters
+    ----------
+    path : Path
+        The file's name, for messages.
+    series : tifffile.TiffPageSeries
+        One of its series, of a known type.
+    at_once : int
+        How many values are to be unpacked at once.
+
+    Raises
+    ------
+    FileError
+        If data are missing, or could only be damaged to be that many.
+    """
+    page = series.keyframe
+    size = series.parent.filehandle.size if series.parent else path.stat().st_size
+    if series.dataoffset is not None:  # one block, of which only the first page may be listed
+        complete = series.dataoffset + math.prod(series.shape) * series.dtype.itemsize <= size
+    else:
+        pages = [part for part in series.pages if part is not None]
+        if len(pages) < len(series.pages):
+            raise FileError(f"{path} lacks frames that its metadata promises: copy or export it again")
+        needed = page.size * page.bitspersample // 8 if page.compression == COMPRESSION.NONE else 1
+        packed = at_once * min(page.bitspersample / 8, series.dtype.itemsize)
+        densest = DENSEST if page.compression in _BYTEWISE else EMPTIEST
+        complete = can_unpack(size, packed, densest) and all(
+            sum(part.databytecounts) >= needed
+            and all(start + count <= size for start, count in zip(part.dataoffsets, part.databytecounts, strict=True))
+            for part in pages
+        )
+        if complete and page.compression in _JPEGS:
+            _check_coded_sizes(path, pages)
+    if not complete:
+        raise FileError(f"{path} is cut short: its header promises more data than it has, so copy it again")
+
+
+def _check_coded_sizes(path: Path, pages: list[Any]) -> None:
+    """Refuse tiles that would unpack to far more pixels than the page has in them: decoders believe the tiles."""
+    for page in pages:
+        height, width = page.keyframe.chunks[:2]
+        file = page.parent.filehandle
+        for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+            file.seek(start)
+            size = coded_size(file.read(min(count, _HEAD)))
+            if size is not None and math.prod(size) > max(4 * height * width, 2**20):
+                raise FileError(f"{path} has a tile of {size[0]} x {size[1]} pixels, and is damaged: copy it again")
+
+
+def stored_bits(series: tifffile.TiffPageSeries, data: npt.NDArray[Any]) -> int | None:
+    """Find how many bits the values use, if fewer than their dtype has: 12 for most X-ray detectors.
+
+    Parameters
+    ----------
+    series : tifffile.TiffPageSeries
+        A series of a TIFF file.
+    data : numpy.ndarray
+        Its values.
+
+    Returns
+    -------
+    int or None
+        From the tags BitsPerSample or MaxSampleValue; None where they add nothing to
+        the dtype, or contradict the values.
+    """
+    bits = promised_bits(series)
+    return bits if bits and data.size and data.dtype == series.dtype and int(data.max()) < 2**bits else None
+
+
+def promised_bits(series: tifffile.TiffPageSeries) -> int | None:
+    """Find how many bits the values use by the tags alone, which may be wrong; as `stored_bits`."""
+    if series.dtype is None or series.dtype.kind != "u":
+        return None
+    width = series.dtype.itemsize * 8
+    bits = int(series.keyframe.bitspersample)
+    highest = series.keyframe.tags.valueof("MaxSampleValue")
+    if bits >= width > 8 and highest is not None:  # in 8 bits the tag is no more than the brightest value
+        bits = int(np.max(highest)).bit_length()
+    return bits if 1 < bits < width else None
+
+
+def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str | None]:
+    """Find height and width of a pixel and their unit of length.
+
+    Looked for in this project's own description, in OME's, in ImageJ's and in resolution tags per centimetre.
+    Tags per inch are left out: they speak of paper.
+
+    Parameters
+    ----------
+    tiff : tifffile.TiffFile
+        The open file.
+
+    Returns
+    -------
+    size : tuple of float, optional
+        Height and width; None where the file doesn't tell.
+    unit : str, optional
+        The unit, with "µm" for its many spellings.
+    """
+    page = tiff.pages.first
+    own = (tiff.shaped_metadata or ({},))[0]
+    if "pixel_size" in own:
+        return checked_size(own["pixel_size"], own.get("unit"))
+    if tiff.is_ome and tiff.ome_metadata:
+        pixels = _first(_first(tifffile.xml2dict(tiff.ome_metadata)["OME"].get("Image", {})).get("Pixels", {}))
+        size = [pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")]
+        return checked_size(size, pixels.get("PhysicalSizeXUnit", "µm"))
+    width, height = (1 / density if density > 0 else 0 for density in page.resolution)
+    if tiff.is_imagej and tiff.imagej_metadata and "unit" in tiff.imagej_metadata:
+        return checked_size([height, width], tiff.imagej_metadata["unit"])
+    if page.resolutionunit == RESUNIT.CENTIMETER and "XResolution" in page.tags:
+        return checked_size([height * 1e4, width * 1e4], "µm")
+    return None, None
+
+
+def _first(entry: Any) -> dict[str, Any]:
+    first = entry[0] if isinstance(entry, list) else entry
+    return first if isinstance(first, dict) else {}
+
+
+def checked_size(size: Any, unit: Any) -> tuple[tuple[float, float] | None, str | None]:
+    """Take height and width of a pixel and their unit, or neither if they are none."""
+    try:
+        height, width = (float(length) for length in size)
+    except (TypeError, ValueError):
+        return None, None
+    name = str(unit or "").strip()
+    if name.lower() in _LENGTHLESS or not (0 < height < math.inf and 0 < width < math.inf):
+        return None, None
+    return (height, width), "µm" if name in _MICROMETRES else name

@@ -1,0 +1,1 @@
+"""Synthetic vessels: trees, fractals, their rasterisation and rendering."""

@@ -1,0 +1,296 @@
+"""Pseudo-masks: vessel-like trees drawn at random, with no label and no image behind them.
+
+A tree grows generation by generation. Centrelines are smooth random walks of the heading, radii taper and
+split by Murray's law (r0^3 = r1^3 + r2^3), and so do the branching angles (Murray, J. Gen. Physiol. 9, 1926).
+Every length is in px of a frame of 512 x 512 px; smaller shapes are random crops of such a frame.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from scipy.signal import lfilter
+
+from napari_darl.configuration import Config
+from napari_darl.errors import InputError
+from napari_darl.synthetic.raster import FULL_WIDTH, Floats, MaskGenerator, PseudoMask, Segments, rasterise, transform
+
+__all__ = ["MaskGenerator", "PseudoMask", "TreeConfig", "draw_trees", "tree_segments"]
+
+FRAME = 512.0
+"""Side of the frame, in px, that every length of `TreeConfig` refers to."""
+
+STEP = 2.0
+"""Length of one segment of a centreline, in px of that frame."""
+
+_LAYERS = 3  # a tree: neither a branch and its parent, nor branches to either side, share one
+
+
+class TreeConfig(Config):
+    """How the trees look; lengths are in px of a 512 x 512 frame.
+
+    Attributes
+    ----------
+    trees
+        Fewest and most trees in a 512 x 512 frame.
+    trunk_radius
+        Least and greatest lumen radius at the root of a tree.
+    tip_radius
+        Radius at which a branch ends.
+    length
+        Typical length of a branch, in multiples of its own radius.
+    taper
+        Part of its radius that a branch loses on its way, beside what its side branches take.
+    side_branches
+        Mean number of side branches of a trunk; thinner branches have fewer.
+    branch_ratio
+        Least and greatest radius of a side branch, as part of the radius of its parent.
+    tortuosity
+        Standard deviation of the heading about a branch's course, in radians.
+    bend_length
+        Distance over which the heading forgets itself: short for a wavy course, long for a stately one.
+    irregularity
+        Relative standard deviation of the radius along a branch.
+    outline
+        Part of a lumen's radius that counts as vessel in the mask; rays pass sqrt(1 - outline^2) of the diameter there.
+    """
+
+    trees: tuple[int, int] = (1, 4)
+    trunk_radius: tuple[float, float] = (3.0, 6.5)
+    tip_radius: float = Field(0.6, gt=0)
+    length: float = Field(100.0, gt=0)
+    taper: float = Field(0.3, ge=0, lt=1)
+    side_branches: float = Field(7.0, ge=0)
+    branch_ratio: tuple[float, float] = (0.25, 0.9)
+    tortuosity: float = Field(0.35, ge=0)
+    bend_length: float = Field(20.0, gt=0)
+    irregularity: float = Field(0.06, ge=0)
+    outline: float = Field(FULL_WIDTH, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Self:
+        (fewest, most), (least, greatest), (low, high) = self.trees, self.trunk_radius, self.branch_ratio
+        if not (0 <= fewest <= most and 0 < least <= greatest and 0 < low <= high < 1):
+            raise ValueError("trees, trunk_radius and branch_ratio (between 0 and 1) need the lesser value first")
+        return self
+
+
+def draw_trees(
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+    config: TreeConfig = TreeConfig(),  # noqa: B008 (frozen)
+    scale: float = 1.0,
+) -> PseudoMask:
+    """Draw vessel trees as coronary angiograms show them.
+
+    Parameters
+    ----------
+    shape
+        (H, W) of the mask; what is smaller than a frame of 512 * `scale` px is a random crop of one.
+    rng
+        The only source of chance: the same state gives the same mask.
+    config
+        How the trees look.
+    scale
+        Multiplies every length, for frames of another pixel size: 2 for those of 1024 x 1024 px.
+
+    Returns
+    -------
+    PseudoMask
+        The mask, its radii and its thickness; it may be empty, as crops of angiograms may.
+
+    Raises
+    ------
+    InputError
+        When `shape` or `scale` isn't positive.
+    """
+    return rasterise(shape, tree_segments(shape, rng, config, scale), config.outline)
+
+
+def tree_segments(shape: tuple[int, int], rng: np.random.Generator, config: TreeConfig, scale: float) -> Segments:
+    """Grow the trees that `draw_trees` draws, with the same parameters.
+
+    Returns
+    -------
+    Segments
+        Also those that lie outside of the mask.
+
+    Raises
+    ------
+    InputError
+        When `shape` or `scale` isn't positive.
+    """
+    if min(shape) < 1 or not 0 < scale < np.inf:
+        raise InputError(f"Trees need a positive shape and scale, not {shape} and {scale}: mend them.")
+    crop = np.array(shape) / scale
+    frame = np.maximum(crop, FRAME)
+    offset = rng.uniform(0, 1, 2) * (frame - crop)
+    return transform(_grow_trees(frame, rng, config), scale, -scale * offset)
+
+
+@dataclass(frozen=True)
+class _Branches:
+    """One generation of branches as they set out, one entry each."""
+
+    origin: Floats
+    heading: Floats
+    radius: Floats
+    lean: Floats  # the angle by which the course bends on its way
+    joined: Floats  # the distance over which the lumen is one with its parent's
+    layer: NDArray[np.int64]
+    parent_layer: NDArray[np.int64]
+    arrival: Floats
+
+
+@dataclass(frozen=True)
+class _Courses:
+    """The ways of B branches of one generation, at S steps each."""
+
+    path: Floats  # (S,) distance from the start
+    points: Floats  # (B, S, 2)
+    heading: Floats  # (B, S)
+    radius: Floats  # (B, S)
+    alive: NDArray[np.bool_]  # (B, S), False beyond the end
+
+
+@dataclass(frozen=True)
+class _Forks:
+    """Where side branches leave one generation, one entry each."""
+
+    parent: NDArray[np.int64]
+    step: NDArray[np.int64]
+    side: Floats
+    ratio: Floats  # radius as part of the parent's
+    rest: Floats  # what is left to the parent
+    away: Floats  # angle of the side branch to the parent's heading
+    deflection: Floats  # angle by which the parent gives way to the other side
+
+
+def _grow_trees(extent: Floats, rng: np.random.Generator, config: TreeConfig) -> Segments:
+    """Grow as many trees, in and about an area of `extent` (rows, columns), as its size deserves."""
+    trees = round(rng.integers(config.trees[0], config.trees[1] + 1) * extent.prod() / FRAME**2)
+    heading = rng.uniform(0, 2 * np.pi, trees)
+    target = rng.uniform(0.2, 0.8, (trees, 2)) * extent
+    layer = _LAYERS * (np.arange(trees) % 4)  # the rasters of a great many layers would fill the memory
+    branches = _Branches(
+        origin=target - rng.uniform(0.1, 0.5, (trees, 1)) * FRAME * _direction(heading),
+        heading=heading + rng.normal(0, 0.3, trees),
+        radius=rng.uniform(*config.trunk_radius, trees),
+        lean=rng.normal(0, 1.0, trees),
+        joined=np.full(trees, -np.inf),
+        layer=layer,
+        parent_layer=layer,
+        arrival=np.zeros(trees),
+    )
+    grown = []
+    while True:
+        segments, branches = _grow(branches, rng, config)
+        grown.append(segments)
+        if not branches.radius.size:
+            return Segments(*(np.concatenate([getattr(s, f.name) for s in grown]) for f in fields(Segments)))
+
+
+def _grow(branches: _Branches, rng: np.random.Generator, config: TreeConfig) -> tuple[Segments, _Branches]:
+    """Grow one generation; return its segments and the side branches that leave it."""
+    length = config.length * branches.radius * rng.lognormal(0, 0.3, branches.radius.size)
+    steps = np.maximum(np.ceil(length / STEP), 2).astype(np.int64)
+    path = np.arange(steps.max(initial=1) + 1) * STEP
+    progress = path / length[:, None]
+    forks = _fork(branches, steps, rng, config)
+    at = (forks.parent, forks.step)
+
+    shrink, turn = np.zeros_like(progress), np.zeros_like(progress)
+    np.add.at(shrink, at, np.log(forks.rest))
+    np.add.at(turn, at, -forks.side * forks.deflection)
+    radius = branches.radius[:, None] * np.exp(np.cumsum(shrink, axis=1))
+    radius *= (1 - config.taper * progress) * (1 - progress**8)
+    radius *= 1 + config.irregularity * _smooth_noise(progress.shape, 8.0, rng)
+    waviness = config.tortuosity * rng.lognormal(0, 0.4, (length.size, 1))
+    heading = branches.heading[:, None] + np.cumsum(turn, axis=1)
+    heading += waviness * _smooth_noise(progress.shape, config.bend_length, rng)
+    heading -= branches.lean[:, None] * (1 - np.exp(-2 * progress))
+    moves = STEP * _direction(heading[:, :-1])
+    points = np.cumsum(np.concatenate([branches.origin[:, None], moves], axis=1), axis=1)
+
+    alive = np.logical_and.accumulate((progress < 1) & (radius >= config.tip_radius), axis=1)
+    courses = _Courses(path, points, heading, np.maximum(radius, config.tip_radius), alive)
+    return _segments(branches, courses), _side_branches(branches, forks, courses, rng, config)
+
+
+def _fork(branches: _Branches, steps: NDArray[np.int64], rng: np.random.Generator, config: TreeConfig) -> _Forks:
+    """Choose where side branches leave, and divide radius and heading by Murray's law."""
+    mean = config.side_branches * np.sqrt(branches.radius / config.trunk_radius[1])
+    parent = np.repeat(np.arange(steps.size), rng.poisson(mean))
+    low, high = config.branch_ratio
+    ratio = low + (high - low) * rng.beta(1, 2, parent.size)  # most side branches are thin
+    rest = np.cbrt(1 - ratio**3)
+    return _Forks(
+        parent=parent,
+        step=np.ceil(rng.uniform(0.05, 0.9, parent.size) * (steps[parent] - 1)).astype(np.int64),
+        side=rng.choice([-1.0, 1.0], parent.size),
+        ratio=ratio,
+        rest=rest,
+        # the law holds in space: projected, angles look smaller
+        away=_murray_angle(ratio, rest) * rng.uniform(0.7, 1.1, parent.size),
+        deflection=_murray_angle(rest, ratio) * 0.7,
+    )
+
+
+def _segments(branches: _Branches, courses: _Courses) -> Segments:
+    """Cut branches into segments; those where a branch leaves its parent are shared by both layers."""
+    own = np.clip((courses.path[:-1] - branches.joined[:, None]) / (4 * STEP), 0, 1)
+    alive = courses.alive[:, :-1]
+    joined, free = np.nonzero(alive & (own < 1)), np.nonzero(alive & (own > 0))
+    branch, step = np.concatenate([joined, free], axis=1)
+    return Segments(
+        start=courses.points[branch, step],
+        end=courses.points[branch, step + 1],
+        radius=np.stack([courses.radius[branch, step], courses.radius[branch, step + 1]], axis=1),
+        layer=np.concatenate([branches.parent_layer[joined[0]], branches.layer[free[0]]]),
+        share=np.concatenate([1 - own[joined], own[free]]),
+        arrival=branches.arrival[branch] + courses.path[step],
+    )
+
+
+def _side_branches(
+    branches: _Branches, forks: _Forks, courses: _Courses, rng: np.random.Generator, config: TreeConfig
+) -> _Branches:
+    """Let the side branches set out that are thick enough, from parents that got so far."""
+    thick = courses.radius[forks.parent, forks.step - 1] * forks.ratio > config.tip_radius
+    born = thick & courses.alive[forks.parent, forks.step]
+    forks = _Forks(*(getattr(forks, f.name)[born] for f in fields(_Forks)))
+    width = courses.radius[forks.parent, forks.step - 1]
+    angle = forks.side * forks.away
+    tree, place = np.divmod(branches.layer[forks.parent], _LAYERS)
+    apart = np.maximum(np.sin(forks.away + forks.deflection), 0.3)
+    return _Branches(
+        origin=courses.points[forks.parent, forks.step],
+        heading=courses.heading[forks.parent, forks.step - 1] + angle,
+        radius=width * forks.ratio,
+        lean=angle * rng.uniform(0.2, 1.0, angle.size),
+        joined=width * (1 + forks.ratio) / apart,
+        layer=_LAYERS * tree + (place + 1 + (forks.side > 0)) % _LAYERS,
+        parent_layer=branches.layer[forks.parent],
+        arrival=branches.arrival[forks.parent] + courses.path[forks.step],
+    )
+
+
+def _murray_angle(ratio: Floats, other: Floats) -> Floats:
+    """Angle between a parent of radius 1 and a daughter, beside a sister, that costs the least work."""
+    cosine = (1 + ratio**4 - other**4) / (2 * ratio**2)
+    return np.arccos(np.clip(cosine, -1, 1))
+
+
+def _smooth_noise(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> Floats:
+    """Rows of noise of unit variance that start at 0, with a derivative, correlated over `length` px."""
+    pole = np.exp(-STEP / length)
+    gain = np.sqrt((1 - pole**2) ** 3 / (1 + pole**2))
+    noise: Floats = lfilter([gain], [1, -2 * pole, pole**2], rng.standard_normal(shape), axis=1)
+    return noise
+
+
+def _direction(heading: Floats) -> Floats:
+    """Turn headings into unit vectors (row, column) on a new last axis."""
+    return np.stack([np.sin(heading), np.cos(heading)], axis=-1)

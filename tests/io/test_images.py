@@ -1,0 +1,341 @@
+import contextlib
+import logging
+import os
+import struct
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_darl.errors import FileError
+from napari_darl.frames.stacks import read_stack
+from napari_darl.io.images import image_paths, read_image, read_images
+
+RNG = np.random.default_rng(0)
+COLOURS = RNG.integers(0, 256, (40, 50, 3), np.uint8)
+GREY = COLOURS[..., 0]
+DEEP = RNG.integers(0, 4096, (5, 40, 50), np.uint16)
+
+
+def test_a_multi_page_tiff_is_a_stack(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", DEEP, byteorder=">", compression="zlib", metadata=None)
+    image = read_image(str(tmp_path / "a.tif"))
+    np.testing.assert_array_equal(image.data, DEEP)
+    assert image.data.dtype == np.dtype("=u2")
+    assert image.data.dtype.isnative
+    assert (image.path, image.rgb, image.bits, image.pixel_size) == (tmp_path / "a.tif", False, None, None)
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_tiff_colours_lead_to_rgb_without_alpha(tmp_path, planar, channels):
+    colours = RNG.integers(0, 256, (2, 40, 50, channels), np.uint8)
+    stored = colours if planar == "contig" else np.moveaxis(colours, -1, 1)
+    extra = ["unassalpha"] if channels == 4 else None
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planar, extrasamples=extra)
+    image = read_image(tmp_path / "a.tif")
+    assert image.rgb
+    np.testing.assert_array_equal(image.data, colours[..., :3])
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 50), (40, 50, 3), (2, 4, 40, 50)])
+def test_grey_tiffs_never_turn_into_colours(tmp_path, shape):
+    data = RNG.integers(0, 256, shape, np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", data, photometric="minisblack")
+    image = read_image(tmp_path / "a.tif")
+    assert not image.rgb
+    np.testing.assert_array_equal(image.data, data)
+
+
+def test_other_kinds_of_tiff_pixels(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([GREY, 255 - GREY], -1), photometric="minisblack", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(read_image(path).data, GREY)
+    tifffile.imwrite(path, np.stack([GREY, 255 - GREY], -1), photometric="minisblack", planarconfig="contig")
+    np.testing.assert_array_equal(read_image(path).data, [GREY, 255 - GREY])
+    tifffile.imwrite(path, GREY, photometric="miniswhite")
+    np.testing.assert_array_equal(read_image(path).data, 255 - GREY)
+    tifffile.imwrite(path, GREY > 100, photometric="minisblack")
+    np.testing.assert_array_equal(read_image(path).data, (GREY > 100) * np.uint8(255))
+    palette = RNG.integers(0, 2**16, (3, 256), np.uint16)
+    tifffile.imwrite(path, GREY, photometric="palette", colormap=palette)
+    image = read_image(path)
+    assert image.rgb
+    np.testing.assert_array_equal(image.data, np.moveaxis(palette[:, GREY] >> 8, 0, -1))
+    tifffile.imwrite(path, np.dstack([COLOURS, GREY]), photometric="separated")
+    with pytest.raises(FileError, match="SEPARATED: save it as grey or RGB"):
+        read_image(path)
+
+
+def test_pixel_sizes_of_imagej_ome_and_tags(tmp_path):
+    path = tmp_path / "a.tif"
+    for unit in ("um", "micron", "\\u00B5m"):
+        tifffile.imwrite(path, DEEP, imagej=True, resolution=(4, 2), metadata={"unit": unit, "axes": "TYX"})
+        image = read_image(path)
+        assert (image.pixel_size, image.unit, image.data.shape) == ((0.5, 0.25), "µm", DEEP.shape)
+    tifffile.imwrite(path, DEEP, imagej=True, metadata={"unit": "pixel", "axes": "TYX"})
+    assert read_image(path).pixel_size is None
+    sizes = {
+        "axes": "ZYX",
+        "PhysicalSizeX": 0.3,
+        "PhysicalSizeY": 0.2,
+        "PhysicalSizeYUnit": "mm",
+        "PhysicalSizeXUnit": "mm",
+    }
+    tifffile.imwrite(tmp_path / "a.ome.tif", DEEP, metadata=sizes)
+    image = read_image(tmp_path / "a.ome.tif")
+    assert (image.pixel_size, image.unit) == ((0.2, 0.3), "mm")
+    tifffile.imwrite(path, DEEP, resolution=(2000, 1000), resolutionunit="centimeter")
+    image = read_image(path)
+    assert (image.pixel_size, image.unit) == ((10.0, 5.0), "µm")
+    tifffile.imwrite(path, DEEP, resolution=(96, 96), resolutionunit="inch")
+    assert read_image(path).pixel_size is None
+
+
+def test_stored_bits_are_found_and_checked(tmp_path):
+    path = tmp_path / "a.tif"
+    tag = {"extratags": [("MaxSampleValue", "H", 1, 4095, True)], "metadata": None}
+    tifffile.imwrite(path, DEEP, **tag)
+    assert read_image(path).bits == 12
+    tifffile.imwrite(path, DEEP * 16, **tag)
+    assert read_image(path).bits is None, "values that contradict the tag"
+    pytest.importorskip("imagecodecs")
+    tifffile.imwrite(path, DEEP[0], bitspersample=12, photometric="minisblack")
+    image = read_image(path)
+    np.testing.assert_array_equal(image.data, DEEP[0])
+    assert image.bits == 12
+
+
+def test_pages_of_several_sizes(tmp_path):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(DEEP, metadata=None)
+        writer.write(GREY[:35, :45], metadata=None)
+    with pytest.raises(FileError, match="2 different sizes or types"):
+        read_image(path)
+    frames = read_stack(path).frames
+    assert [(frame.shape, frame.dtype) for frame in frames] == [((40, 50), np.uint16)] * 5 + [((35, 45), np.uint8)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "PNG"])
+def test_lossless_pictures(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    for data in (GREY, COLOURS):
+        iio.imwrite(path, data)
+        image = read_image(path)
+        assert image.rgb == (data.ndim == 3)
+        np.testing.assert_array_equal(image.data, data)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "PA"])
+def test_pictures_of_other_modes(tmp_path, mode):
+    picture = Image.fromarray(COLOURS).convert(mode if mode != "PA" else "P")
+    options = {"transparency": 0} if mode == "PA" else {}
+    picture.save(tmp_path / "a.png", **options)
+    image = read_image(tmp_path / "a.png")
+    grey = mode in ("1", "LA")
+    assert image.rgb != grey
+    assert image.data.dtype == np.uint8
+    np.testing.assert_array_equal(image.data, picture.convert("L" if grey else "RGB"))
+
+
+def test_16_bit_png_and_jpeg(tmp_path):
+    iio.imwrite(tmp_path / "a.png", DEEP[0])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").data, DEEP[0])
+    smooth = np.add.outer(np.arange(40), np.arange(50)).astype(np.uint8)
+    iio.imwrite(tmp_path / "a.jpeg", smooth, quality=95)
+    np.testing.assert_allclose(read_image(tmp_path / "a.jpeg").data, smooth, atol=3)
+    iio.imwrite(tmp_path / "a.jpg", COLOURS)
+    assert read_image(tmp_path / "a.jpg").rgb
+    Image.fromarray(COLOURS).convert("CMYK").save(tmp_path / "b.jpg")
+    assert read_image(tmp_path / "b.jpg").data.shape == COLOURS.shape
+
+
+def test_arrays(tmp_path):
+    np.save(tmp_path / "a.npy", DEEP.astype(">f4"))
+    image = read_image(tmp_path / "a.npy")
+    np.testing.assert_array_equal(image.data, DEEP)
+    assert image.data.dtype.isnative
+    assert not image.rgb
+    np.save(tmp_path / "a.npy", np.dstack([COLOURS, GREY]))
+    image = read_image(tmp_path / "a.npy")
+    assert image.rgb
+    np.testing.assert_array_equal(image.data, COLOURS)
+
+
+class Trap:
+    def __reduce__(self):
+        return os.mkdir, ("sprung",)
+
+
+def test_arrays_that_are_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.array([Trap()] * 40, object), allow_pickle=True)
+    with pytest.raises(FileError, match="no plain array of numbers"):
+        read_image("a.npy")
+    assert not Path("sprung").exists()
+    for array in (np.full((40, 40), "a"), np.zeros((40, 40), complex), np.zeros(40)):
+        np.save("a.npy", array)
+        with pytest.raises(FileError, match="no image"):
+            read_image("a.npy")
+
+
+def saved(folder: Path, name: str) -> Path:
+    """An intact file of the kind that the name asks for."""
+    path = folder / name
+    frames = RNG.integers(0, 256, (5, 40, 50), np.uint8)
+    match path.name.split("."):
+        case ["imagej", "tif"]:
+            tifffile.imwrite(path, frames, imagej=True)
+        case ["pages", "tif"]:
+            pages = [Image.fromarray(frame) for frame in frames]
+            pages[0].save(path, save_all=True, append_images=pages[1:])
+        case ["zlib", "tif"]:
+            tifffile.imwrite(path, frames, compression="zlib")
+        case [*_, "tif"]:
+            tifffile.imwrite(path, frames)
+        case [_, "npy"]:
+            np.save(path, frames)
+        case _:
+            iio.imwrite(path, frames[0])
+    return path
+
+
+FILES = ["a.tif", "a.ome.tif", "imagej.tif", "pages.tif", "zlib.tif", "a.png", "a.jpg", "a.bmp", "a.npy"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_cut_files_are_errors_and_never_grey_frames(tmp_path, name, caplog):
+    path = saved(tmp_path, name)
+    whole, data = path.read_bytes(), read_image(path).data
+    for part in (0.02, 0.1, 0.3, 0.5, 0.8):
+        path.write_bytes(whole[: int(part * len(whole))])
+        with pytest.raises(FileError) as error:
+            read_image(path)
+        assert name in str(error.value)
+        assert "\n" not in str(error.value)
+    for missing in range(1, 1500, 50):  # the last bytes may be metadata
+        path.write_bytes(whole[:-missing])
+        with contextlib.suppress(FileError):
+            np.testing.assert_array_equal(read_image(path).data, data)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".bmp", ".npy"])
+def test_foreign_and_empty_files_are_named(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_text("No image, but a letter.")
+    with pytest.raises(FileError, match=f"a{suffix}"):
+        read_image(path)
+    path.write_bytes(b"")
+    with pytest.raises(FileError, match="empty file"):
+        read_image(path)
+
+
+def test_absurd_headers_take_no_memory(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY, metadata=None, rowsperstrip=40)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages.first.tags["ImageLength"].overwrite(60_000)
+        tiff.pages.first.tags["RowsPerStrip"].overwrite(60_000)
+    with pytest.raises(FileError, match="cut short"):
+        read_image(path)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages.first.tags["ImageLength"].overwrite(4_000_000, dtype=4)
+        tiff.pages.first.tags["ImageWidth"].overwrite(4_000_000, dtype=4)
+    with pytest.raises(FileError, match="GiB of pixels"):
+        read_image(path)
+    picture = saved(tmp_path, "a.bmp")
+    header = bytearray(picture.read_bytes())
+    header[18:26] = struct.pack("<ii", 100_000, 100_000)
+    picture.write_bytes(header)
+    with pytest.raises(FileError, match="save it as a TIFF"):
+        read_image(picture)
+
+
+def test_missing_frames_of_ome_are_an_error(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, DEEP, metadata={"axes": "ZYX"}, compression="zlib")
+    path.write_bytes(
+        path.read_bytes().replace(b'SizeZ="5"', b'SizeZ="6"').replace(b'PlaneCount="5"', b'PlaneCount="6"')
+    )
+    with pytest.raises(FileError, match="lacks frames"):
+        read_image(path)
+
+
+def test_a_file_of_a_larger_data_set_is_read_alone(tmp_path):
+    blocks = "".join(
+        f'<TiffData FirstT="{time}" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{name}.ome.tif">urn:uuid:{name}</UUID></TiffData>'
+        for time, name in enumerate("ab")
+    )
+    for name in "ab":
+        xml = (
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{name}">'
+            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" '
+            'SizeX="50" SizeY="40" SizeZ="1" SizeC="1" SizeT="2" PhysicalSizeX="0.5" PhysicalSizeY="0.5">'
+            f"{blocks}</Pixels></Image></OME>"
+        )
+        tifffile.imwrite(tmp_path / f"{name}.ome.tif", GREY, description=xml, metadata=None)
+    assert tifffile.imread(tmp_path / "a.ome.tif").shape == (2, 40, 50)
+    images = read_images(tmp_path)
+    assert [(image.data.shape, image.pixel_size, image.unit) for image in images] == [((40, 50), (0.5, 0.5), "µm")] * 2
+
+
+def test_missing_files_folders_and_suffixes(tmp_path, monkeypatch):
+    with pytest.raises(FileError, match="isn't there"):
+        read_image(tmp_path / "a.tif")
+    with pytest.raises(FileError, match="isn't there"):
+        read_stack(tmp_path / "a.tif")
+    with pytest.raises(FileError, match="is a folder"):
+        read_image(tmp_path)
+    (tmp_path / "a.docx").touch()
+    with pytest.raises(FileError, match=r"convert it to one of \.tif, \.tiff, \.png"):
+        read_image(tmp_path / "a.docx")
+    with pytest.raises(FileError, match="can't be listed"):
+        image_paths(tmp_path / "nowhere")
+    with pytest.raises(FileError, match="has no image"):
+        read_stack(tmp_path)
+    path = saved(tmp_path, "a.png")
+
+    def denied(self, *args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(FileError, match="Permission denied"):
+        read_image(path)
+
+
+def test_a_folder_is_read_in_natural_order(tmp_path):
+    for number in (10, 2, 1):
+        iio.imwrite(tmp_path / f"Frame_{number}.png", np.full((40 + number, 50), number, np.uint8))
+    iio.imwrite(tmp_path / "frame_3.PNG", COLOURS)
+    tifffile.imwrite(tmp_path / "frame_20.tif", DEEP)
+    iio.imwrite(tmp_path / ".hidden.png", GREY)
+    (tmp_path / "notes.txt").write_text("none")
+    (tmp_path / "folder.png").mkdir()
+    names = [path.name for path in image_paths(tmp_path)]
+    assert names == ["Frame_1.png", "Frame_2.png", "frame_3.PNG", "Frame_10.png", "frame_20.tif"]
+    frames = read_stack(tmp_path).frames
+    assert [frame.shape[0] for frame in frames] == [41, 42, 40, 50, *[40] * 5]
+    np.testing.assert_array_equal(frames[2], COLOURS[..., 1])
+
+
+def test_large_pictures_make_no_noise(tmp_path, monkeypatch, recwarn):
+    path = saved(tmp_path, "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)  # 2,000 pixels: above the warning, below the error
+    assert read_image(path).data.shape == (40, 50)
+    assert not recwarn.list
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(FileError, match="save it as a TIFF"):
+        read_image(path)
+
+
+def test_the_log_of_tifffile_is_left_as_it_was(tmp_path):
+    (tmp_path / "a.tif").write_text("No image.")
+    with pytest.raises(FileError):
+        read_image(tmp_path / "a.tif")
+    assert logging.getLogger("tifffile").filters == []

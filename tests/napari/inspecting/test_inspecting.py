@@ -1,0 +1,217 @@
+"""A person inspects a model: pairs of path B with their agreement, and how sure path A is of real frames."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_darl._napari.layers import visible_frame
+from napari_darl._napari.stacks import stack_geometry
+from napari_darl.samples import sample_angiogram
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    whole = sample_angiogram()
+    return np.stack([whole[y : y + 160, 128:288] for y in (64, 128, 192)])
+
+
+def open_inspect(window: Any) -> Any:
+    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Inspect a model")[1]
+    widget.count.setValue(4)
+    return widget
+
+
+def done(window: Any, widget: Any) -> bool:
+    return not window.busy() and widget.make.text() == "Make pairs"
+
+
+def column(table: Any, number: int) -> list[float]:
+    return [float(table.item(row, number).text()) for row in range(table.rowCount())]
+
+
+def test_a_person_steps_through_pairs(window: Any, frames: np.ndarray) -> None:
+    viewer = window.viewer
+    own = viewer.add_image(
+        frames, name="backgrounds", scale=(2, 0.5, 0.5), translate=(0, 3, 4), rotate=10, units=("s", "mm", "mm")
+    )
+    widget = open_inspect(window)
+    widget.make.click()
+    assert widget.make.text() == "Stop"
+    window.wait(lambda: done(window, widget))
+    names = [layer.name for layer in viewer.layers]
+    assert names == [
+        "backgrounds",
+        *(f"pairs: {k}" for k in ("background", "fake angiogram", "pseudo-mask", "cycle mask")),
+    ]
+    assert [layer.name for layer in viewer.layers.selection] == ["backgrounds"]
+    fake, pseudo, cycle = viewer.layers[2:]
+    assert fake.data.shape == (4, 160, 160)
+    assert pseudo.contour == cycle.contour == 1
+    for corner in ((0, 0), (159, 0), (0, 159)):
+        place = own.data_to_world((0, *corner))[1:]
+        for layer in viewer.layers[1:]:
+            np.testing.assert_allclose(layer.data_to_world((0, *corner))[1:], place, atol=1e-6)
+
+    dice = column(widget.pairs, 1)
+    assert all(0 <= value <= 1 for value in dice)
+    widget.pairs.sortItems(1)
+    assert column(widget.pairs, 1) == sorted(dice)
+    for row in (3, 1):
+        widget.pairs.selectRow(row)
+        pair = int(widget.pairs.item(row, 0).text())
+        assert viewer.dims.point[0] == pytest.approx(fake.data_to_world((pair, 0, 0))[0])
+        assert pair == int(np.argsort(dice, kind="stable")[row])
+
+    widget.make.click()
+    window.wait(lambda: done(window, widget))
+    assert "pairs: fake angiogram 2" in viewer.layers  # the first ones are the user's
+
+
+def test_a_person_looks_for_doubtful_frames(window: Any, frames: np.ndarray) -> None:
+    doubtful = frames.copy()
+    doubtful[1] = np.random.default_rng(0).normal(128, 20, frames[1].shape)
+    image = window.viewer.add_image(doubtful, name="angiograms")
+    widget = open_inspect(window)
+    widget.assess.click()
+    window.wait(lambda: done(window, widget))
+    layer = window.viewer.layers["uncertainty"]
+    assert layer.data.shape == frames.shape
+    assert 0 <= layer.data.min() < layer.data.max() <= 0.5
+    np.testing.assert_array_equal(layer.extent.world, image.extent.world)
+    scores = column(widget.scores, 1)
+    assert min(scores[0], scores[2]) > scores[1]
+    assert "look at first is 1" in widget.words.text()
+
+
+@pytest.mark.parametrize("kind", ["movie in ms", "z, t", "t last"])
+def test_the_uncertainty_lies_over_its_frames(window: Any, frames: np.ndarray, kind: str) -> None:
+    viewer, crops = window.viewer, frames[:, :96, :96]
+    if kind == "movie in ms":
+        image = viewer.add_image(crops, scale=(66.7, 0.5, 0.5), translate=(100, 0, 0), units=("ms", "mm", "mm"))
+    elif kind == "z, t":
+        image = viewer.add_image(np.stack([crops, crops[::-1]]), scale=(2, 3, 1, 1))
+    else:
+        image = viewer.add_image(np.moveaxis(crops, 0, -1), axis_labels=("y", "x", "t"), rgb=False)
+    widget = open_inspect(window)
+    widget.assess.click()
+    window.wait(lambda: done(window, widget))
+    layer = viewer.layers["uncertainty"]
+    assert layer.data.shape == image.data.shape
+    np.testing.assert_allclose(layer.extent.world, image.extent.world)
+    widget.scores.selectRow(4 if kind == "z, t" else 2)
+    assert visible_frame(image, viewer) == visible_frame(layer, viewer) == ((1, 1) if kind == "z, t" else (2,))
+
+
+def test_blank_frames_and_bright_vessels(window: Any, frames: np.ndarray) -> None:
+    frames = np.stack([frames[0], 255 - frames[0], np.zeros_like(frames[0])])
+    window.viewer.add_image(frames, name="frames")
+    widget = open_inspect(window)
+    scores = []
+    for vessels in ("dark", "bright"):
+        widget.vessels.setCurrentText(vessels)
+        widget.assess.click()
+        window.wait(lambda: done(window, widget))
+        scores.append(column(widget.scores, 1))
+    assert scores[0][0] == scores[1][1] > 0.5
+    assert scores[0][2] == scores[1][2] == 0
+    widget.make.click()
+    window.wait(lambda: done(window, widget))
+    assert window.messages[0] == "1 of 3 backgrounds hold nothing but one value, and are left out."
+    assert len(window.viewer.layers["pairs: background"].data) == 4
+
+
+def test_what_was_found_before_an_error_is_shown(window: Any, frames: np.ndarray) -> None:
+    broken = frames.astype(np.float32)
+    broken[2, 0, 0] = np.nan
+    window.viewer.add_image(broken, name="frames", contrast_limits=(0, 255))
+    widget = open_inspect(window)
+    widget.assess.click()
+    window.wait(lambda: done(window, widget))
+    assert "NaN" in window.messages[0]
+    assert widget.scores.rowCount() == 2
+
+
+def test_a_person_tries_noise(window: Any, frames: np.ndarray) -> None:
+    image = window.viewer.add_image(frames, name="angiograms", scale=(1, 0.5, 0.5))
+    window.viewer.dims.set_current_step(0, 2)
+    widget = open_inspect(window)
+    widget.levels.setText("few")
+    widget.try_noise.click()
+    assert "timesteps with commas" in window.messages[-1]
+    widget.levels.setText("50, 800")
+    widget.try_noise.click()
+    window.wait(lambda: done(window, widget))
+    rows = [widget.noises.item(row, 1).text() for row in range(widget.noises.rowCount())]
+    assert rows == ["none", "t=50", "t=800", "sigma=10", "sigma=25", "sigma=50"]
+    agreement = column(widget.noises, 3)
+    assert agreement[0] == 1
+    assert agreement[1] > agreement[2]
+    frame, mask = window.viewer.layers[1:]
+    np.testing.assert_array_equal(frame.data[0], frames[2])
+    assert mask.data.shape == (6, 160, 160)
+    for layer in (frame, mask):
+        np.testing.assert_allclose(layer.extent.world[:, 1:], image.extent.world[:, 1:])
+    widget.noises.selectRow(2)
+    assert window.viewer.dims.point[0] == 2
+
+
+def test_a_person_watches_a_background_come_out_of_noise(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_darl._napari.inspecting import work as inspection
+
+    monkeypatch.setattr(inspection, "SIZE", 64)
+    widget = open_inspect(window)  # without a single layer
+    widget.chain.click()
+    window.wait(lambda: done(window, widget))
+    assert window.viewer.layers["reverse process"].data.shape == (51, 64, 64)
+    widget.count.setValue(2)
+    widget.make.click()
+    window.wait(lambda: done(window, widget))
+    assert window.viewer.layers["pairs: background"].data.shape == (2, 64, 64)
+
+
+def test_saving_pairs_never_overwrites(window: Any, frames: np.ndarray, tmp_path: Path) -> None:
+    window.viewer.add_image(frames, name="backgrounds")
+    widget = open_inspect(window)
+    for _ in range(2):
+        widget.save_pairs(tmp_path / "pairs")
+        window.wait(lambda: done(window, widget))
+    assert len(list((tmp_path / "pairs" / "angiograms").iterdir())) == 4
+    first, second = window.messages
+    assert first.startswith("4 pairs saved")
+    assert "is there already" in second
+
+
+def test_stopping_closing_and_nothing_to_inspect(window: Any, frames: np.ndarray) -> None:
+    widget = open_inspect(window)
+    widget.try_noise.click()
+    widget.assess.click()
+    assert [message[:12] for message in window.messages] == ["There are no"] * 2
+    widget.backgrounds.choose(window.viewer.add_image(frames, name="frames"))
+    widget.count.setValue(1000)
+    widget.make.click()
+    window.wait(lambda: "done" in widget.state.text())
+    widget.make.click()
+    window.wait(lambda: done(window, widget))
+    made = len(window.viewer.layers["pairs: background"].data)
+    assert 0 < made < 1000
+    widget.make.click()
+    window.viewer.window.remove_dock_widget(widget.parent())
+    widget.deleteLater()
+    window.wait(lambda: not window.busy())
+    window.viewer.add_image(frames, name="later")  # the closed widget hears nothing of it
+    window.qtbot.wait(50)
+
+
+@pytest.mark.parametrize("ndim", [2, 4])
+def test_the_place_of_stacks_of_other_dimensions(ndim: int) -> None:
+    from napari.layers import Image
+
+    image = Image(
+        np.zeros((2,) * (ndim - 2) + (5, 7)), scale=(3,) * (ndim - 2) + (0.5, 2), rotate=20 if ndim == 2 else 0
+    )
+    stack = Image(np.zeros((6, 5, 7)), **stack_geometry(image))
+    for corner in ((0, 0), (4, 0), (0, 6)):
+        wanted = image.data_to_world((0,) * (ndim - 2) + corner)[-2:]
+        np.testing.assert_allclose(stack.data_to_world((5, *corner)), (5 if ndim == 2 else 15, *wanted), atol=1e-9)

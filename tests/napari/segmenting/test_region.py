@@ -1,0 +1,259 @@
+"""Where vessels are looked for: the drawn thing and the image lie in the world each for itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari")
+
+import dask.array as da
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from scipy.ndimage import binary_dilation
+
+from napari_darl._napari.segmenting.region import drawn_region, field_of_view
+from napari_darl.errors import InputError
+from napari_darl.samples import sample_angiogram, sample_fundus
+
+pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # napari, of any rotation out of the plane
+
+FRAME = sample_angiogram()[200:264, 200:296]
+MOVIE = np.stack([FRAME] * 4)
+PLACE = {"scale": (2, 0.5), "translate": (-7, 40), "rotate": 25, "shear": [0.3], "units": ("mm", "mm")}
+OTHER = {"scale": (0.4, 0.7), "translate": (3, 30), "rotate": -40, "shear": [-0.2], "units": ("mm", "mm")}
+
+RECTANGLE = np.array([[10, 20], [10, 60], [40, 60], [40, 20]], float)
+POLYGON = np.array([[5, 5], [50, 30], [30, 80], [20, 40]], float)
+
+
+def inside_rectangle(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return (y >= 10) & (y <= 40) & (x >= 20) & (x <= 60)
+
+
+def inside_ellipse(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return ((y - 25) / 15) ** 2 + ((x - 40) / 20) ** 2 <= 1
+
+
+def inside_polygon(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    inside = np.zeros(y.shape, bool)
+    for (y0, x0), (y1, x1) in zip(POLYGON, np.roll(POLYGON, 1, axis=0), strict=True):
+        inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+    return inside
+
+
+KINDS = {
+    "rectangle": (RECTANGLE, inside_rectangle),
+    "ellipse": (RECTANGLE, inside_ellipse),
+    "polygon": (POLYGON, inside_polygon),
+}
+
+
+def shapes_over(image: Image, corners: np.ndarray, kind: str, place: dict[str, Any]) -> Shapes:
+    """Draw a shape, given in the image's pixels, in a layer at another place."""
+    empty = Shapes(ndim=2, **place)
+    drawn = np.array([empty.world_to_data(image.data_to_world(corner)[-2:]) for corner in corners])
+    return Shapes([drawn], shape_type=[kind], **place)
+
+
+def assert_nearly(found: np.ndarray | None, wanted: np.ndarray) -> None:
+    """Compare but for the pixels along the rim."""
+    assert found is not None
+    rim = binary_dilation(wanted, np.ones((3, 3))) & binary_dilation(~wanted, np.ones((3, 3)))
+    assert wanted.any()
+    np.testing.assert_array_equal(found[~rim], wanted[~rim])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("image", [Image(FRAME, **PLACE), Image(np.stack([FRAME] * 3, -1), rgb=True, **PLACE)])
+def test_a_shape_counts_where_it_lies_over_the_image(image: Image, kind: str) -> None:
+    corners, inside = KINDS[kind]
+    wanted = inside(*np.indices(FRAME.shape, float))
+    for place in ({}, OTHER):
+        region = drawn_region(shapes_over(image, corners, kind, place), image)
+        assert_nearly(region(()), wanted)
+
+
+def test_a_shape_in_other_units_counts_where_it_lies() -> None:
+    image = Image(FRAME, scale=(0.5, 0.5), units=("mm", "mm"))
+    drawn = Shapes([RECTANGLE * 500], units=("um", "um"))
+    assert_nearly(drawn_region(drawn, image)(()), inside_rectangle(*np.indices(FRAME.shape)))
+
+
+def test_several_shapes_count_together_and_may_reach_beyond_the_image() -> None:
+    image = Image(FRAME)
+    corners = [RECTANGLE, np.array([[50, 80], [50, 400], [90, 400], [90, 80]]), POLYGON - 1000]
+    y, x = np.indices(FRAME.shape, float)
+    region = drawn_region(Shapes(corners, shape_type=["ellipse", "rectangle", "polygon"]), image)
+    assert_nearly(region(()), inside_ellipse(y, x) | ((y >= 50) & (x >= 80)))
+
+
+@pytest.mark.parametrize("labels", [("t", "y", "x"), ("y", "x", "t")])
+def test_a_shape_drawn_at_one_frame_counts_in_all(labels: tuple[str, ...]) -> None:
+    time = labels.index("t")
+    image = Image(np.moveaxis(MOVIE, 0, time), rgb=False, axis_labels=labels, translate=np.full(3, 5))
+    drawn = Shapes([np.insert(RECTANGLE, time, 2, axis=1)], axis_labels=labels, translate=np.full(3, 5))
+    wanted = inside_rectangle(*np.indices(FRAME.shape, float))
+    for frame in ((0,), (3,)):
+        assert_nearly(drawn_region(drawn, image)(frame), wanted)
+
+
+def sampled(labels: Labels, image: Image, at: tuple[int, ...] = ()) -> np.ndarray:
+    """Look each pixel of a frame up in a Labels layer, one by one."""
+    wanted = np.zeros(FRAME.shape, bool)
+    for pixel in np.ndindex(FRAME.shape):
+        place = np.round(labels.world_to_data(image.data_to_world((*at, *pixel))[-labels.ndim :])).astype(int)
+        if all(0 <= index < length for index, length in zip(place, labels.data.shape, strict=True)):
+            wanted[pixel] = labels.data[tuple(place)] > 0
+    return wanted
+
+
+@pytest.mark.parametrize("place", [{}, PLACE, OTHER])
+def test_labels_count_where_they_lie_over_the_image(place: dict[str, Any]) -> None:
+    image = Image(FRAME, **PLACE)
+    data = np.zeros((200, 300), int)
+    data[20:150, 5:200] = 3
+    labels = Labels(data, **place)
+    assert_nearly(drawn_region(labels, image)(()), sampled(labels, image))
+    pyramid = Labels([data, data[::2, ::2]], multiscale=True, **place)
+    np.testing.assert_array_equal(drawn_region(pyramid, image)(()), drawn_region(labels, image)(()))
+
+
+@pytest.mark.parametrize("make", [np.asarray, da.from_array])
+def test_labels_of_as_many_frames_count_frame_by_frame(make: Callable[[np.ndarray], Any]) -> None:
+    image = Image(MOVIE, scale=(3, 1, 1))
+    data = np.zeros((4, 32, 48), np.uint8)
+    for number in range(4):
+        data[number, 5 * number : 5 * number + 9, 10:30] = 1
+    region = drawn_region(Labels(make(data), scale=(1, 2, 2)), image)
+    for number in range(4):
+        wanted = np.zeros(FRAME.shape, bool)
+        wanted[10 * number : 10 * number + 18, 20:60] = True
+        assert_nearly(region((number,)), wanted)
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (1, 64, 96)])
+def test_labels_of_one_frame_count_in_all(shape: tuple[int, ...]) -> None:
+    data = np.zeros(shape, int)
+    data[..., 10:20, 30:40] = 1
+    region = drawn_region(Labels(data), Image(MOVIE))
+    for frame in ((0,), (3,)):
+        np.testing.assert_array_equal(region(frame), data.reshape(FRAME.shape) > 0)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "image", "said"),
+    [
+        (Labels(np.ones((3, 64, 96), int), name="r"), Image(MOVIE, name="i"), "'r' has 3 frames and 'i' has 4 frames"),
+        (Labels(np.ones((3, 64, 96), int), name="r"), Image(FRAME, name="i"), "'r' has 3 frames and 'i' has one frame"),
+        (Labels(np.zeros((64, 96), int), name="r"), Image(FRAME), "nothing in 'r' lies over the image: draw"),
+        (Labels(np.ones((64, 96), int), translate=(900, 0)), Image(FRAME), "lies over the image: draw"),
+        (Shapes(ndim=2), Image(FRAME), "lies over the image: draw"),
+        (Shapes([RECTANGLE + 900]), Image(MOVIE), "lies over the image: draw"),
+        (Points(np.ones((2, 2)), name="r"), Image(FRAME), "'r' can't be a region: choose a Shapes or a Labels layer"),
+    ],
+)
+def test_what_is_no_region_is_said_so(drawn: Layer, image: Image, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        drawn_region(drawn, image)
+
+
+def test_of_a_colour_photograph_the_field_of_view_is_found() -> None:
+    photograph = sample_fundus()[::4, ::4]
+    found = field_of_view(Image(photograph, rgb=True))(())
+    assert found is not None
+    assert found.shape == photograph.shape[:2]
+    assert 0.5 < found.mean() < 0.95
+    assert not found[0, 0]
+    stack = field_of_view(Image(np.stack([photograph] * 2), rgb=True))((1,))
+    np.testing.assert_array_equal(found, stack)
+
+
+@pytest.fixture
+def opened(window: Any) -> Any:
+    """The window with a movie, and `widget`."""
+    window.viewer.add_image(MOVIE, name="movie")
+    window.widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
+    window.widget.resize_factor.setValue(1)
+    return window
+
+
+def segmented(window: Any) -> np.ndarray:
+    window.widget.segment()
+    window.wait(lambda: not window.busy())
+    data: np.ndarray = window.viewer.layers["movie vessels"].data
+    return data.copy()
+
+
+def choose(window: Any, layer: Any) -> None:
+    window.widget.region.value = layer.__wrapped__
+
+
+def test_a_region_is_chosen_renamed_changed_and_deleted(opened: Any) -> None:
+    viewer, widget = opened.viewer, opened.widget
+    everything = segmented(opened)
+    assert everything[:, 10:41, 20:61].any()
+    shapes = viewer.add_shapes(np.insert(RECTANGLE, 0, 2, axis=1)[None], name="field of view")
+    labels = viewer.add_labels(np.zeros((64, 96), int), name="everything")
+    assert [widget.region.native.itemText(i) for i in range(4)][:2] == ["everything", "field of view"]
+    np.testing.assert_array_equal(segmented(opened), everything)
+
+    choose(opened, shapes)
+    shapes.name = "here"
+    assert widget.region.native.currentText() == "here"
+    inside = np.zeros(FRAME.shape, bool)
+    inside[10:41, 20:61] = True
+    found = segmented(opened)
+    assert viewer.layers["movie vessels"].metadata["napari-darl"]["region"] == "here"
+    np.testing.assert_array_equal(found[:, 11:40, 21:60], everything[:, 11:40, 21:60])
+    assert not found[:, ~inside].any()
+
+    choose(opened, labels)
+    widget.segment()
+    assert opened.messages == ["Nothing in 'everything' lies over the image: draw a region there, or choose another."]
+    labels.data[30:, :50] = 4
+    labels.refresh()
+    found = segmented(opened)
+    np.testing.assert_array_equal(found[:, 30:, :50], everything[:, 30:, :50])
+    assert not found[:, :30].any()
+
+    viewer.layers.remove(labels)
+    assert widget.region.value == "everything"
+    np.testing.assert_array_equal(segmented(opened), everything)
+    assert len(opened.messages) == 1
+
+
+def test_a_region_that_changes_or_goes_while_it_is_used_is_as_it_was(opened: Any) -> None:
+    viewer = opened.viewer
+    everything = segmented(opened)
+    data = np.zeros(MOVIE.shape, np.uint8)
+    data[:, :40] = 1
+    labels = viewer.add_labels(data, name="mine")
+    choose(opened, labels)
+    opened.widget.segment()
+    labels.data[...] = 0
+    viewer.layers.remove(labels)
+    opened.wait(lambda: not opened.busy())
+    found = viewer.layers["movie vessels"].data
+    np.testing.assert_array_equal(found[:, :40], everything[:, :40])
+    assert not found[:, 40:].any()
+
+
+def test_a_mask_may_be_the_region_of_the_run_that_replaces_it(opened: Any) -> None:
+    first = segmented(opened)
+    choose(opened, opened.viewer.layers["movie vessels"])
+    np.testing.assert_array_equal(segmented(opened), first)
+
+
+def test_the_field_of_view_is_each_frames_own(opened: Any) -> None:
+    dark = MOVIE.copy()
+    for number, frame in enumerate(dark):
+        frame[:, : 8 * number] = 0
+    opened.viewer.layers["movie"].data = dark
+    opened.widget.region.value = "field of view"
+    found = segmented(opened)
+    inside = field_of_view(opened.viewer.layers["movie"].__wrapped__)
+    for number in range(4):
+        assert not found[number][~inside((number,))].any()
+    assert not inside((3,))[:, :24].any()
+    assert inside((0,))[:, :8].any()

@@ -1,0 +1,138 @@
+"""Batches: keyed draws, unpaired stacks of all sorts, backgrounds made of angiograms, and the teacher's labels."""
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from napari_darl.frames.normalisation import Normalisation
+from napari_darl.samples import sample_angiogram
+from napari_darl.synthetic.phantom import phantom_angiogram, render
+from napari_darl.synthetic.trees import draw_trees
+from napari_darl.training.backgrounds import suppress_vessels
+from napari_darl.training.sampler import Draw, DrawConfig, Sampler
+from napari_darl.training.teacher import TeacherConfig, agreed_labels, sure_labels
+
+NORMALISATION = Normalisation(kind="percentiles", log_offset=0.05)
+CONFIG = DrawConfig(size=64, zoom=(0.7, 1.8), grounded=0.5, gamma=1.4, noise=0.05, blur=0.7, teacher=TeacherConfig())
+
+
+def frames(count: int = 4) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [phantom_angiogram((100 + 20 * i, 120), rng)[0] for i in range(count)]
+
+
+def test_draws_are_keyed() -> None:
+    first, second = (Sampler(CONFIG, NORMALISATION, 128, frames(), seed=5) for _ in range(2))
+    first.draw(0, 3)
+    for one, other in zip(first.draw(7, 3), second.draw(7, 3), strict=True):
+        np.testing.assert_array_equal(one, other)
+    bigger = second.draw(7, 5)
+    np.testing.assert_array_equal(bigger.angiogram[:3], first.draw(7, 3).angiogram)
+    assert not np.array_equal(first.draw(8, 3).angiogram, first.draw(7, 3).angiogram)
+
+
+def test_what_a_draw_holds() -> None:
+    draw = Sampler(CONFIG, NORMALISATION, 128, frames()).draw(0, 16)
+    for part in (draw.angiogram, draw.background, draw.rendered):
+        assert part.shape == (16, 64, 64)
+        assert part.dtype == np.float32
+        assert part.min() >= -1
+        assert part.max() <= 1
+    assert set(np.unique(draw.mask)) == {-1, 1}
+    assert set(np.unique(draw.labels)) == {-1, 0, 1}
+    assert draw.free == 8
+
+
+def test_rendered_vessels_are_darker_than_their_background() -> None:
+    config = DrawConfig(size=128, transmission=(0.3, 0.5))
+    draw = Sampler(config, Normalisation(kind="percentiles"), 128, frames()).draw(0, 8)
+    change = draw.rendered - draw.background
+    assert change[draw.mask > 0].mean() < -0.1
+    assert abs(change[draw.mask < 0].mean()) < 0.02
+
+
+def test_c_darl_draws_one_frame_for_both() -> None:
+    config = DrawConfig(size=64)
+    draw = Sampler(config, NORMALISATION, 128, frames(), same=True).draw(0, 3)
+    np.testing.assert_array_equal(draw.angiogram, draw.background)
+
+
+def test_small_frames_are_enlarged() -> None:
+    small = [frame[:40, :50] for frame in frames()]
+    assert Sampler(CONFIG, NORMALISATION, 128, small).draw(0, 2).angiogram.shape == (2, 64, 64)
+
+
+def test_masks_of_the_user_are_cropped() -> None:
+    stripes = np.zeros((128, 128), np.uint8)
+    stripes[:, ::16] = stripes[:, 1::16] = stripes[:, 2::16] = 255
+    draw = Sampler(CONFIG, NORMALISATION, 128, frames(), masks=[stripes]).draw(0, 4)
+    assert 0.05 < (draw.mask > 0).mean() < 0.4
+
+
+def test_suppressing_fills_vessels_and_keeps_the_rest() -> None:
+    rng = np.random.default_rng(1)
+    background = np.full((256, 256), 0.4, np.float32) + rng.normal(0, 0.02, (256, 256)).astype(np.float32)
+    tree = max((draw_trees((256, 256), rng) for _ in range(5)), key=lambda drawn: drawn.mask.sum())
+    angiogram = render(background, tree.thickness, absorption=0.06)
+    filled = suppress_vessels(angiogram, 25)
+    inside = tree.radius > 1
+    assert np.abs(filled - background)[inside].mean() < 0.3 * np.abs(angiogram - background)[inside].mean()
+    assert np.abs(filled - angiogram)[~tree.mask].mean() < 0.03
+    left = np.zeros(angiogram.shape, np.bool_)
+    left[:, :128] = True
+    partly = suppress_vessels(angiogram, 25, left)
+    np.testing.assert_allclose(partly[:, :110], filled[:, :110], atol=1e-4)
+    np.testing.assert_array_equal(partly[:, 150:], angiogram[:, 150:])
+
+
+def test_the_teacher_is_sure_of_little_and_unsure_of_some() -> None:
+    frame = sample_angiogram().astype(np.float32) / 127.5 - 1
+    labels = sure_labels(frame)
+    assert labels.shape == (300, 300)
+    assert 0.02 < (labels == 1).mean() < 0.07
+    assert 0.05 < (labels == 0).mean() < 0.13
+    assert (sure_labels(frame, TeacherConfig(shortest=10_000)) < 1).all()
+
+
+def test_the_teacher_is_not_fooled_by_darkness_or_rims() -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:300, :300]
+    lit = np.hypot(rows - 150, columns - 150) < 140
+    frame = np.where(lit, np.where(columns < 150, 0.1, 0.6), 0) + rng.normal(0, 0.01, (300, 300))
+    frame[40:260, 218:223] *= 0.7
+    labels = sure_labels((2 * np.clip(frame, 0, 1) - 1).astype(np.float32))
+    assert (labels[60:240, 219:222] == 1).all()
+    found = labels == 1
+    found[30:270, 214:227] = False
+    assert found.mean() < 0.02
+
+
+def test_teachers_agree() -> None:
+    ridge = np.full((100, 100), -1, np.int8)
+    ridge[:, 40:60] = 0
+    ridge[:, 45:55] = 1
+    probability = np.full((200, 200), 0.1, np.float32)
+    probability[:, 84:112] = 0.9  # what the filter is sure of or not
+    probability[:, 150:154] = 0.9  # long, but the filter sees no ridge
+    probability[100:104, 20:24] = 0.9  # and short
+    labels = agreed_labels(ridge, probability)
+    assert labels.shape == (200, 200)
+    assert (labels[:, 84:112] == 1).all()
+    assert (labels[:, 112:118] == -1).all()  # the filter isn't sure
+    assert (labels[:, 151:153] == 0).all()
+    assert (labels[100:104, 20:24] == -1).all()
+    assert (labels[:, 170:] == -1).all()
+    probability[:, 84:112] = 0.1
+    assert (agreed_labels(ridge, probability)[:, 90:110] == 0).all()
+
+
+def test_apertures_hide_what_lies_outside() -> None:
+    def drawn(share: float) -> Draw:
+        config = CONFIG.model_copy(update={"aperture": share, "noise": 0.0, "gamma": 1.0, "blur": 0.0})
+        return Sampler(config, Normalisation(kind="percentiles"), 128, frames()).draw(0, 16)
+
+    draw, open_ = drawn(1.0), drawn(0.0)
+    outside = draw.angiogram < -0.6
+    assert 0.1 < outside.mean() < 0.9
+    assert (open_.angiogram < -0.6).mean() < outside.mean() / 2
+    far = np.stack([distance_transform_edt(one) > 4 for one in draw.background < -0.69])
+    assert (draw.mask[far] == -1).mean() > 0.95
