@@ -30,7 +30,7 @@ def test_the_fundus_is_a_colour_photograph_with_a_dark_surround() -> None:
 
 def test_every_picture_in_the_folder_is_attributed() -> None:
     folder = sample_path().parent
-    pictures = {path.name for path in folder.iterdir() if path.suffix != ".md"}
+    pictures = {path.name for path in folder.iterdir() if path.suffix not in (".md", ".py", "")}
     attribution = (folder / "ATTRIBUTION.md").read_text(encoding="utf-8")
     assert sample_path("angiogram_2").name in pictures
     assert all(f"`{name}`" in attribution for name in pictures)

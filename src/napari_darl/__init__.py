@@ -5,26 +5,54 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_darl.inference.loading import load_model
-    from napari_darl.inference.segment import segment, segment_probability
+    from napari_darl.errors import CheckpointError, DarlError, DarlWarning, FileError, InputError
+    from napari_darl.evaluation.report import evaluate
+    from napari_darl.inference.cleaning import Cleaning, clean_mask
+    from napari_darl.inference.lazy import lazy_mask, lazy_probability
+    from napari_darl.inference.loading import Model, load_model
+    from napari_darl.inference.options import SegmentOptions
+    from napari_darl.inference.segment import iter_probability, segment, segment_probability
+    from napari_darl.inference.synthesize import synthesize
+    from napari_darl.inference.trust import assess
+    from napari_darl.inference.windows import Windows
+    from napari_darl.training.config import training_config
     from napari_darl.training.trainer import Trainer
 
 __version__ = version("napari-darl")
-__all__ = ["Trainer", "__version__", "load_model", "segment", "segment_probability"]
 
 _HOMES = {
-    "Trainer": "napari_darl.training.trainer",
-    "load_model": "napari_darl.inference.loading",
-    "segment": "napari_darl.inference.segment",
-    "segment_probability": "napari_darl.inference.segment",
+    "CheckpointError": "errors",
+    "Cleaning": "inference.cleaning",
+    "DarlError": "errors",
+    "DarlWarning": "errors",
+    "FileError": "errors",
+    "InputError": "errors",
+    "Model": "inference.loading",
+    "SegmentOptions": "inference.options",
+    "Trainer": "training.trainer",
+    "Windows": "inference.windows",
+    "assess": "inference.trust",
+    "clean_mask": "inference.cleaning",
+    "evaluate": "evaluation.report",
+    "iter_probability": "inference.segment",
+    "lazy_mask": "inference.lazy",
+    "lazy_probability": "inference.lazy",
+    "load_model": "inference.loading",
+    "segment": "inference.segment",
+    "segment_probability": "inference.segment",
+    "synthesize": "inference.synthesize",
+    "training_config": "training.config",
 }
+"""Public name -> the module of this package that defines it."""
+
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: importing the package stays cheap (PEP 562)."""
+    """Import a public name when it is first used, so that importing the package stays cheap (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

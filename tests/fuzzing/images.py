@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from fuzzing.damage import Field, Seed, damaged, hostile_json, png_mended
 from fuzzing.guard import BrokenPropertyError
-from napari_darl.io.images import ImageFile, read_image, read_images
-from napari_darl.io.lazy import LazyImage, open_lazily
+from napari_darl.io.arrays import ImageArray, ImageData
+from napari_darl.io.images import FileImage, read_image, read_images
+from napari_darl.io.lazy import open_lazily
 
 Files = dict[str, bytes]
 """Names and contents of the files of a case; the first is the one to read."""
@@ -191,7 +192,7 @@ def zarrs_document(name: str, files: Files) -> bytes:
         return b'{"zarr_format": 3, "node_type": "array", "attributes": {}}'
 
 
-def check_image_file(image: ImageFile) -> None:
+def check_image_file(image: FileImage) -> None:
     """See that an image is what its reader promises."""
     data = image.data
     if (
@@ -227,7 +228,7 @@ def read(path: Path) -> None:
 
 def read_lazily(path: Path) -> None:
     """Open an image, and read the first corner of it as path A would."""
-    image: LazyImage = open_lazily(path)
+    image: ImageData[ImageArray] = open_lazily(path)
     check_pixel_size(image.pixel_size, image.unit)
     shape = image.data.shape
     if image.data.dtype.kind not in "buif" or len(shape) < 2 or not all(isinstance(length, int) for length in shape):

@@ -14,7 +14,7 @@ from napari_builtins.io import imsave_extensions, napari_write_labels
 from napari_darl._napari.geometry import geometry_from_json, geometry_to_json, pixel_size
 from napari_darl.errors import DarlWarning, FileError, InputError
 from napari_darl.io import output
-from napari_darl.io.images import ImageFile, read_image
+from napari_darl.io.images import FileImage, read_image
 from napari_darl.io.tiff import TIFF_SUFFIXES
 
 LayerData = tuple[npt.NDArray[Any], dict[str, Any], str]
@@ -118,7 +118,7 @@ def _read(path: str) -> list[LayerData]:
     return [(labels, meta | _geometry(path, notes, image), "labels")]
 
 
-def _geometry(path: str, notes: Mapping[str, Any], image: ImageFile) -> dict[str, Any]:
+def _geometry(path: str, notes: Mapping[str, Any], image: FileImage) -> dict[str, Any]:
     values = notes.get("geometry", {})
     leading = image.data.ndim - 2
     if not values and image.pixel_size and image.unit:

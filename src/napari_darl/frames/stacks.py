@@ -92,7 +92,7 @@ def split_series(data: ImageArray, *, rgb: bool, channel: Channel = "green") -> 
     Parameters
     ----------
     data : array-like, shape (..., T, Y, X), (Y, X) or, where `rgb`, with an axis of colours behind
-        As in an `ImageFile`, or lazy.
+        As in an `FileImage`, or lazy.
     rgb : bool
         Whether the last axis holds colours.
     channel : {"green", "luminance", "brightest"}

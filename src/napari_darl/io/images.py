@@ -5,7 +5,6 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +14,17 @@ import numpy.typing as npt
 from PIL.Image import DecompressionBombError
 
 from napari_darl.errors import FileError
-from napari_darl.io.arrays import looks_coloured
+from napari_darl.io.arrays import ImageData, looks_coloured
 from napari_darl.io.dicom import DICOM_SUFFIXES, read_dicom
 from napari_darl.io.size_limits import can_unpack
 from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, pixel_size, series_frames, stored_bits
 
 PathLike = str | os.PathLike[str]
+FileImage = ImageData[npt.NDArray[Any]]
+"""An image that was read whole: integers or floats in native byte order, alpha dropped, 1-bit images as 0 and 255."""
 
 
-@dataclass(frozen=True, eq=False)
-class ImageFile:
-    """An image as its file holds it.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    data : numpy.ndarray, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3)
-        Integers or floats in native byte order; pages and hyperstack axes lead; 1-bit images are 0 and 255.
-    rgb : bool
-        Whether the last axis holds colours; alpha is dropped.
-    pixel_size : tuple of float, optional
-        Height and width of a pixel, in `unit`.
-    unit : str, optional
-        Unit of length.
-    bits : int, optional
-        Bits that the values use, where fewer than the dtype has.
-    """
-
-    path: Path
-    data: npt.NDArray[Any]
-    rgb: bool = False
-    pixel_size: tuple[float, float] | None = None
-    unit: str | None = None
-    bits: int | None = None
-
-
-def read_image(path: PathLike) -> ImageFile:
+def read_image(path: PathLike) -> FileImage:
     """Read an image or a stack of frames of one size.
 
     Parameters
@@ -61,7 +34,7 @@ def read_image(path: PathLike) -> ImageFile:
 
     Returns
     -------
-    ImageFile
+    FileImage
         The pixels, and what the file tells of them.
 
     Raises
@@ -78,7 +51,7 @@ def read_image(path: PathLike) -> ImageFile:
     return images[0]
 
 
-def read_images(path: PathLike) -> list[ImageFile]:
+def read_images(path: PathLike) -> list[FileImage]:
     """Read all images of a folder, or of a file; sizes and dtypes may differ.
 
     Parameters
@@ -88,7 +61,7 @@ def read_images(path: PathLike) -> list[ImageFile]:
 
     Returns
     -------
-    list of ImageFile
+    list of FileImage
         At least one; a TIFF whose pages are of several kinds gives one for each kind.
 
     Raises
@@ -145,7 +118,7 @@ def _supported() -> str:
     return ", ".join(SUPPORTED)
 
 
-def _read(path: Path) -> list[ImageFile]:
+def _read(path: Path) -> list[FileImage]:
     if os.path.isdir(path):
         raise FileError(f"{path} is a folder: hand one of the files in it")
     if path.suffix.lower() not in _READERS and path.exists():
@@ -165,20 +138,20 @@ def _read(path: Path) -> list[ImageFile]:
     return images
 
 
-def _read_tiff(path: Path) -> list[ImageFile]:
+def _read_tiff(path: Path) -> list[FileImage]:
     images = []
     with open_tiff(path) as tiff:
         size, unit = pixel_size(tiff)
         for series in full_size_series(tiff):
             data, rgb = series_frames(path, tiff, series)
             bits = stored_bits(series, data)
-            images.append(ImageFile(path, _native(path, data), rgb, size, unit, bits))
+            images.append(ImageData(_native(path, data), rgb, size, unit, bits, path=path))
     if not images:
         raise FileError(f"{path} holds no image: copy it again from its source")
     return images
 
 
-def _read_picture(path: Path) -> list[ImageFile]:
+def _read_picture(path: Path) -> list[FileImage]:
     """Read a PNG, JPEG or BMP; 16 bits survive in grey, while Pillow reduces 16-bit colours to 8."""
     try:
         content = path.read_bytes()  # what a damaged header claims isn't asked of a file then
@@ -196,10 +169,10 @@ def _read_picture(path: Path) -> list[ImageFile]:
         if isinstance(error.__cause__, DecompressionBombError):
             raise FileError(f"{path} has too many pixels for a file of its kind: save it as a TIFF") from error
         raise FileError(f"{path} is damaged, cut short or no image: copy it again from its source") from error
-    return [ImageFile(path, _native(path, data), rgb=not grey)]
+    return [ImageData(_native(path, data), rgb=not grey, path=path)]
 
 
-def _read_npy(path: Path) -> list[ImageFile]:
+def _read_npy(path: Path) -> list[FileImage]:
     try:
         _check_npy_header(path)
         with warnings.catch_warnings(action="ignore"):  # of shapes that no integer holds, which are refused
@@ -209,7 +182,7 @@ def _read_npy(path: Path) -> list[ImageFile]:
             f"{path} is no plain array of numbers, or is cut short: save it again with numpy.save"
         ) from error
     rgb = looks_coloured(data.shape)
-    return [ImageFile(path, _native(path, data[..., :3] if rgb else data), rgb)]
+    return [ImageData(_native(path, data[..., :3] if rgb else data), rgb, path=path)]
 
 
 def _check_npy_header(path: Path) -> None:
@@ -220,10 +193,10 @@ def _check_npy_header(path: Path) -> None:
             raise ValueError("a header that is cut short")
 
 
-def _read_dicom(path: Path) -> list[ImageFile]:
+def _read_dicom(path: Path) -> list[FileImage]:
     image = read_dicom(path)
     unit = "mm" if image.pixel_size else None
-    return [ImageFile(path, _native(path, image.data), image.rgb, image.pixel_size, unit, image.bits)]
+    return [ImageData(_native(path, image.data), image.rgb, image.pixel_size, unit, image.bits, path=path)]
 
 
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -233,7 +206,7 @@ def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 
-_READERS: dict[str, Callable[[Path], list[ImageFile]]] = {
+_READERS: dict[str, Callable[[Path], list[FileImage]]] = {
     **dict.fromkeys(TIFF_SUFFIXES, _read_tiff),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp"), _read_picture),
     ".npy": _read_npy,

@@ -4,14 +4,14 @@ import math
 import warnings
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import finalize
 
 import numpy as np
 from tifffile import PHOTOMETRIC
 
 from napari_darl.errors import FileError, InputError
-from napari_darl.io.arrays import ImageArray, looks_coloured
+from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
 from napari_darl.io.size_limits import MAX_CHUNK
 from napari_darl.io.tiff import (
     TIFF_SUFFIXES,
@@ -27,30 +27,6 @@ from napari_darl.io.tiff import (
 )
 
 
-class LazyImage(NamedTuple):
-    """An image whose pixels are read when they are asked for.
-
-    Attributes
-    ----------
-    data : ImageArray, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
-        Can be sliced, and handed to other processes of machines that reach the file.
-    rgb : bool
-        Whether the last axis holds colours.
-    pixel_size : tuple of float, optional
-        Height and width of a pixel, in `unit`.
-    unit : str, optional
-        Unit of length.
-    bits : int, optional
-        Bits that the values use, where fewer than the dtype has, if the file says so.
-    """
-
-    data: ImageArray
-    rgb: bool = False
-    pixel_size: tuple[float, float] | None = None
-    unit: str | None = None
-    bits: int | None = None
-
-
 def is_zarr(path: Path) -> bool:
     """Tell whether a path is a zarr array or group, by what lies in it."""
     return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
@@ -61,7 +37,7 @@ def opens_lazily(path: Path) -> bool:
     return is_zarr(path) or path.suffix.lower() in TIFF_SUFFIXES
 
 
-def open_lazily(path: Path) -> LazyImage:
+def open_lazily(path: Path) -> ImageData[ImageArray]:
     """Open a zarr array (v2 or v3), the finest level of an OME-Zarr image, or a TIFF.
 
     Raises
@@ -110,10 +86,12 @@ def _is_image(part: Any) -> bool:
     return hasattr(part, "chunks") or _multiscale(part.attrs.asdict()) is not None
 
 
-def _of_zarr(path: Path, array: Any, size: tuple[float, float] | None = None, unit: str | None = None) -> LazyImage:
+def _of_zarr(
+    path: Path, array: Any, size: tuple[float, float] | None = None, unit: str | None = None
+) -> ImageData[ImageArray]:
     pixels = ZarrPixels(path, array)
     rgb = looks_coloured(pixels.shape)
-    return LazyImage(pixels, rgb, None if rgb else size, None if rgb else unit)
+    return ImageData(pixels, rgb, None if rgb else size, None if rgb else unit)
 
 
 class ZarrPixels:
@@ -175,7 +153,7 @@ class TiffPixels:
         return TiffPixels, (self.path, self.shape, self.dtype)
 
 
-def _open_tiff(path: Path) -> LazyImage:
+def _open_tiff(path: Path) -> ImageData[ImageArray]:
     with open_tiff(path) as tiff:
         series = full_size_series(tiff)
         page = series[0].keyframe
@@ -192,7 +170,7 @@ def _open_tiff(path: Path) -> LazyImage:
             raise FileError(f"{path} has tiles of {page.chunks} pixels, more than fit: save it in smaller ones.")
         check_segments(path, series[0], at_once)
         pixels = TiffPixels(path, series[0].shape, series[0].dtype)
-        return LazyImage(pixels, rgb, *pixel_size(tiff), promised_bits(series[0]))
+        return ImageData(pixels, rgb, *pixel_size(tiff), promised_bits(series[0]))
 
 
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:

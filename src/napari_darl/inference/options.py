@@ -1,0 +1,43 @@
+"""How path A is applied to an image: one value that travels from the front ends to the pipeline."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from napari_darl.configuration import Config
+
+
+class SegmentOptions(Config):
+    """Options of a segmentation, apart from the model and from how the probability becomes a mask.
+
+    Attributes
+    ----------
+    rgb : bool
+        Whether the image's last axis holds colours.
+    channel : {"green", "luminance"}
+        How colours become grey.
+    bright : bool
+        Whether vessels are brighter than their surroundings.
+    bits : int, optional
+        Bits that the values of an integer image use, where fewer than its dtype has: 12 for most X-ray detectors.
+    resize : float, optional
+        Factor by which frames are resized before path A; None estimates it from the frame's shape.
+    tile : int, optional
+        Side of the tiles in which frames are segmented, in pixels; None takes the model's own.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`, for models given by name; a loaded `Model` stays on its device.
+
+    Examples
+    --------
+    >>> from napari_darl import SegmentOptions
+    >>> SegmentOptions(bright=True).updated(resize=0.5).resize
+    0.5
+    """
+
+    rgb: bool = False
+    channel: Literal["green", "luminance"] = "green"
+    bright: bool = False
+    bits: Annotated[int, Field(ge=1, le=64)] | None = None
+    resize: Annotated[float, Field(gt=0, le=16)] | None = None
+    tile: Annotated[int, Field(ge=64)] | None = None
+    device: str = "auto"
