@@ -45,7 +45,30 @@ _HOMES = {
 }
 """Public name -> the module of this package that defines it."""
 
-__all__ = ["__version__", *_HOMES]
+__all__ = [
+    "CheckpointError",
+    "Cleaning",
+    "DarlError",
+    "DarlWarning",
+    "FileError",
+    "InputError",
+    "Model",
+    "SegmentOptions",
+    "Trainer",
+    "Windows",
+    "__version__",
+    "assess",
+    "clean_mask",
+    "evaluate",
+    "iter_probability",
+    "lazy_mask",
+    "lazy_probability",
+    "load_model",
+    "segment",
+    "segment_probability",
+    "synthesize",
+    "training_config",
+]
 
 
 def __getattr__(name: str) -> Any:
