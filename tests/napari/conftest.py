@@ -16,9 +16,9 @@ from napari_darl.frames.arrays import iter_frames
 @pytest.fixture(scope="session")
 def imports() -> None:
     """Import what all windows need, and take it out of the collections of garbage, of which napari asks many."""
-    import napari_darl._napari.inspect_widget
-    import napari_darl._napari.segment_widget
-    import napari_darl._napari.train_widget
+    import napari_darl._napari.inspecting.widget
+    import napari_darl._napari.segmenting.widget
+    import napari_darl._napari.training.widget
 
     import napari_darl.inference.segment  # noqa: F401
 
