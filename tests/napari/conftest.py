@@ -19,7 +19,6 @@ def imports() -> None:
     import napari_darl._napari.inspecting.widget
     import napari_darl._napari.segmenting.widget
     import napari_darl._napari.training.widget
-
     import napari_darl.inference.segment  # noqa: F401
 
     gc.collect()
