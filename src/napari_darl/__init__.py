@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari_darl.inference.synthesize import synthesize
     from napari_darl.inference.trust import assess
     from napari_darl.inference.windows import Windows
+    from napari_darl.io.arrays import ImageData
+    from napari_darl.io.images import open_image
     from napari_darl.training.config import training_config
     from napari_darl.training.trainer import Trainer
 
@@ -26,6 +28,7 @@ _HOMES = {
     "DarlError": "errors",
     "DarlWarning": "errors",
     "FileError": "errors",
+    "ImageData": "io.arrays",
     "InputError": "errors",
     "Model": "inference.loading",
     "SegmentOptions": "inference.options",
@@ -38,6 +41,7 @@ _HOMES = {
     "lazy_mask": "inference.lazy",
     "lazy_probability": "inference.lazy",
     "load_model": "inference.loading",
+    "open_image": "io.images",
     "segment": "inference.segment",
     "segment_probability": "inference.segment",
     "synthesize": "inference.synthesize",
@@ -51,6 +55,7 @@ __all__ = [
     "DarlError",
     "DarlWarning",
     "FileError",
+    "ImageData",
     "InputError",
     "Model",
     "SegmentOptions",
@@ -64,6 +69,7 @@ __all__ = [
     "lazy_mask",
     "lazy_probability",
     "load_model",
+    "open_image",
     "segment",
     "segment_probability",
     "synthesize",

@@ -3,8 +3,9 @@ import pytest
 from pydantic import ValidationError
 
 from napari_darl.errors import InputError
-from napari_darl.frames.arrays import check_frame, check_image, frame_count, iter_frames, to_grey
+from napari_darl.frames.arrays import as_grey, as_image, check_frame, check_image, iter_frames, to_grey
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
+from napari_darl.io.arrays import ImageData
 
 BITS = Normalisation()
 PERCENTILES = Normalisation(kind="percentiles", low=1, high=99)
@@ -63,7 +64,7 @@ class Lazy:
 
 def test_lazy_images_are_computed_frame_by_frame():
     lazy = Lazy(np.random.default_rng(0).integers(0, 255, (2, 3, 32, 40), np.uint8))
-    frames = iter_frames(check_image(lazy, rgb=False), rgb=False)
+    frames = iter_frames(as_image(lazy))
     assert lazy.taken == []
     index, frame = next(frames)
     assert index == (0, 0)
@@ -75,9 +76,9 @@ def test_lazy_images_are_computed_frame_by_frame():
 def test_dask_frames_and_unknown_shapes():
     da = pytest.importorskip("dask.array")
     values = np.random.default_rng(0).random((2, 32, 40, 3))
-    image = check_image(da.from_array(values, chunks=(1, 16, 16, 3)), rgb=True)
-    assert not isinstance(image, np.ndarray)
-    for (place,), frame in iter_frames(image, rgb=True):
+    image = as_image(da.from_array(values, chunks=(1, 16, 16, 3)), rgb=True)
+    assert not isinstance(image.data, np.ndarray)
+    for (place,), frame in iter_frames(image):
         assert isinstance(frame, np.ndarray)
         np.testing.assert_array_equal(frame, values[place])
     unknown = da.from_array(values[..., 0], chunks=1)
@@ -86,11 +87,21 @@ def test_dask_frames_and_unknown_shapes():
 
 
 def test_a_single_frame_has_an_empty_index():
-    [(index, frame)] = iter_frames(np.ones((32, 40, 3)), rgb=True)
+    [(index, frame)] = iter_frames(as_image(np.ones((32, 40, 3)), rgb=True))
     assert index == ()
     assert frame.shape == (32, 40, 3)
-    assert frame_count((32, 40, 3), rgb=True) == 1
-    assert frame_count((5, 2, 32, 40), rgb=False) == 10
+    assert as_image(np.ones((32, 40, 3)), rgb=True).frame_count == 1
+    assert as_image(np.ones((5, 2, 32, 40))).frame_count == 10
+
+
+def test_an_image_value_keeps_what_it_knows() -> None:
+    known = ImageData(np.zeros((5, 32, 40, 3), np.uint16), rgb=True, pixel_size=(2.0, 1.0), bits=12, axes="TYXS")
+    assert as_image(known) is known
+    assert as_image(known, bits=10).bits == 10
+    assert (known.leading_shape, known.frame_shape, known.frame_count) == ((5,), (32, 40), 5)
+    grey = as_grey(known)
+    assert (grey.data.shape, grey.rgb, grey.axes, grey.bits) == ((5, 32, 40), False, "TYX", 12)
+    assert as_grey(grey) is grey
 
 
 def test_grey_keeps_dtype_and_range():

@@ -12,7 +12,7 @@ from PIL import Image
 
 from napari_darl.errors import FileError
 from napari_darl.frames.stacks import read_stack
-from napari_darl.io.images import image_paths, read_image, read_images
+from napari_darl.io.images import image_paths, open_image, read_image, read_images
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (40, 50, 3), np.uint8)
@@ -339,3 +339,44 @@ def test_the_log_of_tifffile_is_left_as_it_was(tmp_path):
     with pytest.raises(FileError):
         read_image(tmp_path / "a.tif")
     assert logging.getLogger("tifffile").filters == []
+
+
+def test_axes_are_those_that_the_file_names(tmp_path: Path) -> None:
+    def axes(name: str, data: np.ndarray, **options: object) -> str | None:
+        tifffile.imwrite(tmp_path / name, data, **options)
+        image = read_image(tmp_path / name)
+        assert image.axes is None or len(image.axes) == image.data.ndim
+        assert open_image(tmp_path / name, lazy=True).axes == image.axes
+        return image.axes
+
+    hyperstack = np.zeros((2, 3, 40, 50), np.uint8)
+    assert axes("a.tif", hyperstack, imagej=True, metadata={"axes": "TCYX"}) == "TCYX"
+    assert axes("a.ome.tif", hyperstack, metadata={"axes": "TZYX"}) == "TZYX"
+    assert axes("a.tif", COLOURS, photometric="rgb") == "YXS"
+    assert axes("a.tif", DEEP, metadata=None) == "IYX"
+    iio.imwrite(tmp_path / "a.png", COLOURS)
+    assert read_image(tmp_path / "a.png").axes == "YXS"
+    np.save(tmp_path / "a.npy", DEEP)
+    assert read_image(tmp_path / "a.npy").axes is None
+
+
+def test_significant_bits_of_ome(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.ome.tif", DEEP, metadata={"axes": "TYX", "SignificantBits": 12})
+    assert read_image(tmp_path / "a.ome.tif").bits == open_image(tmp_path / "a.ome.tif", lazy=True).bits == 12
+
+
+def test_one_function_decides_what_is_read_whole(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    zarr.create_array(tmp_path / "a.zarr", shape=DEEP.shape, dtype=DEEP.dtype)[:] = DEEP
+    tifffile.imwrite(tmp_path / "a.tif", DEEP)
+    for name, lazy, whole in [
+        *(("a.zarr", None, False), ("a.zarr", True, False), ("a.zarr", False, True)),
+        *(("a.tif", None, True), ("a.tif", True, False), ("a.tif", False, True)),
+    ]:
+        image = open_image(tmp_path / name, lazy=lazy)
+        assert isinstance(image.data, np.ndarray) == whole, (name, lazy)
+        assert image.path == tmp_path / name
+        np.testing.assert_array_equal(image.data[...], DEEP)
+    iio.imwrite(tmp_path / "a.png", GREY)
+    with pytest.raises(FileError, match=r"a\.png"):
+        open_image(tmp_path / "a.png", lazy=True)

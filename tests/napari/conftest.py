@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_darl.frames.arrays import iter_frames
+from napari_darl.frames.arrays import as_image, iter_frames
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +71,7 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     go_on = Event()
 
     def pausing(array: Any, *_: Any, first: Any, interrupt: Any, **__: Any) -> Iterator[Any]:
-        for index, frame in iter_frames(array, rgb=False, first=first):
+        for index, frame in iter_frames(as_image(array), first=first):
             yield index, frame.astype(np.float32) / 255
             while not go_on.wait(0.01):
                 interrupt()

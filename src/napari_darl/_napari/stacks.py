@@ -17,6 +17,7 @@ from napari_darl._napari.task import sentence
 from napari_darl.errors import DarlError
 from napari_darl.frames.arrays import Channel
 from napari_darl.frames.stacks import Stack, read_stack, series_folders, split_series
+from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import SUPPORTED, image_paths
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ class StackPicker(QWidget):
         """How to read what is chosen, looked at now and never from the thread; none for an entry without a stack."""
         if isinstance(self._chosen, Path):
             return partial(read_stack, self._chosen, self._channel)
-        arrays = [(pixels(layer), bool(layer.rgb)) for layer in self._layers()]
-        return partial(_read_arrays, arrays, self._channel) if arrays else None
+        images = [ImageData(pixels(layer), bool(layer.rgb)) for layer in self._layers()]
+        return partial(_read_layers, images, self._channel) if images else None
 
     def place(self) -> dict[str, Any]:
         """Where a stack (N, Y, X) lies exactly over the chosen layer, as keyword arguments of a layer."""
@@ -200,5 +201,5 @@ def _step(image: Image, axis: int, origin: Any) -> Any:
     return np.array(image.data_to_world(np.eye(image.ndim)[axis])) - origin
 
 
-def _read_arrays(arrays: list[tuple[Any, bool]], channel: Channel) -> Stack:
-    return Stack([one for data, rgb in arrays for one in split_series(data, rgb=rgb, channel=channel)])
+def _read_layers(images: list[ImageData[ImageArray]], channel: Channel) -> Stack:
+    return Stack([series for image in images for series in split_series(image, channel)])

@@ -34,7 +34,7 @@ def segment_file(
     bool
         Whether it was smoothed over time: a single frame isn't.
     """
-    from napari_darl.frames.arrays import to_grey
+    from napari_darl.frames.arrays import as_grey
     from napari_darl.frames.smoothing import smooth_over_time
     from napari_darl.inference.cleaning import clean_mask
     from napari_darl.inference.scale import guess_resize
@@ -42,12 +42,11 @@ def segment_file(
     from napari_darl.io.images import read_image
     from napari_darl.io.output import write_frames, write_mask
 
-    image = read_image(path)
+    image = as_grey(read_image(path))
     if resize is None:
-        height, width = image.data.shape[-3:-1] if image.rgb else image.data.shape[-2:]
-        resize = guess_resize(height, width, model.network.config.side)
+        resize = guess_resize(*image.frame_shape, model.network.config.side)
     with naming(path):
-        pixels = to_grey(image.data) if image.rgb else image.data
+        pixels = image.data
         smooth_time &= pixels.ndim > 2
         if smooth_time:
             pixels = smooth_over_time(pixels)
@@ -75,9 +74,9 @@ def segment_zarr(
     """Segment an image part by part into zarr arrays; Ctrl-C stops after the part under way."""
     from napari_darl.inference.windows import Windows
     from napari_darl.inference.zarr_output import ZarrOutput
-    from napari_darl.io.lazy import open_lazily
+    from napari_darl.io.images import open_image
 
-    image = open_lazily(path)
+    image = open_image(path, lazy=True)
     with naming(path):
         windows = Windows(image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize)
         settings = model.provenance(bright=bright, resize=windows.resize, source=path.name)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_darl.errors import FileError, InputError
 from napari_darl.evaluation.metrics import MEASURES, Scores, above_half, mean_scores, score
-from napari_darl.frames.arrays import to_grey
+from napari_darl.frames.arrays import as_grey
 from napari_darl.io.images import image_paths, read_image
 
 _PROBABILITY = "_probability"
@@ -239,9 +239,8 @@ def _score_file(prediction: Path, expert: Path, fov: Path | None) -> Iterator[tu
 
 
 def _frames(path: Path) -> npt.NDArray[Any]:
-    image = read_image(path)
-    data = to_grey(image.data, "brightest") if image.rgb else image.data
-    return data.reshape(-1, *data.shape[-2:])
+    image = as_grey(read_image(path), "brightest")
+    return image.data.reshape(-1, *image.frame_shape)
 
 
 def _mask_frames(path: Path) -> npt.NDArray[np.bool_]:

@@ -1,15 +1,15 @@
 """From any array-like to 2-D frames in [-1, 1]: the one home of axis handling and of normalising."""
 
-import math
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import DarlWarning, InputError
-from napari_darl.io.arrays import ImageArray
+from napari_darl.io.arrays import ImageArray, ImageData
 
 Array = npt.NDArray[Any]
 Channel = Literal["green", "luminance", "brightest"]
@@ -21,48 +21,70 @@ MIN_SIZE = 32
 _LUMINANCE = (0.2125, 0.7154, 0.0721)  # Rec. 709, as scikit-image's rgb2gray
 
 
-def check_image(image: object, *, rgb: bool) -> ImageArray:
-    """Take an image or a stack of them in, or say why it can't be worked with.
+def as_image(image: object, *, rgb: bool = False, bits: int | None = None) -> ImageData[ImageArray]:
+    """Return an image or a stack of images as one checked value.
 
     Parameters
     ----------
-    image : array-like, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
+    image : ImageData or array-like, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
         Anything that NumPy understands, nested lists and torch tensors included. Leading axes (time, z, ...)
-        are free.
+        are free. Lazy arrays (dask, zarr, h5py, xarray) stay lazy.
     rgb : bool
-        Whether the last axis holds colours.
+        Whether the last axis holds colours. An `ImageData` says so itself.
+    bits : int, optional
+        Bits that the values of an integer image use, where fewer than its dtype has. Takes precedence over those of
+        an `ImageData`.
 
     Returns
     -------
-    ImageArray
-        The same image: lazy arrays (dask, zarr, h5py, xarray) untouched, all else as a NumPy array.
+    ImageData
+        The image; its `data` is a NumPy array or lazy.
 
     Raises
     ------
     InputError
         If the image is empty, has too few axes, isn't made of real numbers, lacks the colours that `rgb`
         promises, or is smaller than `MIN_SIZE` in Y or X.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = as_image(np.zeros((5, 64, 48), np.uint16), bits=12)
+    >>> image.frame_count, image.frame_shape, image.bits
+    (5, (64, 48), 12)
     """
-    array = _as_image_array(image)
-    if array.dtype.kind not in "buif":
-        raise InputError(f"the image holds values of type {array.dtype}: convert it to integers or real floats")
-    shape = array.shape
+    if isinstance(image, ImageData):
+        known: ImageData[ImageArray] = image if bits is None else replace(image, bits=bits)
+    else:
+        known = ImageData(_as_image_array(image), rgb, bits=bits)
+    _check_image(known)
+    return known
+
+
+def check_image(image: object, *, rgb: bool) -> ImageArray:
+    """Return the checked array of an image, as `as_image` does."""
+    return as_image(image, rgb=rgb).data
+
+
+def _check_image(image: ImageData[ImageArray]) -> None:
+    dtype, shape = image.data.dtype, image.data.shape
+    if dtype.kind not in "buif":
+        raise InputError(f"The image holds values of type {dtype}. Convert it to integers or real floats.")
     if any(not isinstance(length, int | np.integer) for length in shape):
-        raise InputError(f"the image's shape {shape} isn't known yet: call its compute_chunk_sizes() first")
+        raise InputError(f"The image's shape {shape} isn't known yet. Call its compute_chunk_sizes() first.")
     if 0 in shape:
-        raise InputError(f"the image is empty (its shape is {shape}): hand an image that has pixels")
-    if len(shape) < (3 if rgb else 2):
-        wanted = "(..., Y, X, 3 or 4) as colours need" if rgb else "(..., Y, X)"
-        raise InputError(f"the image's shape is {shape}: hand an array of shape {wanted}")
-    if rgb and shape[-1] not in (3, 4):
-        raise InputError(f"the last axis of a colour image has 3 or 4 channels, not {shape[-1]}: hand it as grey")
-    height, width = _frame_axes(shape, rgb)[:2]
+        raise InputError(f"The image is empty: its shape is {shape}.")
+    if len(shape) < (3 if image.rgb else 2):
+        wanted = "(..., Y, X, 3 or 4), as colours need" if image.rgb else "(..., Y, X)"
+        raise InputError(f"The image's shape is {shape}. Pass an array of shape {wanted}.")
+    if image.rgb and shape[-1] not in (3, 4):
+        raise InputError(f"The last axis of a colour image has 3 or 4 channels, not {shape[-1]}. Pass it as grey.")
+    height, width = image.frame_shape
     if min(height, width) < MIN_SIZE:
         raise InputError(
-            f"a frame of {height} x {width} pixels is smaller than {MIN_SIZE} x {MIN_SIZE}: "
-            "enlarge it, or hand the whole frame that it was cut from"
+            f"A frame of {height} x {width} pixels is smaller than {MIN_SIZE} x {MIN_SIZE}. "
+            "Enlarge it, or pass the whole frame that it was cut from."
         )
-    return array
 
 
 def _as_image_array(image: object) -> ImageArray:
@@ -77,54 +99,54 @@ def _as_image_array(image: object) -> ImageArray:
         ) from error
 
 
-def _frame_axes(shape: tuple[int, ...], rgb: bool) -> tuple[int, ...]:
-    return shape[-3:] if rgb else shape[-2:]
-
-
-def _leading_axes(shape: tuple[int, ...], rgb: bool) -> tuple[int, ...]:
-    return shape[:-3] if rgb else shape[:-2]
-
-
-def frame_count(shape: tuple[int, ...], rgb: bool) -> int:
-    """Count the frames of an image of this shape; `rgb` says whether its last axis holds colours."""
-    return math.prod(_leading_axes(shape, rgb))
-
-
 def iter_frames(
-    image: ImageArray, *, rgb: bool, first: tuple[int, ...] | None = None
+    image: ImageData[ImageArray], *, first: tuple[int, ...] | None = None
 ) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """Go through the frames of an image, each computed only when its turn comes.
+    """Yield the frames of an image, each computed only when its turn comes.
 
     Parameters
     ----------
-    image : ImageArray, shape (..., Y, X) or, where `rgb`, (..., Y, X, C)
-        As `check_image` returns it.
-    rgb : bool
-        Whether the last axis holds colours.
+    image : ImageData
+        As `as_image` returns it.
     first : tuple of int, optional
-        Place of the frame to begin with; those after it follow, then those before it.
+        Index of the frame to begin with; those after it follow, then those before it.
 
     Yields
     ------
     tuple of int
-        The frame's place on the leading axes; () for a single frame.
-    numpy.ndarray, shape (Y, X) or (Y, X, C)
+        The frame's index on the leading axes; () for a single frame.
+    numpy.ndarray, shape (Y, X) or, where `image.rgb`, (Y, X, C)
         The frame, of the image's dtype.
 
     Raises
     ------
     InputError
         If there is no frame at `first`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> movie = as_image(np.zeros((3, 64, 48)))
+    >>> [index for index, frame in iter_frames(movie, first=(1,))]
+    [(1,), (2,), (0,)]
     """
-    axes = _leading_axes(image.shape, rgb)
-    count = math.prod(axes)
+    axes = image.leading_shape
+    count = image.frame_count
     try:
         start = 0 if first is None else int(np.ravel_multi_index(first, axes)) if axes else 0
     except ValueError as error:
-        raise InputError(f"there is no frame at {first} of a stack of {axes}: choose a place inside it") from error
+        raise InputError(f"There is no frame at index {first} of a stack of shape {axes}.") from error
     for number in range(start, start + count):
-        index = tuple(int(place) for place in np.unravel_index(number % count, axes))
-        yield index, np.asarray(image[index])
+        index = tuple(int(position) for position in np.unravel_index(number % count, axes))
+        yield index, np.asarray(image.data[index])
+
+
+def as_grey(image: ImageData[Array], channel: Channel = "green") -> ImageData[Array]:
+    """Return an image whose colours, if it has any, are turned into grey; see `to_grey` for `channel`."""
+    if not image.rgb:
+        return image
+    axes = image.axes[:-1] if image.axes else None
+    return replace(image, data=to_grey(image.data, channel), rgb=False, axes=axes)
 
 
 def to_grey(image: Array, channel: Channel = "green") -> Array:

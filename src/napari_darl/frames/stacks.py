@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from napari_darl.errors import InputError
 from napari_darl.frames.arrays import Channel, iter_frames, to_grey
-from napari_darl.io.arrays import ImageArray
+from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import PathLike, is_image, natural_order, read_images
 
 Frames = list[npt.NDArray[Any]]
@@ -78,7 +78,7 @@ def read_stack(path: PathLike, channel: Channel = "green") -> Stack:
     folders = series_folders(path)
     groups = [read_images(folder) for folder in folders or [Path(path)]]
     bits = {image.bits for images in groups for image in images}
-    split = [[split_series(image.data, rgb=image.rgb, channel=channel) for image in images] for images in groups]
+    split = [[split_series(image, channel) for image in images] for images in groups]
     if folders:
         series = [[frame for image in images for one in image for frame in one] for images in split]
     else:
@@ -86,26 +86,23 @@ def read_stack(path: PathLike, channel: Channel = "green") -> Stack:
     return Stack(series, bits.pop() if len(bits) == 1 else None)
 
 
-def split_series(data: ImageArray, *, rgb: bool, channel: Channel = "green") -> list[Frames]:
-    """Split an image into its series: grey frames that follow each other along the last axis before y and x.
+def split_series(image: ImageData[ImageArray], channel: Channel = "green") -> list[Frames]:
+    """Split an image into its series: grey frames that follow each other along the last axis before Y and X.
 
     Parameters
     ----------
-    data : array-like, shape (..., T, Y, X), (Y, X) or, where `rgb`, with an axis of colours behind
-        As in an `FileImage`, or lazy.
-    rgb : bool
-        Whether the last axis holds colours.
+    image : ImageData
+        Of any leading axes, lazy or not.
     channel : {"green", "luminance", "brightest"}
-        How they become grey, see `to_grey`.
+        How colours become grey, see `to_grey`.
 
     Returns
     -------
     list of list of numpy.ndarray
-        One list a series; a single frame is a series of one.
+        One list per series; a single frame is a series of one.
     """
-    frames = [to_grey(frame, channel) if rgb else frame for _, frame in iter_frames(data, rgb=rgb)]
-    leading = data.shape[: -3 if rgb else -2]
-    length = leading[-1] if leading else 1
+    frames = [to_grey(frame, channel) if image.rgb else frame for _, frame in iter_frames(image)]
+    length = image.leading_shape[-1] if image.leading_shape else 1
     return [frames[start : start + length] for start in range(0, len(frames), length)]
 
 

@@ -17,7 +17,7 @@ from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.device import is_out_of_memory
 from napari_darl.darl.model import Darl
 from napari_darl.errors import DarlError, DarlWarning, InputError
-from napari_darl.frames.arrays import MIN_SIZE, check_frame, check_image, frame_count, iter_frames, to_grey
+from napari_darl.frames.arrays import MIN_SIZE, as_image, check_frame, check_image, iter_frames, to_grey
 from napari_darl.frames.normalisation import encode, intensity_range, normalise
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.loading import Model, as_model
@@ -168,9 +168,9 @@ def iter_probability(
     numpy.ndarray of float32, shape (Y, X)
         Its probability.
     """
-    array = check_image(image, rgb=rgb)
-    alone = frame_count(array.shape, rgb) == 1
-    height, width = array.shape[-3:-1] if rgb else array.shape[-2:]
+    known = as_image(image, rgb=rgb)
+    alone = known.frame_count == 1
+    height, width = known.frame_shape
     used = as_model(model, device)
     resize = checked_resize(resize, height, width, used.network.config.side)
     steps = used.network.config.schedule.steps
@@ -180,7 +180,7 @@ def iter_probability(
     normalisation = used.network.config.normalisation
 
     def prepared() -> Iterator[tuple[Index, npt.NDArray[np.float32]]]:
-        for index, colours in iter_frames(array, rgb=rgb, first=first):
+        for index, colours in iter_frames(known, first=first):
             frame = to_grey(colours, channel) if rgb else colours
             if alone or frame.min() != frame.max() or np.isinf(frame.flat[0]):
                 check_frame(frame, f"frame {index}" if index else "the image")

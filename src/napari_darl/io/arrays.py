@@ -1,5 +1,6 @@
-"""What is asked of an image in memory, in a file or on a cluster."""
+"""The one image value: an array, in memory or lazy, with what its file says about it."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -8,22 +9,25 @@ import numpy as np
 
 
 class ImageArray(Protocol):
-    """What is asked of an image, lazy or not: a shape, a NumPy dtype and indexing."""
+    """What an image needs, lazy or not: a shape, a NumPy dtype and indexing."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Length of each axis, in pixels or frames."""
+        """Return the length of each axis, in pixels or frames."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of a value."""
+        """Return the type of a value."""
 
     def __getitem__(self, index: Any, /) -> Any:
-        """Part of the image, as something that NumPy can take."""
+        """Return a part of the image as something that NumPy understands."""
 
 
 def looks_coloured(shape: tuple[int, ...]) -> bool:
-    """Tell whether an array of this shape, of which nothing else is known, has colours: no frame is so narrow."""
+    """Return whether the last axis of an array, of which only the shape is known, holds colours.
+
+    An axis of length 3 or 4 is too narrow for a frame, so it is taken for colours.
+    """
     return len(shape) >= 3 and shape[-1] in (3, 4)
 
 
@@ -47,7 +51,8 @@ class ImageData(Generic[Pixels]):
     bits : int, optional
         Bits that the values use, where fewer than the dtype has.
     axes : str, optional
-        One letter per axis of `data` as in OME (T, Z, C, Y, X; S for colours), where the file names them.
+        One letter per axis of `data`, where the file names them: T, Z, C, Y, X as in OME, S for colours, and other
+        letters, such as I for the pages of a TIFF, where the kind of an axis isn't known.
     path : Path, optional
         The file.
     """
@@ -59,3 +64,19 @@ class ImageData(Generic[Pixels]):
     bits: int | None = None
     axes: str | None = None
     path: Path | None = None
+
+    @property
+    def leading_shape(self) -> tuple[int, ...]:
+        """Length of each axis before Y and X: the shape of a stack of frames, () for a single frame."""
+        return tuple(self.data.shape[: -3 if self.rgb else -2])
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Height and width of a frame, in pixels."""
+        height, width = self.data.shape[-3:-1] if self.rgb else self.data.shape[-2:]
+        return int(height), int(width)
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames."""
+        return math.prod(self.leading_shape)

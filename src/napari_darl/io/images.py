@@ -5,6 +5,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,57 @@ import numpy.typing as npt
 from PIL.Image import DecompressionBombError
 
 from napari_darl.errors import FileError
-from napari_darl.io.arrays import ImageData, looks_coloured
+from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
 from napari_darl.io.dicom import DICOM_SUFFIXES, read_dicom
+from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.size_limits import can_unpack
 from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, pixel_size, series_frames, stored_bits
 
 PathLike = str | os.PathLike[str]
 FileImage = ImageData[npt.NDArray[Any]]
 """An image that was read whole: integers or floats in native byte order, alpha dropped, 1-bit images as 0 and 255."""
+
+
+def open_image(path: PathLike, *, lazy: bool | None = None) -> ImageData[ImageArray]:
+    """Open an image or a stack of frames, whole or part by part.
+
+    Parameters
+    ----------
+    path : path-like
+        A zarr array (v2 or v3), an OME-Zarr image (its finest level), a TIFF (multi-page, ImageJ and OME included),
+        a PNG, JPEG or BMP, an .npy or a DICOM file.
+    lazy : bool, optional
+        Whether pixels are read only when they are sliced, which zarr and TIFF can. By default, only zarr is lazy.
+
+    Returns
+    -------
+    ImageData
+        The pixels, a NumPy array unless lazy, and what the file says about them.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, of an unsupported kind, damaged or cut short, holds frames of several sizes, or can't
+        be read part by part though `lazy` is true.
+    InputError
+        If zarr is needed and isn't installed.
+
+    Examples
+    --------
+    >>> from napari_darl import open_image
+    >>> from napari_darl.samples import sample_path
+    >>> image = open_image(sample_path("fundus"))
+    >>> image.data.shape, image.rgb, image.axes
+    ((960, 999, 3), True, 'YXS')
+    """
+    file = Path(path)
+    zarr = is_zarr(file)
+    if lazy or (zarr and lazy is None):
+        return open_lazily(file)
+    if zarr:
+        image = open_lazily(file)
+        return replace(image, data=np.asarray(image.data[...]))
+    return read_image(file)
 
 
 def read_image(path: PathLike) -> FileImage:
@@ -143,9 +187,9 @@ def _read_tiff(path: Path) -> list[FileImage]:
     with open_tiff(path) as tiff:
         size, unit = pixel_size(tiff)
         for series in full_size_series(tiff):
-            data, rgb = series_frames(path, tiff, series)
-            bits = stored_bits(series, data)
-            images.append(ImageData(_native(path, data), rgb, size, unit, bits, path=path))
+            image = series_frames(path, tiff, series)
+            bits = stored_bits(series, image.data)
+            images.append(replace(image, data=_native(path, image.data), pixel_size=size, unit=unit, bits=bits))
     if not images:
         raise FileError(f"{path} holds no image: copy it again from its source")
     return images
@@ -169,7 +213,7 @@ def _read_picture(path: Path) -> list[FileImage]:
         if isinstance(error.__cause__, DecompressionBombError):
             raise FileError(f"{path} has too many pixels for a file of its kind: save it as a TIFF") from error
         raise FileError(f"{path} is damaged, cut short or no image: copy it again from its source") from error
-    return [ImageData(_native(path, data), rgb=not grey, path=path)]
+    return [ImageData(_native(path, data), rgb=not grey, axes="YX" if grey else "YXS", path=path)]
 
 
 def _read_npy(path: Path) -> list[FileImage]:
@@ -196,7 +240,8 @@ def _check_npy_header(path: Path) -> None:
 def _read_dicom(path: Path) -> list[FileImage]:
     image = read_dicom(path)
     unit = "mm" if image.pixel_size else None
-    return [ImageData(_native(path, image.data), image.rgb, image.pixel_size, unit, image.bits, path=path)]
+    axes = ("TYXS" if image.rgb else "TYX")[-image.data.ndim :]
+    return [ImageData(_native(path, image.data), image.rgb, image.pixel_size, unit, image.bits, axes, path)]
 
 
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -70,7 +70,7 @@ def open_lazily(path: Path) -> ImageData[ImageArray]:
         level = node[str(multiscale["datasets"][0]["path"])]
         if not isinstance(level, zarr.Array):
             raise FileError(f"{path} has a level that is no array: export it again.")
-        return _of_zarr(path, level, *_ome_pixel_size(multiscale))
+        return _of_zarr(path, level, multiscale)
     except FileError:
         raise
     except Exception as error:  # stores and codecs raise nearly anything on damaged data
@@ -86,12 +86,12 @@ def _is_image(part: Any) -> bool:
     return hasattr(part, "chunks") or _multiscale(part.attrs.asdict()) is not None
 
 
-def _of_zarr(
-    path: Path, array: Any, size: tuple[float, float] | None = None, unit: str | None = None
-) -> ImageData[ImageArray]:
+def _of_zarr(path: Path, array: Any, multiscale: dict[str, Any] | None = None) -> ImageData[ImageArray]:
     pixels = ZarrPixels(path, array)
-    rgb = looks_coloured(pixels.shape)
-    return ImageData(pixels, rgb, None if rgb else size, None if rgb else unit)
+    if looks_coloured(pixels.shape):
+        return ImageData(pixels, rgb=True, path=path)
+    size, unit = _ome_pixel_size(multiscale) if multiscale else (None, None)
+    return ImageData(pixels, False, size, unit, axes=_ome_axes(multiscale, pixels.ndim), path=path)
 
 
 class ZarrPixels:
@@ -170,7 +170,8 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
             raise FileError(f"{path} has tiles of {page.chunks} pixels, more than fit: save it in smaller ones.")
         check_segments(path, series[0], at_once)
         pixels = TiffPixels(path, series[0].shape, series[0].dtype)
-        return ImageData(pixels, rgb, *pixel_size(tiff), promised_bits(series[0]))
+        axes = series[0].axes if len(series[0].axes) == len(pixels.shape) else None
+        return ImageData(pixels, rgb, *pixel_size(tiff), promised_bits(series[0]), axes, path)
 
 
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:
@@ -188,6 +189,13 @@ def _ome_pixel_size(multiscale: dict[str, Any]) -> tuple[tuple[float, float] | N
             unit = units.pop() if len(units) == 1 else None
             return checked_size(scale[-2:], _UNITS.get(str(unit), unit))
     return None, None
+
+
+def _ome_axes(multiscale: dict[str, Any] | None, dimensions: int) -> str | None:
+    """Return one letter per axis; None where the axes have no names of one letter, as in version 0.3 and before."""
+    axes = (multiscale or {}).get("axes", [])
+    names = [str(axis.get("name") if isinstance(axis, dict) else axis) for axis in axes]
+    return "".join(names).upper() if len(names) == dimensions and all(len(name) == 1 for name in names) else None
 
 
 _UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}

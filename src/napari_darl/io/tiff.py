@@ -15,6 +15,7 @@ import tifffile
 from tifffile import COMPRESSION, PHOTOMETRIC, RESUNIT
 
 from napari_darl.errors import DarlError, FileError
+from napari_darl.io.arrays import ImageData
 from napari_darl.io.size_limits import DENSEST, EMPTIEST, MAX_BYTES, can_unpack, coded_size
 
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -119,9 +120,7 @@ def full_size_series(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
     return [series for series in tiff.series if not series.keyframe.is_reduced] or list(tiff.series)
 
 
-def series_frames(
-    path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries
-) -> tuple[npt.NDArray[Any], bool]:
+def series_frames(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> ImageData[npt.NDArray[Any]]:
     """Read the frames of a series.
 
     Parameters
@@ -135,10 +134,9 @@ def series_frames(
 
     Returns
     -------
-    data : numpy.ndarray, shape (..., Y, X) or (..., Y, X, 3)
-        Pages and hyperstack axes lead; palettes become colours; "white is zero" is turned round.
-    rgb : bool
-        Whether the last axis holds colours.
+    ImageData
+        Pages and hyperstack axes lead. Alpha is dropped, palettes become colours, and "white is zero" is inverted.
+        Pixel size and bits aren't filled in.
 
     Raises
     ------
@@ -147,28 +145,37 @@ def series_frames(
     """
     _check_complete(path, series)
     page = series.keyframe
-    photometric = page.photometric
     data: npt.NDArray[Any] = series.asarray()
     axes = series.axes
-    if "S" in axes and data.ndim == len(axes):
+    samples = "S" in axes
+    if samples and data.ndim == len(axes):
         data = np.moveaxis(data, axes.index("S"), -1)
+        axes = axes.replace("S", "") + "S"
     if is_rgb(page):
-        if "S" in axes and data.shape[-1] >= 3:
-            return data[..., :3], True
-        return data, False  # colours that the file's own metadata calls an axis, such as channels
-    if photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and not tiff.is_imagej:
-        return (np.moveaxis(page.colormap[:, data], 0, -1) >> 8).astype(np.uint8), True
-    if photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE):
-        raise FileError(f"{path} has colours of the kind {PHOTOMETRIC(photometric).name}: save it as grey or RGB")
-    if "S" in axes:  # grey with more samples a pixel: alpha is dropped, channels lead
-        alpha = any(int(sample) in (1, 2) for sample in page.extrasamples)
-        data = data[..., 0] if alpha else np.moveaxis(data, -1, 0)
+        # Without samples, the file's own metadata calls the colours an axis, such as channels.
+        rgb = samples and data.shape[-1] >= 3
+        return _image(path, data[..., :3] if rgb else data, axes, rgb)
+    if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and not tiff.is_imagej:
+        colours = (np.moveaxis(page.colormap[:, data], 0, -1) >> 8).astype(np.uint8)
+        return _image(path, colours, axes + "S", rgb=True)
+    if page.photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE):
+        kind = PHOTOMETRIC(page.photometric).name
+        raise FileError(f"{path} has colours of the kind {kind}: save it as grey or RGB")
+    if samples:
+        if any(int(sample) in (1, 2) for sample in page.extrasamples):
+            data, axes = data[..., 0], axes[:-1]  # alpha is dropped
+        else:
+            data, axes = np.moveaxis(data, -1, 0), "C" + axes[:-1]
     if data.dtype == np.bool_:
         data = data.astype(np.uint8) * np.uint8(255)
-    if photometric == PHOTOMETRIC.MINISWHITE and data.dtype.kind == "u":
+    if page.photometric == PHOTOMETRIC.MINISWHITE and data.dtype.kind == "u":
         bits = page.bitspersample if page.bitspersample > 1 else 8
         data = data.dtype.type(2**bits - 1) - data
-    return data, False
+    return _image(path, data, axes)
+
+
+def _image(path: Path, data: npt.NDArray[Any], axes: str, rgb: bool = False) -> ImageData[npt.NDArray[Any]]:
+    return ImageData(data, rgb, axes=axes if len(axes) == data.ndim else None, path=path)
 
 
 def is_rgb(page: tifffile.TiffPage) -> bool:
@@ -263,11 +270,27 @@ def promised_bits(series: tifffile.TiffPageSeries) -> int | None:
     if series.dtype is None or series.dtype.kind != "u":
         return None
     width = series.dtype.itemsize * 8
-    bits = int(series.keyframe.bitspersample)
+    bits = min(int(series.keyframe.bitspersample), _significant_bits(series) or width)
     highest = series.keyframe.tags.valueof("MaxSampleValue")
     if bits >= width > 8 and highest is not None:  # in 8 bits the tag is no more than the brightest value
         bits = int(np.max(highest)).bit_length()
     return bits if 1 < bits < width else None
+
+
+def _significant_bits(series: tifffile.TiffPageSeries) -> int | None:
+    """Return SignificantBits of an OME-TIFF, if it gives them."""
+    tiff = series.parent
+    if tiff is None or not tiff.is_ome:
+        return None
+    bits = str(_ome_pixels(tiff).get("SignificantBits", ""))
+    return int(bits) if bits.isdecimal() and int(bits) > 0 else None
+
+
+def _ome_pixels(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Return the attributes of the first image's Pixels in OME-XML."""
+    if not tiff.ome_metadata:
+        return {}
+    return _first(_first(tifffile.xml2dict(tiff.ome_metadata)["OME"].get("Image", {})).get("Pixels", {}))
 
 
 def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str | None]:
@@ -293,7 +316,7 @@ def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str
     if "pixel_size" in own:
         return checked_size(own["pixel_size"], own.get("unit"))
     if tiff.is_ome and tiff.ome_metadata:
-        pixels = _first(_first(tifffile.xml2dict(tiff.ome_metadata)["OME"].get("Image", {})).get("Pixels", {}))
+        pixels = _ome_pixels(tiff)
         size = [pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX")]
         return checked_size(size, pixels.get("PhysicalSizeXUnit", "µm"))
     width, height = (1 / density if density > 0 else 0 for density in page.resolution)
