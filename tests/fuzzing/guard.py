@@ -22,7 +22,7 @@ ADVICE = (
     r"[:,;] (so |or |it )?(ask|call|check|choose|close|convert|copy|download|enlarge|export|get|give|hand|leave|name"
     r"|put|replace|resume|save|split|start|take|train|update|use|wait|pip install|is damaged)\b"
 )
-"""How the part of a message begins that says what to do."""
+"""How the remedy begins in messages that aren't full sentences yet."""
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -97,9 +97,10 @@ def _accepted(call: Callable[[], Any], secrets: tuple[str, ...]) -> bool:
 
 
 def check_sentence(message: str, secrets: tuple[str, ...] = ()) -> None:
-    """See that a message is one line that says what to do, and that nothing secret is in it."""
-    if "\n" in message or "\r" in message or not re.search(ADVICE, message) or len(message) > 1000:
-        raise BrokenPropertyError(f"no sentence: {message[:300]!r}")
+    """Check that a message is one line of full sentences, and that nothing secret is in it."""
+    full = message.endswith((".", "?")) or re.search(ADVICE, message)
+    if "\n" in message or "\r" in message or not full or len(message) > 1000:
+        raise BrokenPropertyError(f"This is no sentence: {message[:300]!r}")
     if re.search(r"memory|Memory", message):
         raise BrokenPropertyError(f"memory was asked for in earnest: {message}")
     if told := [secret for secret in secrets if secret.lower() in message.lower()]:
