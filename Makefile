@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e
 PYTEST := $(BIN)/python -m pytest
+COVERAGE := --cov --cov-report=term --cov-fail-under=92
 # libglib2.0-bin brings GLib, whose own package is named differently from one Debian to the next.
 WINDOW_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libglib2.0-bin libopengl0 \
 	libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
 	libxcb-shape0 libxcb-xinerama0 libxkbcommon-x11-0
 DISPLAYS := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter-out Linux,$(shell uname -s)))
 
-.PHONY: demo test lint venv models clean
+.PHONY: demo test lint wheel venv models clean
 .DELETE_ON_ERROR:
 
 # Without a display, or without a window's libraries, the demo writes its files and that is all.
@@ -21,14 +22,15 @@ demo: $(if $(DISPLAYS),.venv/all,.venv/base)
 		set -x; $(BIN)/napari-darl demo --output demo --window; \
 	fi
 
-# Without the system libraries the plugins for tests of windows cannot even be loaded: such tests skip themselves.
+# Without the system libraries, pytest's plugins for windows can't be loaded: tests that need them are skipped, and the
+# coverage isn't measured.
 test: .venv/dev
 	@if ! scripts/system-libraries "the tests that open a window" $(WINDOW_PACKAGES) xauth xvfb; then \
 		$(PYTEST) -p no:napari -p no:pytest-qt; \
 	elif command -v xvfb-run >/dev/null; then \
-		xvfb-run -a $(PYTEST); \
+		xvfb-run -a $(PYTEST) $(COVERAGE); \
 	else \
-		$(PYTEST); \
+		$(PYTEST) $(COVERAGE); \
 	fi
 
 lint: .venv/dev
@@ -36,6 +38,16 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/npe2 validate napari-darl
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+# Builds the wheel and uses it; no network is needed.
+wheel: .venv/dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build --target wheel
+	$(BIN)/python scripts/smoke.py dist/*.whl
 
 venv: .venv/dev
 
