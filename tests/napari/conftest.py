@@ -1,14 +1,14 @@
 """A viewer with the plugin installed, as a person has it; skipped where no window can be opened."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from windows import Window
 
 from napari_darl.frames.arrays import as_image, iter_frames
 
@@ -26,8 +26,8 @@ def imports() -> None:
 
 
 @pytest.fixture
-def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give `viewer`, `wait(until)`, `messages` shown so far and `busy()`; preferences live in `tmp_path`."""
+def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
+    """A window with the plugin; preferences live in `tmp_path`."""
     if not request.config.pluginmanager.hasplugin("napari"):
         pytest.skip("no window: the pytest plugins are switched off")
     request.getfixturevalue("imports")
@@ -45,22 +45,19 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     viewer = request.getfixturevalue("make_napari_viewer_proxy")(strict_qt=True)
     manager = viewer.__wrapped__.window._task_status_manager
     segmenter, session = Segmenter.of(viewer), TrainingSession.of(viewer)
-    messages: list[str] = []
 
     def busy() -> bool:
         # The plugin hears of a worker's end a moment after napari.
         return manager.is_busy() or session.running or segmenter.progress != ""
 
     def note(notification: Any) -> None:
-        messages.append(notification.message)
+        opened.messages.append(notification.message)
 
-    def wait(until: Callable[[], bool], timeout: int = 60_000) -> None:
-        qtbot.waitUntil(until, timeout=timeout)
-
+    opened = Window(viewer, qtbot, busy)
     notification_manager.notification_ready.connect(note)
-    yield SimpleNamespace(viewer=viewer, wait=wait, messages=messages, busy=busy, qtbot=qtbot)
-    wait(lambda: not busy())
-    wait_for_workers_to_quit()  # of a window that was closed, they are no longer called busy
+    yield opened
+    opened.finish()
+    wait_for_workers_to_quit()  # napari no longer calls the workers of a closed window busy
     notification_manager.notification_ready.disconnect(note)
     settings._clear_plugin_settings_cache()
 

@@ -1,13 +1,12 @@
 """What `make demo` opens."""
 
-from typing import Any
-
 import napari
 import pytest
+from windows import Window
 
 
 def test_the_demo_opens_napari_with_the_sample_segmented_and_the_widget(
-    window: Any, monkeypatch: pytest.MonkeyPatch
+    window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_darl._napari.demo import open_demo
     from napari_darl.cli import commands

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from windows import Window
 
 pytest.importorskip("napari")
 pytest.importorskip("pydicom")
@@ -90,7 +91,7 @@ def test_other_files_are_left_to_other_readers(tmp_path):
 
 
 def test_a_person_opens_a_movie_segments_it_and_saves_the_mask(
-    window: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    window: Window, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from napari_darl._napari.commands import segment_vessels
 
@@ -118,7 +119,7 @@ def test_a_person_opens_a_movie_segments_it_and_saves_the_mask(
     assert b"Mustermann" not in Path(saved_as).read_bytes()
 
 
-def test_a_damaged_file_is_one_notification(window: Any, tmp_path: Path) -> None:
+def test_a_damaged_file_is_one_notification(window: Window, tmp_path: Path) -> None:
     path = xa(tmp_path / "run.dcm")
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(Exception, match="is cut short"):
@@ -126,8 +127,8 @@ def test_a_damaged_file_is_one_notification(window: Any, tmp_path: Path) -> None
     assert len(window.viewer.layers) == 0
 
 
-def open_train(window: Any, folder: Path) -> Any:
-    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Train a model")[1]
+def open_train(window: Window, folder: Path) -> Any:
+    widget = window.dock("Train a model")
     widget.folder.setText(str(folder))
     widget.steps.setValue(1)
     widget.batch.setValue(1)
@@ -136,13 +137,13 @@ def open_train(window: Any, folder: Path) -> Any:
     return widget
 
 
-def trained(window: Any, widget: Any) -> bool:
+def trained(window: Window, widget: Any) -> bool:
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     return window.messages[-1].startswith("Trained: ")
 
 
-def test_frames_before_contrast_are_the_backgrounds_of_a_layer(window: Any, tmp_path: Path) -> None:
+def test_frames_before_contrast_are_the_backgrounds_of_a_layer(window: Window, tmp_path: Path) -> None:
     window.viewer.open(str(xa(tmp_path / "run.dcm")), plugin="napari-darl")
     widget = open_train(window, tmp_path / "model")
     assert widget.angiograms.line.text().startswith("4 frames, 128 x 160")
@@ -152,7 +153,7 @@ def test_frames_before_contrast_are_the_backgrounds_of_a_layer(window: Any, tmp_
     assert units(shown[0])[-2:] == ["millimeter"] * 2
 
 
-def test_frames_before_contrast_are_the_backgrounds_of_a_folder(window: Any, tmp_path: Path) -> None:
+def test_frames_before_contrast_are_the_backgrounds_of_a_folder(window: Window, tmp_path: Path) -> None:
     (tmp_path / "xa").mkdir()
     for name in ("1.dcm", "2.DCM"):
         xa(tmp_path / "xa" / name)

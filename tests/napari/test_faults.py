@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from windows import Window
 
 from napari_darl.inference.loading import Model, load_model
 from napari_darl.samples import sample_angiogram
@@ -21,19 +22,15 @@ def movie(frame: np.ndarray) -> np.ndarray:
     return np.stack([frame] * 40)
 
 
-def open_widget(window: Any) -> Any:
-    return window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
-
-
-def run_command(window: Any) -> None:
+def run_command(window: Window) -> None:
     from napari_darl._napari.commands import segment_vessels
 
     segment_vessels(window.viewer)
 
 
-def assert_usable(window: Any, widget: Any, frame: np.ndarray) -> None:
+def assert_usable(window: Window, widget: Any, frame: np.ndarray) -> None:
     """Segment a good frame by the same widget."""
-    window.wait(lambda: not window.busy())
+    window.finish()
     layer = window.viewer.add_image(frame, name="good")
     widget.image.value = getattr(layer, "__wrapped__", layer)
     widget.segment()
@@ -41,8 +38,8 @@ def assert_usable(window: Any, widget: Any, frame: np.ndarray) -> None:
     assert widget.button.text() == "Segment"
 
 
-def test_nothing_to_segment(window: Any, frame: np.ndarray) -> None:
-    widget = open_widget(window)
+def test_nothing_to_segment(window: Window, frame: np.ndarray) -> None:
+    widget = window.open_segment()
     run_command(window)
     widget.button.click()
     window.viewer.add_labels(np.zeros((40, 40), int), name="drawn")
@@ -72,11 +69,11 @@ def test_nothing_to_segment(window: Any, frame: np.ndarray) -> None:
     ],
     ids=["empty", "one pixel", "NaN", "constant"],
 )
-def test_an_image_that_cant_be_segmented(window: Any, frame: np.ndarray, bad: np.ndarray, said: str) -> None:
-    widget = open_widget(window)
+def test_an_image_that_cant_be_segmented(window: Window, frame: np.ndarray, bad: np.ndarray, said: str) -> None:
+    widget = window.open_segment()
     window.viewer.add_image(bad, name="bad", contrast_limits=(0, 1))
     widget.segment()
-    window.wait(lambda: not window.busy())
+    window.finish()
     (message,) = window.messages
     assert said in message
     assert ": " in message  # what to do follows
@@ -84,51 +81,53 @@ def test_an_image_that_cant_be_segmented(window: Any, frame: np.ndarray, bad: np
     assert_usable(window, widget, frame)
 
 
-def test_a_bad_frame_in_the_middle_of_a_stack_keeps_the_others(window: Any, movie: np.ndarray) -> None:
+def test_a_bad_frame_in_the_middle_of_a_stack_keeps_the_others(window: Window, movie: np.ndarray) -> None:
     stack = movie.astype(float)
     stack[39, 0, 0] = np.nan
-    widget = open_widget(window)
+    widget = window.open_segment()
     window.viewer.add_image(stack, name="bad")
     window.viewer.dims.set_current_step(0, 0)
     widget.segment()
-    window.wait(lambda: not window.busy())
+    window.finish()
     (message,) = window.messages
     assert "frame (39,) has 1 NaN" in message.replace("Frame", "frame")
     assert window.viewer.layers["bad vessels"].data[0].any()
 
 
 @pytest.mark.parametrize("which", ["image", "mask"])
-def test_a_layer_deleted_while_it_is_segmented(window: Any, movie: np.ndarray, frame: np.ndarray, which: str) -> None:
-    widget = open_widget(window)
+def test_a_layer_deleted_while_it_is_segmented(
+    window: Window, movie: np.ndarray, frame: np.ndarray, which: str
+) -> None:
+    widget = window.open_segment()
     window.viewer.add_image(movie, name="movie")
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2)
     del window.viewer.layers["movie" if which == "image" else "movie vessels"]
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert window.messages == []
     assert len(window.viewer.layers) == 1
     assert_usable(window, widget, frame)
 
 
-def test_an_image_deleted_before_its_first_frame_is_there(window: Any, frame: np.ndarray) -> None:
-    widget = open_widget(window)
+def test_an_image_deleted_before_its_first_frame_is_there(window: Window, frame: np.ndarray) -> None:
+    widget = window.open_segment()
     window.viewer.add_image(frame, name="gone")
     widget.segment()
     window.viewer.layers.clear()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert len(window.viewer.layers) == 0
     assert_usable(window, widget, frame)
 
 
-def test_a_model_file_that_is_gone(window: Any, frame: np.ndarray, untrained_path: Path, tmp_path: Path) -> None:
+def test_a_model_file_that_is_gone(window: Window, frame: np.ndarray, untrained_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     path.write_bytes(untrained_path.read_bytes())
-    widget = open_widget(window)
+    widget = window.open_segment()
     widget.model.choose(path)
     window.viewer.add_image(frame, name="frame")
     path.unlink()
     widget.segment()
-    window.wait(lambda: not window.busy())
+    window.finish()
     (message,) = window.messages
     assert message.startswith(f"There is no model '{path}': ")
     widget.model.choose("default")
@@ -153,7 +152,7 @@ class Graphics(torch.nn.Module):
         return self
 
 
-def test_a_gpu_out_of_memory(window: Any, movie: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_out_of_memory(window: Window, movie: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl.inference import loading as models
     from napari_darl.inference import segment
 
@@ -164,7 +163,7 @@ def test_a_gpu_out_of_memory(window: Any, movie: np.ndarray, monkeypatch: pytest
         lambda *_: Model(Graphics(model), "default", "", {}),  # type: ignore[arg-type]
     )
     monkeypatch.setitem(segment._PIXELS_AT_ONCE, "meta", 2**20)
-    widget = open_widget(window)
+    widget = window.open_segment()
     window.viewer.add_image(movie[:6], name="movie")
     widget.segment()
     window.wait(lambda: "movie vessels" in window.viewer.layers and not window.busy())
@@ -177,13 +176,13 @@ def test_a_gpu_out_of_memory(window: Any, movie: np.ndarray, monkeypatch: pytest
     [(MemoryError(), "Memory ran out"), (RuntimeError("something is broken"), "something is broken")],
 )
 def test_an_error_in_the_network(
-    window: Any, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    window: Window, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
     from napari_darl.darl.model import Darl
     from napari_darl.inference.loading import _cached
 
     _cached.cache_clear()
-    widget = open_widget(window)
+    widget = window.open_segment()
     window.viewer.add_image(frame, name="frame")
     with monkeypatch.context() as patch:
 
@@ -196,18 +195,18 @@ def test_an_error_in_the_network(
         received: list[Any] = []
         patch.setattr(notification_manager, "receive_error", lambda *a: received.append(a[1]))
         widget.segment()
-        window.wait(lambda: not window.busy())
+        window.finish()
         shown = [*window.messages, *map(str, received)]
     assert len(shown) == 1
     assert said in shown[0]
     assert_usable(window, widget, frame)
 
 
-def test_the_window_closed_half_way(window: Any, movie: np.ndarray) -> None:
-    widget = open_widget(window)
+def test_the_window_closed_half_way(window: Window, movie: np.ndarray) -> None:
+    widget = window.open_segment()
     window.viewer.add_image(movie, name="movie")
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2)
     window.viewer.close()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert window.messages == []

@@ -6,6 +6,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari import settings
+from windows import Window
 
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl.inference.segment import segment
@@ -15,19 +16,19 @@ SIDE = 64  # of a tile, so that a small frame counts as large
 
 
 @pytest.fixture
-def large(window: Any) -> Any:
+def large(window: Window) -> Any:
     """The widget beside a dask layer of eighty parts, looked at closely at its lower right."""
     settings.get_plugin_settings("napari-darl").segmenting.tile_size = SIDE
     frame = np.tile(sample_angiogram(), (1, 2))[:480, :640]
     layer = window.viewer.add_image(da.from_array(frame, chunks=(100, 100)), name="slide")
     window.viewer.scene.camera.center = (460, 620)
-    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
+    widget = window.open_segment()
     widget.resize_factor.setValue(1.0)
     assert layer in window.viewer.layers
     return frame, widget
 
 
-def test_parts_appear_as_they_are_ready_and_make_up_the_whole(window: Any, large: Any) -> None:
+def test_parts_appear_as_they_are_ready_and_make_up_the_whole(window: Window, large: Any) -> None:
     frame, widget = large
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2)
@@ -44,23 +45,23 @@ def test_parts_appear_as_they_are_ready_and_make_up_the_whole(window: Any, large
     window.wait(lambda: mask.data.sum() < segment(frame, tile=SIDE, resize=1.0).sum())
 
 
-def test_a_threshold_chosen_while_parts_come_in_holds_for_all(window: Any, large: Any) -> None:
+def test_a_threshold_chosen_while_parts_come_in_holds_for_all(window: Window, large: Any) -> None:
     frame, widget = large
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2 and window.viewer.layers[1].data.any())
     widget.cleaning.controls["threshold"].setValue(0.9)
     assert window.busy()
     mask = window.viewer.layers[1]
-    window.wait(lambda: not window.busy())
+    window.finish()
     np.testing.assert_array_equal(mask.data, segment(frame, tile=SIDE, resize=1.0, threshold=0.9))
 
 
-def test_cancelling_keeps_the_parts_that_are_there(window: Any, large: Any) -> None:
+def test_cancelling_keeps_the_parts_that_are_there(window: Window, large: Any) -> None:
     _, widget = large
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2 and window.viewer.layers[1].data.any())
     Segmenter.of(window.viewer).cancel()
-    window.wait(lambda: not window.busy())
+    window.finish()
     mask = window.viewer.layers[1].data
     assert mask.any()
     assert not mask[:64, :64].any()

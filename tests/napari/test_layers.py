@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from places import anywhere
+from windows import Window
 
 from napari_darl.samples import sample_angiogram
 
@@ -43,13 +44,9 @@ KINDS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
 }
 
 
-def open_widget(window: Any) -> Any:
-    return window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
-
-
-def segmented(window: Any, widget: Any) -> Any:
+def segmented(window: Window, widget: Any) -> Any:
     widget.segment()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert window.messages == []
     return window.viewer.layers[-1]
 
@@ -63,12 +60,12 @@ def assert_over(mask: Any, image: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_mask_lies_over_the_image_and_follows_it_on_a_further_run(window: Any, kind: str) -> None:
+def test_the_mask_lies_over_the_image_and_follows_it_on_a_further_run(window: Window, kind: str) -> None:
     viewer = window.viewer
     make, place = KINDS[kind]
     viewer.add_image(make(), name="image", **place)
     image = viewer.layers[0]
-    widget = open_widget(window)
+    widget = window.open_segment()
     widget.resize_factor.setValue(1)
     mask = segmented(window, widget)
     assert mask.name == "image vessels"
@@ -88,10 +85,10 @@ def test_the_mask_lies_over_the_image_and_follows_it_on_a_further_run(window: An
     np.testing.assert_array_equal(mask.data, kept)
 
 
-def test_frames_are_found_wherever_the_axis_labels_say(window: Any) -> None:
+def test_frames_are_found_wherever_the_axis_labels_say(window: Window) -> None:
     viewer = window.viewer
     found = []
-    widget = open_widget(window)
+    widget = window.open_segment()
     for kind in ("movie", "time last", "x before y"):
         make, place = KINDS[kind]
         image = viewer.add_image(make(), name=kind, **place)
@@ -105,21 +102,21 @@ def test_frames_are_found_wherever_the_axis_labels_say(window: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["labels", "points", "image", "two"])
-def test_a_layer_of_the_masks_name_is_left_alone(window: Any, kind: str) -> None:
+def test_a_layer_of_the_masks_name_is_left_alone(window: Window, kind: str) -> None:
     viewer = window.viewer
     viewer.add_image(FRAME, name="x")
     users = {
         "labels": lambda: viewer.add_labels(np.full((64, 96), 7), name="x vessels"),
         "points": lambda: viewer.add_points(np.ones((1, 2)), name="x vessels"),
         "image": lambda: viewer.add_image(FRAME, name="x vessels"),
-        "two": lambda: [viewer.add_labels(np.full((64, 96), 7), name=f"x vessels{end}") for end in ("", " 2")],
+        "two": lambda: [viewer.add_labels(np.full((64, 96), 7), name=f"x vessels{end}") for end in ("", " [1]")],
     }
     users[kind]()
-    widget = open_widget(window)
+    widget = window.open_segment()
     widget.image.value = widget.image.choices[0]
     before = {layer.name: np.array(layer.data) for layer in viewer.layers}
     mask = segmented(window, widget)
-    assert mask.name == f"x vessels {len(before)}"
+    assert mask.name == f"x vessels [{len(before) - 1}]"
     assert [layer.name for layer in viewer.layers] == [*before, mask.name]
     for name, data in before.items():
         np.testing.assert_array_equal(viewer.layers[name].data, data)
@@ -140,20 +137,20 @@ class Disk:
 
 
 @pytest.fixture
-def lazy(window: Any) -> tuple[Disk, Any]:
+def lazy(window: Window) -> tuple[Disk, Any]:
     """A movie of 200 frames on a disk, shown at frame 17, and the widget."""
     disk = Disk(np.broadcast_to(sample_angiogram()[:256, :256], (200, 256, 256)))
     movie = da.from_array(disk, chunks=(1, 256, 256), meta=np.empty((0, 0, 0), np.uint8))
     window.viewer.add_image(movie, name="movie", contrast_limits=(0, 255))
     window.viewer.dims.set_current_step(0, 17)
-    widget = open_widget(window)
+    widget = window.open_segment()
     disk.read.clear()
     return disk, widget
 
 
 @pytest.mark.parametrize("region", ["everything", "field of view"])
 def test_of_a_lazy_movie_the_visible_frame_alone_is_read_if_it_alone_is_wanted(
-    window: Any, lazy: tuple[Disk, Any], region: str
+    window: Window, lazy: tuple[Disk, Any], region: str
 ) -> None:
     disk, widget = lazy
     widget.frames.setCurrentIndex(1)
@@ -164,12 +161,12 @@ def test_of_a_lazy_movie_the_visible_frame_alone_is_read_if_it_alone_is_wanted(
     assert not mask.data[[16, 18]].any()
 
 
-def test_a_lazy_movie_is_read_as_the_run_comes_on(window: Any, lazy: tuple[Disk, Any]) -> None:
+def test_a_lazy_movie_is_read_as_the_run_comes_on(window: Window, lazy: tuple[Disk, Any]) -> None:
     disk, widget = lazy
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2)
     widget._segmenter.cancel()
-    window.wait(lambda: not window.busy())
+    window.finish()
     done = widget._segmenter.result_on(window.viewer.layers[1]).done
     assert (17,) in done
     assert len(disk.read) < 100
@@ -177,7 +174,7 @@ def test_a_lazy_movie_is_read_as_the_run_comes_on(window: Any, lazy: tuple[Disk,
     assert len(set(disk.read)) == len(disk.read)
 
 
-def test_a_mask_too_large_for_the_memory_is_said_so_once(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_too_large_for_the_memory_is_said_so_once(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl._napari.segmenting import segmenter
 
     def too_large(*_: object) -> None:
@@ -185,10 +182,10 @@ def test_a_mask_too_large_for_the_memory_is_said_so_once(window: Any, monkeypatc
 
     monkeypatch.setattr(segmenter, "mask_layer", too_large)
     window.viewer.add_image(MOVIE, name="movie")
-    widget = open_widget(window)
+    widget = window.open_segment()
     widget.resize_factor.setValue(1)
     widget.segment()
-    window.wait(lambda: not window.busy())
+    window.finish()
     (message,) = window.messages
     assert message.startswith("Memory ran out (Unable to allocate 40. GiB): ")
     assert widget.button.text() == "Segment"
@@ -207,11 +204,11 @@ VALUES = {
 }
 
 
-def test_values_of_any_kind_and_range(window: Any) -> None:
+def test_values_of_any_kind_and_range(window: Window) -> None:
     from napari_darl import segment
 
     viewer = window.viewer
-    widget = open_widget(window)
+    widget = window.open_segment()
     for kind, values in VALUES.items():  # in one window, for they are slow to open
         viewer.add_image(values, name=kind, contrast_limits=(0, 1))
         widget.resize_factor.setValue(1)
@@ -226,7 +223,7 @@ def test_values_of_any_kind_and_range(window: Any) -> None:
         viewer.layers.clear()
 
 
-def test_the_visible_frame_among_layers_of_other_units(window: Any) -> None:
+def test_the_visible_frame_among_layers_of_other_units(window: Window) -> None:
     from napari_darl._napari.layers import visible_frame
 
     viewer = window.viewer

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from windows import Window
 
 from napari_darl.samples import sample_angiogram
 
@@ -14,7 +15,7 @@ FRAME = sample_angiogram()[200:264, 200:296]
 MOVIE = np.stack([FRAME] * 4)
 
 
-def run_command(window: Any) -> None:
+def run_command(window: Window) -> None:
     from napari_darl._napari.commands import segment_vessels
 
     segment_vessels(window.viewer)
@@ -24,20 +25,9 @@ def bare(layer: Any) -> Any:
     return getattr(layer, "__wrapped__", layer)
 
 
-def open_widget(window: Any) -> Any:
-    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
-    if widget.image.value is not None:
-        widget.resize_factor.setValue(1)
-    return widget
-
-
-def finish(window: Any) -> None:
-    window.wait(lambda: not window.busy())
-
-
-def segmented(window: Any, widget: Any) -> Any:
+def segmented(window: Window, widget: Any) -> Any:
     widget.segment()
-    finish(window)
+    window.finish()
     return window.viewer.layers[-1]
 
 
@@ -49,47 +39,49 @@ def threshold_of(layer: Any) -> float:
     return float(layer.metadata["napari-darl"]["threshold"])
 
 
-def test_a_double_click_starts_and_a_later_click_cancels(window: Any, pause: Event) -> None:
+def test_a_double_click_starts_and_a_later_click_cancels(window: Window, pause: Event) -> None:
     from qtpy.QtWidgets import QApplication
 
     window.viewer.add_image(MOVIE, name="movie")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     widget.button.click()
     widget.button.click()
     window.wait(lambda: len(window.viewer.layers) == 2)
     assert widget.button.text() == "Cancel"
     window.qtbot.wait(QApplication.doubleClickInterval())
     widget.button.click()
-    finish(window)
+    window.finish()
     assert window.messages == ["Stopped: 1 of 4 frames are segmented."]
 
 
-def test_one_run_at_a_time_by_widget_and_command(window: Any) -> None:
+def test_one_run_at_a_time_by_widget_and_command(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="a")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     widget.segment()
     run_command(window)
     widget.segment()
-    assert window.messages == ["'a' is being segmented: wait for it, or cancel it first."] * 2
-    finish(window)
+    first, second = window.messages
+    assert first == second
+    assert "'a' is being segmented" in first
+    window.finish()
     assert [layer.name for layer in viewer.layers] == ["a", "a vessels"]
 
     run_command(window)
     assert widget.button.text() == "Cancel"
-    finish(window)
+    window.finish()
     assert widget.button.text() == "Segment"
     assert len(viewer.layers) == 2
 
 
-def test_a_threshold_chosen_while_the_model_loads_holds(window: Any) -> None:
+def test_a_threshold_chosen_while_the_model_loads_holds(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="movie")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     for threshold in (0.8, 0.3):
         widget.segment()
         set_threshold(widget, threshold)
-        finish(window)
+        window.finish()
         assert widget.cleaning.value.threshold == threshold
         assert threshold_of(viewer.layers[1]) == threshold
         expected = widget._segmenter.result_on(viewer.layers[1]).probability > threshold
@@ -97,10 +89,10 @@ def test_a_threshold_chosen_while_the_model_loads_holds(window: Any) -> None:
     assert len(viewer.layers) == 2
 
 
-def test_undo_has_nothing_to_do_with_the_threshold(window: Any) -> None:
+def test_undo_has_nothing_to_do_with_the_threshold(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(FRAME, name="a")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     mask = segmented(window, widget)
     set_threshold(widget, 0.9)
     kept = mask.data.copy()
@@ -117,9 +109,9 @@ def test_undo_has_nothing_to_do_with_the_threshold(window: Any) -> None:
     assert not widget.cleaning.isEnabled()
 
 
-def test_a_stroke_of_the_brush_is_the_persons_from_its_first_dab(window: Any) -> None:
+def test_a_stroke_of_the_brush_is_the_persons_from_its_first_dab(window: Window) -> None:
     window.viewer.add_image(FRAME, name="a")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     mask = bare(segmented(window, widget))
     mask._begin_stroke()  # as the brush does when the button goes down
     mask.paint((5, 5), 1)
@@ -127,10 +119,10 @@ def test_a_stroke_of_the_brush_is_the_persons_from_its_first_dab(window: Any) ->
     mask._commit_stroke()
 
 
-def test_one_frame_anew_keeps_the_others(window: Any) -> None:
+def test_one_frame_anew_keeps_the_others(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="movie")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     mask = segmented(window, widget)
     kept = mask.data.copy()
     assert kept.any(axis=(1, 2)).all()
@@ -140,11 +132,11 @@ def test_one_frame_anew_keeps_the_others(window: Any) -> None:
     assert len(viewer.layers) == 2
 
 
-def test_layers_are_renamed(window: Any) -> None:
+def test_layers_are_renamed(window: Window) -> None:
     viewer = window.viewer
     for name in ("a", "b"):
         viewer.add_image(FRAME, name=name)
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     widget.image.value = bare(viewer.layers["b"])
     widget.resize_factor.setValue(2)
     viewer.layers["b"].name = "c"
@@ -154,7 +146,7 @@ def test_layers_are_renamed(window: Any) -> None:
     assert widget.resize_factor.value() == 2
     widget.segment()
     viewer.layers["c"].name = "d"
-    finish(window)
+    window.finish()
     mask = viewer.layers[-1]
     assert mask.name == "d vessels"
     assert mask.metadata["napari-darl"]["source"] == "c"
@@ -163,8 +155,8 @@ def test_layers_are_renamed(window: Any) -> None:
     assert [layer.name for layer in viewer.layers] == ["b", "e", "d vessels"]
 
 
-def test_names_of_any_kind(window: Any) -> None:
-    widget = open_widget(window)
+def test_names_of_any_kind(window: Window) -> None:
+    widget = window.open_segment(resize=1)
     width = widget.minimumSizeHint().width()
     for name in ("long_name_of_a_microscope_" * 9, "R&D", "<b>x</b>", "äöü / \\ : ?", ""):
         window.viewer.add_image(FRAME, name=name)
@@ -178,10 +170,10 @@ def test_names_of_any_kind(window: Any) -> None:
         window.viewer.layers.clear()
 
 
-def test_the_image_is_deleted_and_its_mask_lives_on(window: Any) -> None:
+def test_the_image_is_deleted_and_its_mask_lives_on(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="a")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     mask = segmented(window, widget)
     del viewer.layers["a"]
     before = mask.data.sum()
@@ -190,7 +182,7 @@ def test_the_image_is_deleted_and_its_mask_lives_on(window: Any) -> None:
     kept = mask.data.copy()
     widget.segment()
     run_command(window)
-    finish(window)
+    window.finish()
     assert window.messages == [
         "There is no image layer: open an image first, or File > Open Sample > DARL.",
         "'a vessels' is a Labels layer: select the image layer to segment.",
@@ -198,11 +190,11 @@ def test_the_image_is_deleted_and_its_mask_lives_on(window: Any) -> None:
     viewer.add_image(FRAME, name="a")
     widget.resize_factor.setValue(1)
     segmented(window, widget)
-    assert [layer.name for layer in viewer.layers] == ["a vessels", "a", "a vessels 2"]
+    assert [layer.name for layer in viewer.layers] == ["a vessels", "a", "a vessels [1]"]
     np.testing.assert_array_equal(mask.data, kept)
 
 
-def test_several_layers_are_selected(window: Any) -> None:
+def test_several_layers_are_selected(window: Window) -> None:
     viewer = window.viewer
     for name in "ab":
         viewer.add_image(FRAME, name=name)
@@ -211,10 +203,10 @@ def test_several_layers_are_selected(window: Any) -> None:
     assert window.messages == ["Several layers are selected: select the one image layer to segment."]
 
 
-def test_a_selected_labels_layer_of_somebody_elses_stays_as_it_is(window: Any) -> None:
+def test_a_selected_labels_layer_of_somebody_elses_stays_as_it_is(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(FRAME, name="a")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     mask = segmented(window, widget)
     theirs = viewer.add_labels(np.arange(64 * 96).reshape(64, 96), name="cells")
     assert bare(viewer.layers.selection.active) is bare(theirs)
@@ -228,27 +220,29 @@ def test_a_selected_labels_layer_of_somebody_elses_stays_as_it_is(window: Any) -
 
 
 @pytest.mark.parametrize("shape", [MOVIE.shape, (3, 20, 20), (20, 20)])
-def test_an_array_that_a_person_puts_into_the_mask_is_theirs(window: Any, pause: Event, shape: tuple[int, ...]) -> None:
+def test_an_array_that_a_person_puts_into_the_mask_is_theirs(
+    window: Window, pause: Event, shape: tuple[int, ...]
+) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="movie")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     widget.segment()
     window.wait(lambda: len(viewer.layers) == 2)
     viewer.layers[1].data = np.full(shape, 5)
     assert not widget.cleaning.isEnabled()
     pause.set()
-    finish(window)
+    window.finish()
     assert viewer.layers[1].data.shape == shape
     segmented(window, widget)
-    assert viewer.layers[2].name == "movie vessels 2"
+    assert viewer.layers[2].name == "movie vessels [1]"
     assert viewer.layers[2].data.any(axis=(1, 2)).all()
     assert (viewer.layers[1].data == 5).all()
 
 
-def test_an_image_gets_another_array(window: Any) -> None:
+def test_an_image_gets_another_array(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(FRAME, name="a")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     mask = segmented(window, widget)
     kept = mask.data.copy()
     viewer.layers["a"].data = np.concatenate([MOVIE, MOVIE], axis=2)
@@ -262,7 +256,7 @@ def test_an_image_gets_another_array(window: Any) -> None:
     assert window.messages == []
 
 
-def test_a_mask_is_saved_and_opened_again(window: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_is_saved_and_opened_again(window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from qtpy.QtWidgets import QFileDialog
 
     answers: Iterator[str] = iter(["", "vessels", "vessels", "file/vessels.darl.tif"])
@@ -276,7 +270,7 @@ def test_a_mask_is_saved_and_opened_again(window: Any, tmp_path: Path, monkeypat
     viewer = window.viewer
     place = {"scale": (2, 0.3, 0.3), "translate": (0, 5, 7), "units": ("s", "mm", "mm"), "axis_labels": ("t", "y", "x")}
     viewer.add_image(MOVIE, name="movie", **place)
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     assert not widget.save.isEnabled()
     mask = segmented(window, widget)
     set_threshold(widget, 0.6)
@@ -307,10 +301,10 @@ def test_a_mask_is_saved_and_opened_again(window: Any, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("how", ["in place", "in a layer of the same array", "moved"])
-def test_a_mask_that_is_changed_without_a_brush_is_the_persons(window: Any, how: str) -> None:
+def test_a_mask_that_is_changed_without_a_brush_is_the_persons(window: Window, how: str) -> None:
     viewer = window.viewer
     viewer.add_image(FRAME, name="a")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     mask = segmented(window, widget)
     if how == "in place":
         mask.data[:9] = 5
@@ -329,23 +323,24 @@ def test_a_mask_that_is_changed_without_a_brush_is_the_persons(window: Any, how:
     assert tuple(mask.translate) == ((3, 4) if how == "moved" else (0, 0))
 
 
-def test_an_image_gets_another_array_while_it_is_segmented(window: Any, pause: Event) -> None:
+def test_an_image_gets_another_array_while_it_is_segmented(window: Window, pause: Event) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="a")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     widget.segment()
     window.wait(lambda: len(viewer.layers) == 2)
     viewer.layers["a"].data = np.concatenate([MOVIE, MOVIE], axis=2)
     pause.set()
-    window.wait(lambda: not window.busy())
-    assert window.messages == ["'a' has got other pixels: segment it again."]
+    window.finish()
+    (message,) = window.messages
+    assert "pixels of 'a'" in message
     assert viewer.layers[1].data.shape == MOVIE.shape
 
 
-def test_frames_of_another_array_of_the_same_shape_do_not_stay(window: Any) -> None:
+def test_frames_of_another_array_of_the_same_shape_do_not_stay(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="a")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     mask = segmented(window, widget)
     viewer.layers["a"].data = MOVIE[::-1].copy()
     widget.frames.setCurrentIndex(1)

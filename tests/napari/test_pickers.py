@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from windows import Window
 
 from napari_darl.models import bundled_models
 from napari_darl.samples import sample_angiogram
@@ -22,10 +23,6 @@ def model(untrained_path: Path, tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_bytes(untrained_path.read_bytes())
     return path
-
-
-def open_widget(window: Any) -> Any:
-    return window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
 
 
 def preferences() -> Any:
@@ -60,14 +57,14 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
 
 
 def test_the_list_has_bundled_models_remembered_ones_and_those_of_the_folder(
-    window: Any, model: Path, tmp_path: Path, answer: Callable[[object], None]
+    window: Window, model: Path, tmp_path: Path, answer: Callable[[object], None]
 ) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "kept.safetensors").write_bytes(model.read_bytes())
     (folder / "notes.txt").touch()
     bundled = list(bundled_models())
-    widget = open_widget(window)
+    widget = window.open_segment()
     assert listed(widget) == [*bundled, "models/kept.safetensors", BROWSE, IMPORT]
     assert widget.model.model == bundled[0]
 
@@ -91,9 +88,9 @@ def test_the_list_has_bundled_models_remembered_ones_and_those_of_the_folder(
     assert window.messages == []
 
 
-def test_a_chosen_model_is_what_segments(window: Any, model: Path) -> None:
+def test_a_chosen_model_is_what_segments(window: Window, model: Path) -> None:
     window.viewer.add_image(FRAME, name="frame")
-    widget = open_widget(window)
+    widget = window.open_segment()
     widget.resize_factor.setValue(1)
     widget.model.choose(model)
     widget.segment()
@@ -102,17 +99,17 @@ def test_a_chosen_model_is_what_segments(window: Any, model: Path) -> None:
 
 
 def test_a_released_checkpoint_is_imported_beside_the_window(
-    window: Any, tmp_path: Path, answer: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
+    window: Window, tmp_path: Path, answer: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "darl")
     from published_weights import write_checkpoints
 
     answer(write_checkpoints(tmp_path, ("G",)))
-    widget = open_widget(window)
+    widget = window.open_segment()
     for name in ("X_G.safetensors", "X_G_2.safetensors"):
         pick(widget, IMPORT)
         assert window.busy()
-        window.wait(lambda: not window.busy())
+        window.finish()
         assert widget.model.model == str(tmp_path / "models" / name)
     assert window.messages == []
     widget.model.show_card()
@@ -120,7 +117,7 @@ def test_a_released_checkpoint_is_imported_beside_the_window(
 
 
 def test_an_import_outlives_its_widget(
-    window: Any, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    window: Window, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import gc
     from threading import Event
@@ -141,25 +138,25 @@ def test_an_import_outlives_its_widget(
     window.qtbot.wait(20)
     gc.collect()
     closed.set()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert window.messages == []
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_damaged_file_is_said_so_once(
-    window: Any, tmp_path: Path, answer: Callable[[object], None], suffix: str
+    window: Window, tmp_path: Path, answer: Callable[[object], None], suffix: str
 ) -> None:
     window.viewer.add_image(FRAME, name="frame")
     path = tmp_path / f"damaged{suffix}"
     path.write_bytes(b"PK\x03\x04 and no more")
     answer(path)
-    widget = open_widget(window)
+    widget = window.open_segment()
     pick(widget, IMPORT if suffix == ".pth" else BROWSE)
     if suffix == ".pth":
         assert widget.model.model == "default"
     else:
         widget.segment()
-    window.wait(lambda: not window.busy())
+    window.finish()
     (message,) = window.messages
     assert str(path) in message
     assert message.endswith(("get it again.", "download it again."))
@@ -182,8 +179,8 @@ def card(widget: Any) -> str:
     return text
 
 
-def test_the_card_of_any_model_opens_and_closes(window: Any, model: Path) -> None:
-    widget = open_widget(window)
+def test_the_card_of_any_model_opens_and_closes(window: Window, model: Path) -> None:
+    widget = window.open_segment()
     widget.model._card.click()
     assert "ARCADE" in card(widget)
     widget.model.choose(model)
@@ -197,9 +194,9 @@ def test_the_card_of_any_model_opens_and_closes(window: Any, model: Path) -> Non
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="tells what a machine without a GPU shows")
-def test_the_device_is_told_and_one_that_isnt_there_is_refused(window: Any) -> None:
+def test_the_device_is_told_and_one_that_isnt_there_is_refused(window: Window) -> None:
     window.viewer.add_image(FRAME, name="frame")
-    widget = open_widget(window)
+    widget = window.open_segment()
     line = widget.device.line
     window.wait(lambda: "Looking" not in line.text())
     assert line.text().startswith(("CPU: ", "GPU: Apple"))
@@ -209,20 +206,20 @@ def test_the_device_is_told_and_one_that_isnt_there_is_refused(window: Any) -> N
     window.wait(lambda: line.text().startswith("Device 'cuda' isn't there"))
     assert line.text().endswith("choose auto or cpu.")
     widget.segment()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert window.messages == [line.text()]
 
 
-def test_the_preferences_are_followed(window: Any, model: Path, tmp_path: Path) -> None:
-    from napari_darl._napari.segmenting.run import preferred_options
+def test_the_preferences_are_followed(window: Window, model: Path, tmp_path: Path) -> None:
+    from napari_darl._napari.segmenting.options import preferred_options
 
     own = preferences()
     own.device = "cpu"
     own.tile_size = 128
-    widget = open_widget(window)
+    widget = window.open_segment()
     assert widget.device.device == "cpu"
     options = preferred_options()
-    assert (options.device, options.tile) == ("cpu", 128)
+    assert (options.segment.device, options.segment.tile) == ("cpu", 128)
     own.model_folder = str(tmp_path / "elsewhere")  # while the widget is open
     widget.model.choose(model)
     assert (tmp_path / "elsewhere" / "recent.txt").read_text() == str(model)
@@ -232,7 +229,7 @@ def test_the_preferences_are_followed(window: Any, model: Path, tmp_path: Path) 
     assert widget.model._folder == Path.home() / "models"
 
 
-def test_napari_keeps_nonsense_out_of_the_preferences(window: Any) -> None:
+def test_napari_keeps_nonsense_out_of_the_preferences(window: Window) -> None:
     from pydantic import ValidationError
 
     for key, value in (("tile_size", 100), ("tile_size", -64), ("tile_size", 1 << 20), ("device", "gpu")):
@@ -242,30 +239,30 @@ def test_napari_keeps_nonsense_out_of_the_preferences(window: Any) -> None:
 
 @pytest.mark.parametrize("nonsense", ["tile_size: 100", "device: gpu", "model_folder: [1"])
 def test_preferences_written_by_hand_never_keep_the_widget_from_opening(
-    window: Any, tmp_path: Path, nonsense: str
+    window: Window, tmp_path: Path, nonsense: str
 ) -> None:
     from napari import settings
 
     (tmp_path / "napari-darl.yaml").write_text(f"segmenting:\n  {nonsense}\n")
     settings._clear_plugin_settings_cache()
     window.viewer.add_image(FRAME, name="frame")
-    widget = open_widget(window)
+    widget = window.open_segment()
     widget.resize_factor.setValue(1)
     widget.segment()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert window.messages == []
     assert len(window.viewer.layers) == 2
 
 
 @pytest.mark.parametrize("folder", ["file", "~nobody of that name"])
 def test_a_model_folder_that_cant_be_used_is_said_so_and_nothing_else_breaks(
-    window: Any, model: Path, tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+    window: Window, model: Path, tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("file", "~nobody of that name"):
         (tmp_path / name).touch()
     preferences().model_folder = folder
-    widget = open_widget(window)
+    widget = window.open_segment()
     widget.model.choose(model)
     assert widget.model.model == str(model)
     (message,) = window.messages
@@ -277,7 +274,7 @@ def test_a_model_folder_that_cant_be_used_is_said_so_and_nothing_else_breaks(
 
 
 def test_a_model_folder_that_may_not_be_looked_into_is_as_good_as_none(
-    window: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stat = Path.stat
 
@@ -288,10 +285,10 @@ def test_a_model_folder_that_may_not_be_looked_into_is_as_good_as_none(
 
     monkeypatch.setattr(Path, "stat", locked)
     preferences().model_folder = str(tmp_path / "locked")
-    assert listed(open_widget(window)) == [*bundled_models(), BROWSE, IMPORT]
+    assert listed(window.open_segment()) == [*bundled_models(), BROWSE, IMPORT]
 
 
-def test_a_frame_is_segmented_in_the_tiles_of_the_preferences(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_is_segmented_in_the_tiles_of_the_preferences(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl._napari.commands import segment_vessels
     from napari_darl.darl.model import Darl
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from windows import Window
 
 from napari_darl.samples import sample_angiogram
 
@@ -15,21 +16,10 @@ FRAME = sample_angiogram()[200:264, 200:296]
 MOVIE = np.stack([FRAME] * 4)
 
 
-def open_widget(window: Any) -> Any:
-    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
-    if widget.image.value is not None:
-        widget.resize_factor.setValue(1)
-    return widget
-
-
-def close_widget(window: Any, widget: Any) -> None:
+def close_widget(window: Window, widget: Any) -> None:
     window.viewer.__wrapped__.window.remove_dock_widget(widget)
     window.qtbot.wait(20)
     gc.collect()
-
-
-def finish(window: Any) -> None:
-    window.wait(lambda: not window.busy())
 
 
 def set_threshold(widget: Any, value: float) -> None:
@@ -40,7 +30,7 @@ def threshold_of(layer: Any) -> float:
     return float(layer.metadata["napari-darl"]["threshold"])
 
 
-def test_two_viewers_at_once(window: Any, request: pytest.FixtureRequest) -> None:
+def test_two_viewers_at_once(window: Window, request: pytest.FixtureRequest) -> None:
     others = request.getfixturevalue("make_napari_viewer")(strict_qt=True)
     widgets = []
     for viewer, number in ((window.viewer, 2), (others, 3)):
@@ -56,10 +46,10 @@ def test_two_viewers_at_once(window: Any, request: pytest.FixtureRequest) -> Non
     assert widgets[1].cleaning.value.threshold == 0.5
 
 
-def test_a_widget_closed_during_a_run_is_opened_again(window: Any, pause: Event) -> None:
+def test_a_widget_closed_during_a_run_is_opened_again(window: Window, pause: Event) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="movie")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     set_threshold(widget, 0.4)
     widget.segment()
     gone = weakref.ref(widget)
@@ -68,25 +58,25 @@ def test_a_widget_closed_during_a_run_is_opened_again(window: Any, pause: Event)
     gc.collect()
     assert gone() is None
     window.wait(lambda: len(viewer.layers) == 2)
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     assert widget.cleaning.value.threshold == 0.4
     assert widget.button.text() == "Cancel"
     assert widget.state.text() == "Segmented 1 of 4 frames..."
     pause.set()
-    finish(window)
+    window.finish()
     np.testing.assert_array_equal(viewer.layers[1].data, MOVIE / np.float32(255) > 0.4)
     set_threshold(widget, 0.6)
     window.wait(lambda: np.array_equal(viewer.layers[1].data, MOVIE / np.float32(255) > 0.6))
     close_widget(window, widget)
     del widget
-    assert open_widget(window).cleaning.value.threshold == 0.6
+    assert window.open_segment(resize=1).cleaning.value.threshold == 0.6
     assert window.messages == []
 
 
-def test_a_movie_is_scrolled_and_turned_while_it_is_segmented(window: Any, pause: Event) -> None:
+def test_a_movie_is_scrolled_and_turned_while_it_is_segmented(window: Window, pause: Event) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="movie")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     widget.segment()
     window.wait(lambda: len(viewer.layers) == 2)
     for step in range(4):
@@ -95,35 +85,35 @@ def test_a_movie_is_scrolled_and_turned_while_it_is_segmented(window: Any, pause
     viewer.dims.ndisplay = 3
     viewer.dims.order = (2, 0, 1)
     pause.set()
-    finish(window)
+    window.finish()
     viewer.dims.ndisplay = 2
     set_threshold(widget, 0.6)
     window.wait(lambda: np.array_equal(viewer.layers[1].data, MOVIE / np.float32(255) > 0.6))
     assert window.messages == []
 
 
-def test_themes_change_while_segmenting(window: Any, pause: Event) -> None:
+def test_themes_change_while_segmenting(window: Window, pause: Event) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="movie")
-    widget = open_widget(window)
+    widget = window.open_segment(resize=1)
     widget.model.show_card()
     widget.segment()
     for theme in ("light", "dark", "system", "dark"):
         viewer.theme = theme
         window.qtbot.wait(20)
     pause.set()
-    finish(window)
+    window.finish()
     assert viewer.layers[1].data.any(axis=(1, 2)).all()
     assert window.messages == []
 
 
 @pytest.fixture
-def seen(request: pytest.FixtureRequest, window: Any) -> Any:
+def seen(request: pytest.FixtureRequest, window: Window) -> Any:
     """A viewer whose window is shown."""
     return request.getfixturevalue("make_napari_viewer")(show=True, strict_qt=True)
 
 
-def test_the_bar_in_the_activity_dock_counts_and_cancels(window: Any, seen: Any, pause: Event) -> None:
+def test_the_bar_in_the_activity_dock_counts_and_cancels(window: Window, seen: Any, pause: Event) -> None:
     from qtpy.QtWidgets import QProgressBar, QPushButton
 
     dialog = seen.window._qt_window._activity_dialog
@@ -141,7 +131,7 @@ def test_the_bar_in_the_activity_dock_counts_and_cancels(window: Any, seen: Any,
     assert window.messages == ["Stopped: 1 of 4 frames are segmented."]
 
 
-def test_hundreds_of_quick_frames_neither_nest_nor_get_lost(window: Any, seen: Any, pause: Event) -> None:
+def test_hundreds_of_quick_frames_neither_nest_nor_get_lost(window: Window, seen: Any, pause: Event) -> None:
     pause.set()
     seen.add_image(np.stack([255 - FRAME[:32, :32]] * 500), name="movie")
     widget = seen.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
@@ -152,7 +142,7 @@ def test_hundreds_of_quick_frames_neither_nest_nor_get_lost(window: Any, seen: A
     assert window.messages == []
 
 
-def use(window: Any, viewer: Any, pause: Event, moment: str) -> "tuple[weakref.ref[Any], weakref.ref[Any]]":
+def use(window: Window, viewer: Any, pause: Event, moment: str) -> "tuple[weakref.ref[Any], weakref.ref[Any]]":
     """Segment, and come to a moment at which to close the viewer; return the viewer and its segmenter."""
     viewer.add_image(MOVIE, name="movie")
     widget = viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
@@ -170,7 +160,7 @@ def use(window: Any, viewer: Any, pause: Event, moment: str) -> "tuple[weakref.r
 
 @pytest.mark.parametrize("moment", ["idle", "running", "importing"])
 def test_nothing_keeps_a_closed_viewer_alive(
-    request: pytest.FixtureRequest, window: Any, pause: Event, moment: str
+    request: pytest.FixtureRequest, window: Window, pause: Event, moment: str
 ) -> None:
     viewer = request.getfixturevalue("make_napari_viewer")(strict_qt=True)
     references = use(window, viewer, pause, moment)

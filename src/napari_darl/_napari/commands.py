@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
     """Segment the active image layer in the background; a Labels layer over it is the result."""
     from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image
-    from napari_darl._napari.segmenting.run import preferred_options
+    from napari_darl._napari.segmenting.options import preferred_options
     from napari_darl._napari.segmenting.segmenter import Segmenter
     from napari_darl._napari.task import sentence
     from napari_darl.errors import DarlError

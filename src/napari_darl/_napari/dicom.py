@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_darl._napari.bit_depth import BITS
 from napari_darl.io import dicom
 
 LayerData = tuple[npt.NDArray[Any], dict[str, Any], str]
@@ -52,6 +53,8 @@ def _read(path: str) -> list[LayerData]:
         "axis_labels": ["t", "y", "x"][1 - leading :],
         "metadata": {"modality": movie.modality, "pixel size from": _SPACINGS[movie.pixel_size_from]},
     }
+    if movie.bits:
+        meta["metadata"][BITS] = movie.bits
     if not movie.rgb:
         low, high = movie.window or _whole_range(movie.data)
         meta |= {"colormap": "gray", "contrast_limits": (low, high)}

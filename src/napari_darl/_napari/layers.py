@@ -127,16 +127,6 @@ def chosen_image(viewer: "napari.Viewer") -> Image | None:
     return images[0] if len(images) == 1 else None
 
 
-def free_name(wanted: str, viewer: "napari.Viewer") -> str:
-    """Return the wanted name, with the first number behind it that makes it one that no layer has."""
-    taken = {layer.name for layer in viewer.layers}
-    name, number = wanted, 1
-    while name in taken:
-        number += 1
-        name = f"{wanted} {number}"
-    return name
-
-
 @contextmanager
 def keeping_selection(viewer: "napari.Viewer") -> Iterator[None]:
     """Leave the selection as it is while layers are added: napari selects each new one."""
@@ -156,7 +146,7 @@ def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
     image : Image
         The layer to lie over.
     viewer : napari.Viewer
-        Where the name must be free; decides the colour.
+        Decides the colour.
 
     Returns
     -------
@@ -170,7 +160,7 @@ def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
     empty: npt.NDArray[np.uint8] = np.zeros(data.shape[: image.ndim], np.uint8)
     return Labels(
         empty,
-        name=free_name(f"{image.name} vessels", viewer),
+        name=f"{image.name} vessels",
         colormap=DirectLabelColormap(color_dict=colours),
         **geometry(image),
     )

@@ -24,9 +24,8 @@ from qtpy.QtWidgets import (
 from superqt.utils import create_worker
 
 from napari_darl._napari.model_list import import_released, known_models, remember
-from napari_darl._napari.segmenting.run import warm_up
 from napari_darl._napari.settings import read_settings
-from napari_darl._napari.task import Task, sentence
+from napari_darl._napari.task import Task, sentence, warm_up
 from napari_darl.errors import DarlError
 from napari_darl.models import bundled_models
 

@@ -11,6 +11,7 @@ from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
+from napari_darl._napari.bit_depth import BitDepth, bit_depth
 from napari_darl._napari.layers import bare, frame_order, frames_shape, pixels
 from napari_darl._napari.pickers import explanation, widen
 from napari_darl._napari.task import sentence
@@ -92,7 +93,7 @@ class StackPicker(QWidget):
         """How to read what is chosen, looked at now and never from the thread; none for an entry without a stack."""
         if isinstance(self._chosen, Path):
             return partial(read_stack, self._chosen, self._channel)
-        images = [ImageData(pixels(layer), bool(layer.rgb)) for layer in self._layers()]
+        images = [(ImageData(pixels(layer), bool(layer.rgb)), bit_depth(layer)) for layer in self._layers()]
         return partial(_read_layers, images, self._channel) if images else None
 
     def place(self) -> dict[str, Any]:
@@ -201,5 +202,7 @@ def _step(image: Image, axis: int, origin: Any) -> Any:
     return np.array(image.data_to_world(np.eye(image.ndim)[axis])) - origin
 
 
-def _read_layers(images: list[ImageData[ImageArray]], channel: Channel) -> Stack:
-    return Stack([series for image in images for series in split_series(image, channel)])
+def _read_layers(images: list[tuple[ImageData[ImageArray], BitDepth]], channel: Channel) -> Stack:
+    series = [one for image, _ in images for one in split_series(image, channel)]
+    bits = {bit_depth() for _, bit_depth in images}
+    return Stack(series, bits.pop() if len(bits) == 1 else None)

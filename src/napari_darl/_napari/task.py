@@ -1,10 +1,11 @@
-"""Long work beside the window: a thread that napari knows of, a bar with a Cancel button, one sentence if it fails."""
+"""Long work in the background: a thread that napari knows of, a progress bar with a Cancel button, and clear errors."""
 
 import logging
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib import import_module
 from threading import Event
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -21,37 +22,45 @@ if TYPE_CHECKING:
     import napari
 
 Work = Callable[[Event], Generator[Any, None, None]]
-"""What runs in the thread: it yields what is done so far, and returns soon after the event is set."""
+"""Runs in the thread. It yields its results one by one, and returns soon after the event is set."""
 
 _PATIENCE = 30_000  # ms
 _LASTING = 500  # ms
 _log = logging.getLogger(__name__)
 
 
+def warm_up() -> None:
+    """Import what work with a model needs. It takes some seconds, so call it in the thread."""
+    import_module("napari_darl.inference.segment")  # and with it torch
+    with suppress(ImportError):
+        import_module("pandas")  # else napari imports it for the first Labels layer, on the window's thread
+
+
 class Task:
-    """Work that runs in a thread from its making on.
+    """Work in a thread, which starts at once.
 
     Parameters
     ----------
     work : callable
         See `Work`.
     viewer : napari.Viewer
-        Its activity dock opens for work that lasts for more than half a second, until it ends.
+        Its activity dock opens for work that takes longer than half a second, until the work ends.
     title : str
-        Stands beside the bar.
+        The text beside the progress bar.
     total : int
-        What `show` counts to; 0 if nobody knows.
+        Number of steps that `show` counts; 0 if it isn't known.
     on_yield : callable
-        Takes each thing, on the window's thread; nothing comes any more once the task is cancelled.
+        Receives each result on the window's thread. Results that arrive after the task was stopped are dropped.
     on_end : callable
-        Called once, on the window's thread, when the work has returned or failed; told whether a person cancelled it.
+        Called once on the window's thread, when the work has returned or failed, with whether the user cancelled it.
     opens_dock : bool
-        Whether the activity dock opens by itself: not for work whose progress is shown elsewhere.
+        Whether the activity dock opens by itself; not for work whose progress is shown elsewhere.
 
     Notes
     -----
-    A DarlError becomes a notification with its sentence; any other error is shown by napari with its traceback. napari
-    quits workers when its window closes: the worker takes that as a wish to stop, so that the work ends by itself.
+    A DarlError becomes a notification with its message; any other error is shown by napari with its traceback. napari
+    quits its workers when its window closes. The worker only takes that as a request to stop, so that the work can
+    save what it has and return by itself.
     """
 
     def __init__(
@@ -78,27 +87,27 @@ class Task:
         self._worker.start()
 
     def cancel(self) -> None:
-        """Ask the work to end; what it has yielded but not been delivered is dropped."""
+        """Stop the work for the user; results that haven't been delivered yet are dropped."""
         self._cancelled = True
         self._stop.set()
 
     def drop(self) -> None:
-        """Ask the work to end that nobody wants any more; `on_end` isn't told of a person's wish."""
+        """Stop work whose target is gone; `on_end` gets `cancelled=False`."""
         self._stop.set()
 
     def show(self, done: int) -> None:
-        """Move the bar to where `done` of the total are done."""
+        """Move the bar to `done` of `total`."""
         self._bar.move(done)
 
-    def _receive(self, thing: Any) -> None:
-        if isinstance(thing, _Failure):
-            _report(thing.error)
+    def _receive(self, result: Any) -> None:
+        if isinstance(result, _Failure):
+            _report(result.error)
             return
         if self._stop.is_set():
             return
         try:
-            self._on_yield(thing)
-        except Exception as error:  # noqa: BLE001 (shown; and what follows would fail alike)
+            self._on_yield(result)
+        except Exception as error:  # noqa: BLE001 (it is shown, and further results would fail in the same way)
             self._stop.set()
             _report(error)
 
@@ -110,7 +119,7 @@ class Task:
 
 
 class _Worker(GeneratorWorker[Any, None, None]):
-    """A worker that isn't aborted: aborting leaves a generator hanging, so its event is set instead."""
+    """A worker that is never aborted, since that would leave its generator suspended; its event is set instead."""
 
     def __init__(self, function: Callable[..., Any], stop: Event, work: Work) -> None:
         super().__init__(function, stop, work)
@@ -126,10 +135,10 @@ class _Failure:
 
 
 def _failing_softly(stop: Event, work: Work) -> Generator[Any, None, None]:
-    """Yield an error as the last thing.
+    """Do the work, and yield an error as the last result instead of raising it.
 
-    Raised, a RuntimeError would be lost, which superqt takes for a deleted window, and any other would make napari's
-    handler of failed tasks fail itself.
+    superqt drops a RuntimeError, which it takes for a deleted window, and out-of-memory errors of GPUs are of that
+    kind. Any other error makes napari's own handler of failed tasks fail.
     """
     try:
         yield from work(stop)
@@ -144,13 +153,13 @@ def _wait_at_quit() -> None:
 
 
 def _wait() -> None:
-    """Let work end in peace, and save what it has, before the application goes."""
+    """Let work save what it has and return before the application ends."""
     with suppress(RuntimeError):
         GeneratorWorker.await_workers(_PATIENCE)
 
 
 class _Bar(cancelable_progress):  # type: ignore[misc]
-    """A bar in napari's activity dock whose Cancel button works for threads, not for loops over the bar only."""
+    """A bar in napari's activity dock whose Cancel button stops a thread, not only a loop over the bar."""
 
     def __init__(self, on_cancel: Callable[[], None], total: int, title: str) -> None:
         self._on_cancel = on_cancel
@@ -159,10 +168,10 @@ class _Bar(cancelable_progress):  # type: ignore[misc]
         self._moving = False
 
     def move(self, done: int) -> None:
-        """Show that so much of the total is done.
+        """Move the bar.
 
-        napari lets its window live while it redraws a bar, so further moves may come within this one: they follow it,
-        lest a thousand nest.
+        napari processes events while it redraws a bar, so further calls may arrive within this one. They only set the
+        goal, and the loop below follows; calls that nest would exhaust the stack within a thousand quick frames.
         """
         self._done = done
         if self._moving or not self.total:
@@ -180,9 +189,10 @@ class _Bar(cancelable_progress):  # type: ignore[misc]
 
 
 class _ActivityDock:
-    """Opens napari's activity dock for work that lasts, and closes it again unless it was open before.
+    """Opens napari's activity dock for long work, and closes it again unless it was open before.
 
-    napari has no public way to; its own examples do the same. Its bars move without a pause, which slows short work.
+    napari has no public function for it, and its own examples do the same. Without the private names, the dock just
+    stays closed. It isn't opened for short work, which its animated bars would slow down.
     """
 
     def __init__(self, viewer: "napari.Viewer | None") -> None:
@@ -214,7 +224,8 @@ def _report(error: Exception) -> None:
         _log.info("A task failed: %s", error)
         show_error(sentence(error))
     elif isinstance(error, MemoryError):
-        show_error(f"Memory ran out ({str(error) or 'no more is known'}): close other programs, or take fewer frames.")
+        detail = f" ({error})" if str(error) else ""
+        show_error(f"Memory ran out{detail}. Close other programs, or choose fewer frames.")
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from windows import Window
 
 from napari_darl._napari.layers import visible_frame
 from napari_darl._napari.stacks import stack_geometry
@@ -17,13 +18,13 @@ def frames() -> np.ndarray:
     return np.stack([whole[y : y + 160, 128:288] for y in (64, 128, 192)])
 
 
-def open_inspect(window: Any) -> Any:
-    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Inspect a model")[1]
+def open_inspect(window: Window) -> Any:
+    widget = window.dock("Inspect a model")
     widget.count.setValue(4)
     return widget
 
 
-def done(window: Any, widget: Any) -> bool:
+def done(window: Window, widget: Any) -> bool:
     return not window.busy() and widget.make.text() == "Make pairs"
 
 
@@ -31,7 +32,7 @@ def column(table: Any, number: int) -> list[float]:
     return [float(table.item(row, number).text()) for row in range(table.rowCount())]
 
 
-def test_a_person_steps_through_pairs(window: Any, frames: np.ndarray) -> None:
+def test_a_person_steps_through_pairs(window: Window, frames: np.ndarray) -> None:
     viewer = window.viewer
     own = viewer.add_image(
         frames, name="backgrounds", scale=(2, 0.5, 0.5), translate=(0, 3, 4), rotate=10, units=("s", "mm", "mm")
@@ -66,10 +67,10 @@ def test_a_person_steps_through_pairs(window: Any, frames: np.ndarray) -> None:
 
     widget.make.click()
     window.wait(lambda: done(window, widget))
-    assert "pairs: fake angiogram 2" in viewer.layers  # the first ones are the user's
+    assert "pairs: fake angiogram [1]" in viewer.layers  # the first ones are the user's
 
 
-def test_a_person_looks_for_doubtful_frames(window: Any, frames: np.ndarray) -> None:
+def test_a_person_looks_for_doubtful_frames(window: Window, frames: np.ndarray) -> None:
     doubtful = frames.copy()
     doubtful[1] = np.random.default_rng(0).normal(128, 20, frames[1].shape)
     image = window.viewer.add_image(doubtful, name="angiograms")
@@ -86,7 +87,7 @@ def test_a_person_looks_for_doubtful_frames(window: Any, frames: np.ndarray) -> 
 
 
 @pytest.mark.parametrize("kind", ["movie in ms", "z, t", "t last"])
-def test_the_uncertainty_lies_over_its_frames(window: Any, frames: np.ndarray, kind: str) -> None:
+def test_the_uncertainty_lies_over_its_frames(window: Window, frames: np.ndarray, kind: str) -> None:
     viewer, crops = window.viewer, frames[:, :96, :96]
     if kind == "movie in ms":
         image = viewer.add_image(crops, scale=(66.7, 0.5, 0.5), translate=(100, 0, 0), units=("ms", "mm", "mm"))
@@ -104,7 +105,7 @@ def test_the_uncertainty_lies_over_its_frames(window: Any, frames: np.ndarray, k
     assert visible_frame(image, viewer) == visible_frame(layer, viewer) == ((1, 1) if kind == "z, t" else (2,))
 
 
-def test_blank_frames_and_bright_vessels(window: Any, frames: np.ndarray) -> None:
+def test_blank_frames_and_bright_vessels(window: Window, frames: np.ndarray) -> None:
     frames = np.stack([frames[0], 255 - frames[0], np.zeros_like(frames[0])])
     window.viewer.add_image(frames, name="frames")
     widget = open_inspect(window)
@@ -122,7 +123,7 @@ def test_blank_frames_and_bright_vessels(window: Any, frames: np.ndarray) -> Non
     assert len(window.viewer.layers["pairs: background"].data) == 4
 
 
-def test_what_was_found_before_an_error_is_shown(window: Any, frames: np.ndarray) -> None:
+def test_what_was_found_before_an_error_is_shown(window: Window, frames: np.ndarray) -> None:
     broken = frames.astype(np.float32)
     broken[2, 0, 0] = np.nan
     window.viewer.add_image(broken, name="frames", contrast_limits=(0, 255))
@@ -133,7 +134,7 @@ def test_what_was_found_before_an_error_is_shown(window: Any, frames: np.ndarray
     assert widget.scores.rowCount() == 2
 
 
-def test_a_person_tries_noise(window: Any, frames: np.ndarray) -> None:
+def test_a_person_tries_noise(window: Window, frames: np.ndarray) -> None:
     image = window.viewer.add_image(frames, name="angiograms", scale=(1, 0.5, 0.5))
     window.viewer.dims.set_current_step(0, 2)
     widget = open_inspect(window)
@@ -157,7 +158,7 @@ def test_a_person_tries_noise(window: Any, frames: np.ndarray) -> None:
     assert window.viewer.dims.point[0] == 2
 
 
-def test_a_person_watches_a_background_come_out_of_noise(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_watches_a_background_come_out_of_noise(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl._napari.inspecting import work as inspection
 
     monkeypatch.setattr(inspection, "SIZE", 64)
@@ -171,7 +172,7 @@ def test_a_person_watches_a_background_come_out_of_noise(window: Any, monkeypatc
     assert window.viewer.layers["pairs: background"].data.shape == (2, 64, 64)
 
 
-def test_saving_pairs_never_overwrites(window: Any, frames: np.ndarray, tmp_path: Path) -> None:
+def test_saving_pairs_never_overwrites(window: Window, frames: np.ndarray, tmp_path: Path) -> None:
     window.viewer.add_image(frames, name="backgrounds")
     widget = open_inspect(window)
     for _ in range(2):
@@ -183,7 +184,7 @@ def test_saving_pairs_never_overwrites(window: Any, frames: np.ndarray, tmp_path
     assert "is there already" in second
 
 
-def test_stopping_closing_and_nothing_to_inspect(window: Any, frames: np.ndarray) -> None:
+def test_stopping_closing_and_nothing_to_inspect(window: Window, frames: np.ndarray) -> None:
     widget = open_inspect(window)
     widget.try_noise.click()
     widget.assess.click()
@@ -199,7 +200,7 @@ def test_stopping_closing_and_nothing_to_inspect(window: Any, frames: np.ndarray
     widget.make.click()
     window.viewer.window.remove_dock_widget(widget.parent())
     widget.deleteLater()
-    window.wait(lambda: not window.busy())
+    window.finish()
     window.viewer.add_image(frames, name="later")  # the closed widget hears nothing of it
     window.qtbot.wait(50)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from windows import Window
 
 pytest.importorskip("napari")
 
@@ -71,13 +72,13 @@ def test_a_shape_counts_where_it_lies_over_the_image(image: Image, kind: str) ->
     wanted = inside(*np.indices(FRAME.shape, float))
     for place in ({}, OTHER):
         region = drawn_region(shapes_over(image, corners, kind, place), image)
-        assert_nearly(region(()), wanted)
+        assert_nearly(region.mask_of(()), wanted)
 
 
 def test_a_shape_in_other_units_counts_where_it_lies() -> None:
     image = Image(FRAME, scale=(0.5, 0.5), units=("mm", "mm"))
     drawn = Shapes([RECTANGLE * 500], units=("um", "um"))
-    assert_nearly(drawn_region(drawn, image)(()), inside_rectangle(*np.indices(FRAME.shape)))
+    assert_nearly(drawn_region(drawn, image).mask_of(()), inside_rectangle(*np.indices(FRAME.shape)))
 
 
 def test_several_shapes_count_together_and_may_reach_beyond_the_image() -> None:
@@ -85,7 +86,7 @@ def test_several_shapes_count_together_and_may_reach_beyond_the_image() -> None:
     corners = [RECTANGLE, np.array([[50, 80], [50, 400], [90, 400], [90, 80]]), POLYGON - 1000]
     y, x = np.indices(FRAME.shape, float)
     region = drawn_region(Shapes(corners, shape_type=["ellipse", "rectangle", "polygon"]), image)
-    assert_nearly(region(()), inside_ellipse(y, x) | ((y >= 50) & (x >= 80)))
+    assert_nearly(region.mask_of(()), inside_ellipse(y, x) | ((y >= 50) & (x >= 80)))
 
 
 @pytest.mark.parametrize("labels", [("t", "y", "x"), ("y", "x", "t")])
@@ -95,7 +96,7 @@ def test_a_shape_drawn_at_one_frame_counts_in_all(labels: tuple[str, ...]) -> No
     drawn = Shapes([np.insert(RECTANGLE, time, 2, axis=1)], axis_labels=labels, translate=np.full(3, 5))
     wanted = inside_rectangle(*np.indices(FRAME.shape, float))
     for frame in ((0,), (3,)):
-        assert_nearly(drawn_region(drawn, image)(frame), wanted)
+        assert_nearly(drawn_region(drawn, image).mask_of(frame), wanted)
 
 
 def sampled(labels: Labels, image: Image, at: tuple[int, ...] = ()) -> np.ndarray:
@@ -114,9 +115,9 @@ def test_labels_count_where_they_lie_over_the_image(place: dict[str, Any]) -> No
     data = np.zeros((200, 300), int)
     data[20:150, 5:200] = 3
     labels = Labels(data, **place)
-    assert_nearly(drawn_region(labels, image)(()), sampled(labels, image))
+    assert_nearly(drawn_region(labels, image).mask_of(()), sampled(labels, image))
     pyramid = Labels([data, data[::2, ::2]], multiscale=True, **place)
-    np.testing.assert_array_equal(drawn_region(pyramid, image)(()), drawn_region(labels, image)(()))
+    np.testing.assert_array_equal(drawn_region(pyramid, image).mask_of(()), drawn_region(labels, image).mask_of(()))
 
 
 @pytest.mark.parametrize("make", [np.asarray, da.from_array])
@@ -129,7 +130,7 @@ def test_labels_of_as_many_frames_count_frame_by_frame(make: Callable[[np.ndarra
     for number in range(4):
         wanted = np.zeros(FRAME.shape, bool)
         wanted[10 * number : 10 * number + 18, 20:60] = True
-        assert_nearly(region((number,)), wanted)
+        assert_nearly(region.mask_of((number,)), wanted)
 
 
 @pytest.mark.parametrize("shape", [(64, 96), (1, 64, 96)])
@@ -138,19 +139,23 @@ def test_labels_of_one_frame_count_in_all(shape: tuple[int, ...]) -> None:
     data[..., 10:20, 30:40] = 1
     region = drawn_region(Labels(data), Image(MOVIE))
     for frame in ((0,), (3,)):
-        np.testing.assert_array_equal(region(frame), data.reshape(FRAME.shape) > 0)
+        np.testing.assert_array_equal(region.mask_of(frame), data.reshape(FRAME.shape) > 0)
 
 
 @pytest.mark.parametrize(
     ("drawn", "image", "said"),
     [
-        (Labels(np.ones((3, 64, 96), int), name="r"), Image(MOVIE, name="i"), "'r' has 3 frames and 'i' has 4 frames"),
-        (Labels(np.ones((3, 64, 96), int), name="r"), Image(FRAME, name="i"), "'r' has 3 frames and 'i' has one frame"),
-        (Labels(np.zeros((64, 96), int), name="r"), Image(FRAME), "nothing in 'r' lies over the image: draw"),
-        (Labels(np.ones((64, 96), int), translate=(900, 0)), Image(FRAME), "lies over the image: draw"),
-        (Shapes(ndim=2), Image(FRAME), "lies over the image: draw"),
-        (Shapes([RECTANGLE + 900]), Image(MOVIE), "lies over the image: draw"),
-        (Points(np.ones((2, 2)), name="r"), Image(FRAME), "'r' can't be a region: choose a Shapes or a Labels layer"),
+        (Labels(np.ones((3, 64, 96), int), name="r"), Image(MOVIE, name="i"), "'r' has 3 frames, but 'i' has 4 frames"),
+        (
+            Labels(np.ones((3, 64, 96), int), name="r"),
+            Image(FRAME, name="i"),
+            "'i' has one frame",
+        ),
+        (Labels(np.zeros((64, 96), int), name="r"), Image(FRAME), "Nothing in 'r' lies over the image"),
+        (Labels(np.ones((64, 96), int), translate=(900, 0)), Image(FRAME), "lies over the image"),
+        (Shapes(ndim=2), Image(FRAME), "lies over the image"),
+        (Shapes([RECTANGLE + 900]), Image(MOVIE), "lies over the image"),
+        (Points(np.ones((2, 2)), name="r"), Image(FRAME), "'r' can't be used as a region"),
     ],
 )
 def test_what_is_no_region_is_said_so(drawn: Layer, image: Image, said: str) -> None:
@@ -160,32 +165,31 @@ def test_what_is_no_region_is_said_so(drawn: Layer, image: Image, said: str) -> 
 
 def test_of_a_colour_photograph_the_field_of_view_is_found() -> None:
     photograph = sample_fundus()[::4, ::4]
-    found = field_of_view(Image(photograph, rgb=True))(())
+    found = field_of_view(Image(photograph, rgb=True)).mask_of(())
     assert found is not None
     assert found.shape == photograph.shape[:2]
     assert 0.5 < found.mean() < 0.95
     assert not found[0, 0]
-    stack = field_of_view(Image(np.stack([photograph] * 2), rgb=True))((1,))
+    stack = field_of_view(Image(np.stack([photograph] * 2), rgb=True)).mask_of((1,))
     np.testing.assert_array_equal(found, stack)
 
 
 @pytest.fixture
-def opened(window: Any) -> Any:
+def opened(window: Window) -> Any:
     """The window with a movie, and `widget`."""
     window.viewer.add_image(MOVIE, name="movie")
-    window.widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
-    window.widget.resize_factor.setValue(1)
+    window.widget = window.open_segment(resize=1)  # type: ignore[attr-defined]
     return window
 
 
-def segmented(window: Any) -> np.ndarray:
+def segmented(window: Window) -> np.ndarray:
     window.widget.segment()
-    window.wait(lambda: not window.busy())
+    window.finish()
     data: np.ndarray = window.viewer.layers["movie vessels"].data
     return data.copy()
 
 
-def choose(window: Any, layer: Any) -> None:
+def choose(window: Window, layer: Any) -> None:
     window.widget.region.value = layer.__wrapped__
 
 
@@ -210,7 +214,8 @@ def test_a_region_is_chosen_renamed_changed_and_deleted(opened: Any) -> None:
 
     choose(opened, labels)
     widget.segment()
-    assert opened.messages == ["Nothing in 'everything' lies over the image: draw a region there, or choose another."]
+    (message,) = opened.messages
+    assert "'everything'" in message
     labels.data[30:, :50] = 4
     labels.refresh()
     found = segmented(opened)
@@ -221,6 +226,49 @@ def test_a_region_is_chosen_renamed_changed_and_deleted(opened: Any) -> None:
     assert widget.region.value == "everything"
     np.testing.assert_array_equal(segmented(opened), everything)
     assert len(opened.messages) == 1
+
+
+def test_masks_of_two_regions_never_mix_in_one_layer(opened: Any) -> None:
+    viewer, widget = opened.viewer, opened.widget
+    everything = segmented(opened)
+    shapes = viewer.add_shapes([RECTANGLE], name="drawn")
+    choose(opened, shapes)
+    widget.frames.setCurrentIndex(1)  # the visible frame only
+    viewer.dims.set_current_step(0, 0)
+    assert segmented(opened)[0].any()
+    viewer.dims.set_current_step(0, 1)
+    found = segmented(opened)
+    assert found[:2].any(axis=(1, 2)).all()  # of one region, both stay
+
+    shapes.data = [RECTANGLE + np.array([0, 30])]
+    viewer.dims.set_current_step(0, 2)
+    found = segmented(opened)
+    assert not found[:2].any()
+    inside = np.zeros(FRAME.shape, bool)
+    inside[10:41, 50:91] = True
+    assert found[2].any()
+    assert not found[2][~inside].any()
+    np.testing.assert_array_equal(found[2][11:40, 51:90], everything[2][11:40, 51:90])
+    assert opened.messages == []
+
+
+def test_a_region_that_is_drawn_anew_in_the_same_way_is_the_same(opened: Any) -> None:
+    image = opened.viewer.layers["movie"].__wrapped__
+    labels = np.zeros(MOVIE.shape, np.uint8)
+    labels[:, 10:20, 30:60] = 1
+    alike = [
+        [drawn_region(Shapes([RECTANGLE], name=name), image) for name in "ab"],
+        [drawn_region(Labels(labels * value, name="a"), image) for value in (1, 7)],
+        [field_of_view(image), field_of_view(image)],
+    ]
+    for one, other in alike:
+        assert one == other
+    assert len({one for one, _ in alike}) == len(alike)
+    for other in (np.roll(labels, 1, axis=0), np.roll(labels, 1, axis=2)):
+        other[0, 0, 0] ^= 1
+        assert drawn_region(Labels(other), image) != alike[1][0]
+    lazy = Labels(da.from_array(labels))
+    assert drawn_region(lazy, image) != drawn_region(lazy, image)  # too large to compare
 
 
 def test_a_region_that_changes_or_goes_while_it_is_used_is_as_it_was(opened: Any) -> None:
@@ -254,6 +302,6 @@ def test_the_field_of_view_is_each_frames_own(opened: Any) -> None:
     found = segmented(opened)
     inside = field_of_view(opened.viewer.layers["movie"].__wrapped__)
     for number in range(4):
-        assert not found[number][~inside((number,))].any()
-    assert not inside((3,))[:, :24].any()
-    assert inside((0,))[:, :8].any()
+        assert not found[number][~inside.mask_of((number,))].any()
+    assert not inside.mask_of((3,))[:, :24].any()
+    assert inside.mask_of((0,))[:, :8].any()

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from windows import Window
 
 from napari_darl.inference.cleaning import Cleaning
 
@@ -22,10 +23,6 @@ def click_segment(viewer: Any) -> None:
     menu_action(viewer, "Layers", "Segment", "Segment vessels (DARL)").trigger()
 
 
-def open_widget(viewer: Any) -> Any:
-    return viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
-
-
 def corners(layer: Any) -> np.ndarray:
     return np.array([layer.data_to_world(corner) for corner in np.array(layer.extent.data)])
 
@@ -40,7 +37,7 @@ def movie() -> np.ndarray:
     return frames
 
 
-def test_a_person_segments_adjusts_paints_and_segments_again(window: Any) -> None:
+def test_a_person_segments_adjusts_paints_and_segments_again(window: Window) -> None:
     viewer = window.viewer
     viewer.open_sample("napari-darl", "angiogram")
     click_segment(viewer)
@@ -53,7 +50,7 @@ def test_a_person_segments_adjusts_paints_and_segments_again(window: Any) -> Non
     np.testing.assert_allclose(corners(mask), corners(image))
     assert mask.metadata["napari-darl"]["model"] == "default"
 
-    widget = open_widget(viewer)
+    widget = window.open_segment()
     before = mask.data.copy()
     widget.cleaning.controls["threshold"].setValue(0.9)
     assert mask.data.sum() < before.sum()  # at once: no event was processed in between
@@ -74,17 +71,17 @@ def test_a_person_segments_adjusts_paints_and_segments_again(window: Any) -> Non
     widget.button.click()
     assert widget.button.text() == "Cancel"
     window.wait(lambda: len(viewer.layers) == 3 and not window.busy())
-    assert viewer.layers[2].name == "angiogram vessels 2"
+    assert viewer.layers[2].name == "angiogram vessels [1]"
     assert widget.cleaning.isEnabled()
     widget.cleaning.controls["threshold"].setValue(0.7)
     np.testing.assert_array_equal(mask.data, kept)
     assert viewer.layers[2].metadata["napari-darl"]["threshold"] == 0.7
 
 
-def test_a_further_run_reuses_a_mask_that_nobody_has_edited(window: Any) -> None:
+def test_a_further_run_reuses_a_mask_that_nobody_has_edited(window: Window) -> None:
     viewer = window.viewer
     viewer.open_sample("napari-darl", "angiogram")
-    widget = open_widget(viewer)
+    widget = window.open_segment()
     for _ in range(2):
         widget.segment()
         window.wait(lambda: len(viewer.layers) == 2 and not window.busy())
@@ -93,11 +90,11 @@ def test_a_further_run_reuses_a_mask_that_nobody_has_edited(window: Any) -> None
     window.wait(lambda: len(viewer.layers) == 3 and not window.busy())
 
 
-def test_cancelling_a_stack_keeps_what_is_there_and_the_visible_frame_comes_first(window: Any, movie: Any) -> None:
+def test_cancelling_a_stack_keeps_what_is_there_and_the_visible_frame_comes_first(window: Window, movie: Any) -> None:
     viewer = window.viewer
     viewer.add_image(movie, name="movie", axis_labels=("t", "y", "x"))
     viewer.dims.set_current_step(0, 17)
-    widget = open_widget(viewer)
+    widget = window.open_segment()
     assert widget.frames.itemText(0) == "all: 24 t"
     widget.segment()
     window.wait(lambda: len(viewer.layers) == 2)
@@ -105,7 +102,7 @@ def test_cancelling_a_stack_keeps_what_is_there_and_the_visible_frame_comes_firs
     assert (17,) in result.done
     assert (16,) not in result.done
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert 1 <= len(result.done) < 24
     assert window.messages == [f"Stopped: {len(result.done)} of 24 frames are segmented."]
     assert widget.button.text() == "Segment"
@@ -114,10 +111,10 @@ def test_cancelling_a_stack_keeps_what_is_there_and_the_visible_frame_comes_firs
     assert len(viewer.layers) == 2
 
 
-def test_the_threshold_reaches_all_frames_of_a_stack(window: Any, movie: Any) -> None:
+def test_the_threshold_reaches_all_frames_of_a_stack(window: Window, movie: Any) -> None:
     viewer = window.viewer
     viewer.add_image(movie[-6:], name="movie")
-    widget = open_widget(viewer)
+    widget = window.open_segment()
     widget.segment()
     window.wait(lambda: len(viewer.layers) == 2 and not window.busy())
     mask, result = viewer.layers[1], widget._segmenter.result_on(viewer.layers[1])
@@ -125,57 +122,57 @@ def test_the_threshold_reaches_all_frames_of_a_stack(window: Any, movie: Any) ->
     window.wait(lambda: np.array_equal(mask.data, result.probability > 0.97))
 
 
-def test_one_frame_after_the_other(window: Any, movie: Any) -> None:
+def test_one_frame_after_the_other(window: Window, movie: Any) -> None:
     viewer = window.viewer
     viewer.add_image(movie, name="movie")
-    widget = open_widget(viewer)
+    widget = window.open_segment()
     widget.frames.setCurrentIndex(1)
     for step in (20, 22):
         viewer.dims.set_current_step(0, step)
         widget.segment()
-        window.wait(lambda: not window.busy())
+        window.finish()
     result = widget._segmenter.result_on(viewer.layers[1])
     assert result.done == {(20,), (22,)}
     assert len(viewer.layers) == 2
 
 
-def test_axis_labels_tell_where_the_frames_are(window: Any, movie: Any) -> None:
+def test_axis_labels_tell_where_the_frames_are(window: Window, movie: Any) -> None:
     viewer = window.viewer
     viewer.add_image(np.moveaxis(movie[-3:], 0, 2), rgb=False, name="movie", axis_labels=("y", "x", "t"))
     viewer.add_image(movie[-3:], name="plain")
-    widget = open_widget(viewer)
+    widget = window.open_segment()
     for layer in tuple(viewer.layers)[:2]:
         widget.image.value = layer
         widget.segment()
-        window.wait(lambda: not window.busy())
+        window.finish()
     turned, plain = (
         next(layer for layer in viewer.layers if layer.name == f"{name} vessels") for name in ("movie", "plain")
     )
     np.testing.assert_array_equal(np.moveaxis(turned.data, 2, 0), plain.data)
 
 
-def test_painting_while_a_stack_is_segmented_is_kept(window: Any, movie: Any) -> None:
+def test_painting_while_a_stack_is_segmented_is_kept(window: Window, movie: Any) -> None:
     viewer = window.viewer
     viewer.add_image(movie, name="movie")
-    widget = open_widget(viewer)
+    widget = window.open_segment()
     widget.segment()
     window.wait(lambda: len(viewer.layers) == 2)
     mask = viewer.layers[1]
     assert len(widget._segmenter.result_on(mask).done) < 24
     mask.selected_label = 3
     mask.paint((23, 5, 5), 3)
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert (mask.data[23] == 3).any()
     assert not (mask.data[23] == 1).any()
     assert mask.data[22].any()
 
 
-def test_the_mask_is_what_the_library_makes(window: Any, movie: Any) -> None:
+def test_the_mask_is_what_the_library_makes(window: Window, movie: Any) -> None:
     from napari_darl import segment
 
     viewer = window.viewer
     viewer.add_image(255 - movie[23], name="bright")
-    widget = open_widget(viewer)
+    widget = window.open_segment()
     widget.vessels.setCurrentText("bright")
     widget.resize_factor.setValue(2.0)
     widget.segment()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from windows import Window
 
 from napari_darl.inference.loading import load_model
 from napari_darl.models import model_path
@@ -28,9 +29,9 @@ def stacks() -> tuple[np.ndarray, np.ndarray]:
     return angiograms, backgrounds.clip(0, 255).astype(np.uint8)
 
 
-def open_train(window: Any, folder: Path, steps: int) -> Any:
+def open_train(window: Window, folder: Path, steps: int) -> Any:
     """Open the widget, and set it to small batches: a step takes some tenths of a second."""
-    widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Train a model")[1]
+    widget = window.dock("Train a model")
     widget.folder.setText(str(folder))
     widget.steps.setValue(steps)
     widget.batch.setValue(1)
@@ -38,7 +39,7 @@ def open_train(window: Any, folder: Path, steps: int) -> Any:
     return widget
 
 
-def previews(window: Any) -> list[Any]:
+def previews(window: Window) -> list[Any]:
     return [layer for layer in window.viewer.layers if layer.name.startswith("preview: ")]
 
 
@@ -49,7 +50,7 @@ def choose(picker: Any, text: str) -> None:
 
 
 def test_a_person_trains_stops_resumes_and_segments(
-    window: Any, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: Window, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer = window.viewer
     for data, name in zip(stacks, ("angiograms", "backgrounds"), strict=True):
@@ -69,7 +70,7 @@ def test_a_person_trains_stops_resumes_and_segments(
     assert "of 40" in widget.state.text()
     widget.button.click()
     assert widget.state.text() == "Saving..."
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert widget.button.text() == "Start"
     assert window.messages[-1].startswith("Stopped and saved")
     stopped = load_model(tmp_path / "run", "cpu").info["step"]
@@ -94,13 +95,13 @@ def test_a_person_trains_stops_resumes_and_segments(
     widget.resume.click()
     window.wait(lambda: widget.plot.points("cycle") > stopped + 2)
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert load_model(tmp_path / "run", "cpu").info["step"] > stopped
     assert len(previews(window)) == 6
     assert tuple(shown["background"].contrast_limits) == (-0.5, 0.5)
     assert not np.array_equal(shown["fake angiogram"].data, before)
 
-    segment = viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
+    segment = window.open_segment()
     assert segment.model.model == str(tmp_path / "run" / "model.safetensors")
     segment.image.value = own[0]
     segment.frames.setCurrentIndex(1)
@@ -110,7 +111,7 @@ def test_a_person_trains_stops_resumes_and_segments(
     assert made["model"] == str(tmp_path / "run" / "model.safetensors")
 
 
-def test_first_frames_of_series_are_the_backgrounds(window: Any, stacks: Any, tmp_path: Path) -> None:
+def test_first_frames_of_series_are_the_backgrounds(window: Window, stacks: Any, tmp_path: Path) -> None:
     for data, name in zip((stacks[0][:5], stacks[0][3:]), ("one", "two"), strict=True):
         window.viewer.add_image(data, name=name)
     widget = open_train(window, tmp_path / "run", 1)
@@ -120,15 +121,15 @@ def test_first_frames_of_series_are_the_backgrounds(window: Any, stacks: Any, tm
     choose(widget.backgrounds, "first frames of each series")
     widget.first_frames.setValue(9)
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert "No series has more than 9 frames" in window.messages[-1]
     widget.first_frames.setValue(1)
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert window.messages[-1].startswith("Trained: ")
 
 
-def test_a_folder_and_c_darl_and_a_run_that_is_there(window: Any, stacks: Any, tmp_path: Path) -> None:
+def test_a_folder_and_c_darl_and_a_run_that_is_there(window: Window, stacks: Any, tmp_path: Path) -> None:
     from napari_darl.io.output import write_frames
 
     write_frames(tmp_path / "frames" / "stack.tif", stacks[0], provenance={})
@@ -139,16 +140,16 @@ def test_a_folder_and_c_darl_and_a_run_that_is_there(window: Any, stacks: Any, t
     assert widget.angiograms.line.text().startswith("1 file, ")
     choose(widget.backgrounds, "none: train C-DARL")
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert "c-darl" in (tmp_path / "run" / "config.json").read_text()
     saved = (tmp_path / "run" / "model.safetensors").read_bytes()
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert "holds a run already: resume it or choose another folder" in window.messages[-1]
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == saved
 
 
-def begin(window: Any, stacks: Any, tmp_path: Path, steps: int = 200) -> Any:
+def begin(window: Window, stacks: Any, tmp_path: Path, steps: int = 200) -> Any:
     """Train on a layer, and wait for the first steps."""
     window.viewer.add_image(stacks[0], name="angiograms")
     widget = open_train(window, tmp_path / "run", steps)
@@ -158,17 +159,17 @@ def begin(window: Any, stacks: Any, tmp_path: Path, steps: int = 200) -> Any:
     return widget
 
 
-def assert_trains_again(window: Any, widget: Any, folder: Path) -> None:
-    window.wait(lambda: not window.busy())
+def assert_trains_again(window: Window, widget: Any, folder: Path) -> None:
+    window.finish()
     told = len(window.messages)
     widget.folder.setText(str(folder))
     widget.steps.setValue(1)
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert [message[:8] for message in window.messages[told:]] == ["Trained:"]
 
 
-def test_deleted_layers_neither_stop_nor_come_back(window: Any, stacks: Any, tmp_path: Path) -> None:
+def test_deleted_layers_neither_stop_nor_come_back(window: Window, stacks: Any, tmp_path: Path) -> None:
     widget = begin(window, stacks, tmp_path)
     del window.viewer.layers["preview: background"]
     del window.viewer.layers["angiograms"]
@@ -176,7 +177,7 @@ def test_deleted_layers_neither_stop_nor_come_back(window: Any, stacks: Any, tmp
     window.wait(lambda: widget.plot.points("cycle") > points + 4)
     assert len(previews(window)) == 5
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert [message[:7] for message in window.messages] == ["Stopped"]
     assert load_model(tmp_path / "run", "cpu").info["step"] > 4
     window.viewer.add_image(stacks[0], name="others")
@@ -184,7 +185,9 @@ def test_deleted_layers_neither_stop_nor_come_back(window: Any, stacks: Any, tmp
 
 
 @pytest.mark.parametrize("fault", ["memory", "disk"])
-def test_faults_in_a_run(window: Any, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_faults_in_a_run(
+    window: Window, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     widget = begin(window, stacks, tmp_path)
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     window.wait((tmp_path / "run" / "model.safetensors").exists)
@@ -200,7 +203,7 @@ def test_faults_in_a_run(window: Any, stacks: Any, tmp_path: Path, monkeypatch: 
             patch.setattr("napari_darl.training.trainer.Trainer._advance", out_of_memory)
         else:
             patch.setattr("napari_darl.io.atomic.os.fsync", full)
-        window.wait(lambda: not window.busy())
+        window.finish()
     (message,) = window.messages
     assert ("Memory ran out in step" if fault == "memory" else "No space left on device") in message
     saved = load_model(tmp_path / "run", "cpu").info["step"]
@@ -211,21 +214,21 @@ def test_faults_in_a_run(window: Any, stacks: Any, tmp_path: Path, monkeypatch: 
     assert_trains_again(window, widget, tmp_path / "again")
 
 
-def test_a_run_folder_that_vanishes(window: Any, stacks: Any, tmp_path: Path) -> None:
+def test_a_run_folder_that_vanishes(window: Window, stacks: Any, tmp_path: Path) -> None:
     widget = begin(window, stacks, tmp_path)
     window.wait((tmp_path / "run" / "checkpoint.safetensors").exists)
     shutil.rmtree(tmp_path / "run")
     window.wait(lambda: not window.busy() or (tmp_path / "run" / "checkpoint.safetensors").exists())
     if window.busy():
         widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert len(window.messages) == 1
     assert str(tmp_path / "run") in window.messages[0]
     window.messages.clear()
     assert_trains_again(window, widget, tmp_path / "again")
 
 
-def test_closing_the_window_saves(window: Any, stacks: Any, tmp_path: Path) -> None:
+def test_closing_the_window_saves(window: Window, stacks: Any, tmp_path: Path) -> None:
     begin(window, stacks, tmp_path)
     window.viewer.close()
     window.wait(lambda: (tmp_path / "run" / "model.safetensors").exists())
@@ -235,47 +238,47 @@ def test_closing_the_window_saves(window: Any, stacks: Any, tmp_path: Path) -> N
     assert load_model(tmp_path / "run", "cpu").info["step"] > 2
 
 
-def test_a_widget_opened_meanwhile_shows_the_run(window: Any, stacks: Any, tmp_path: Path) -> None:
+def test_a_widget_opened_meanwhile_shows_the_run(window: Window, stacks: Any, tmp_path: Path) -> None:
     widget = begin(window, stacks, tmp_path)
     window.viewer.window.remove_dock_widget(widget.parent())
-    again = window.viewer.window.add_plugin_dock_widget("napari-darl", "Train a model")[1]
+    again = window.dock("Train a model")
     assert again.plot.points("cycle") > 2
     assert again.folder.text() == str(tmp_path / "run")
     assert "of 200" in again.state.text()
     again.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     model = str(tmp_path / "run" / "model.safetensors")
     assert again.start_from.findData(model) > 0  # offered to begin with
 
 
 def test_a_resumed_run_takes_the_steps_that_are_asked_for(
-    window: Any, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: Window, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     widget = begin(window, stacks, tmp_path)
     widget.button.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     done = load_model(tmp_path / "run", "cpu").info["step"]
     dialog = "napari_darl._napari.training.widget.QFileDialog.getExistingDirectory"
     monkeypatch.setattr(dialog, lambda *_: str(tmp_path / "run"))
     widget.steps.setValue(1)
     widget.autosave.setValue(7)
     widget.resume.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert f"has done {done} steps: ask for more" in window.messages[-1]
     widget.steps.setValue(done + 2)
     widget.resume.click()
-    window.wait(lambda: not window.busy())
+    window.finish()
     assert load_model(tmp_path / "run", "cpu").info["step"] == done + 2
     assert '"autosave": 7.0' in (tmp_path / "run" / "config.json").read_text()
 
 
-def test_nothing_but_runs_is_replaced(window: Any, stacks: Any, tmp_path: Path) -> None:
+def test_nothing_but_runs_is_replaced(window: Window, stacks: Any, tmp_path: Path) -> None:
     window.viewer.add_image(stacks[0], name="angiograms")
     widget = open_train(window, tmp_path, 1)
     for name in ("config.json", "losses.csv"):
         (tmp_path / name).write_text("mine")
         widget.button.click()
-        window.wait(lambda: not window.busy())
+        window.finish()
         assert f"{name} is no run's, and would be replaced" in window.messages[-1]
         assert (tmp_path / name).read_text() == "mine"
         (tmp_path / name).unlink()
@@ -284,7 +287,7 @@ def test_nothing_but_runs_is_replaced(window: Any, stacks: Any, tmp_path: Path) 
     assert window.messages[-1] == "The output is empty: name a folder for the run."
 
 
-def test_fine_tuning_takes_the_recipe_of_the_model(window: Any, tmp_path: Path) -> None:
+def test_fine_tuning_takes_the_recipe_of_the_model(window: Window, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     shutil.copy(model_path("fundus"), folder / "mine.safetensors")
@@ -299,7 +302,7 @@ def test_fine_tuning_takes_the_recipe_of_the_model(window: Any, tmp_path: Path) 
         assert widget.steps.value() == 500
 
 
-def test_previews_of_another_size_keep_their_places(window: Any) -> None:
+def test_previews_of_another_size_keep_their_places(window: Window) -> None:
     from napari_darl._napari.training.previews import Previews
     from napari_darl.training.trainer import Preview
 

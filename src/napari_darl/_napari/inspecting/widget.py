@@ -33,7 +33,6 @@ from napari_darl._napari.layers import (
     bare,
     frame_order,
     frames_shape,
-    free_name,
     keeping_selection,
     layout,
     to_world,
@@ -308,7 +307,7 @@ class InspectWidget(QWidget):
         self.noises.selectRow(0)
 
     def _add(self, kind: type, data: Any, name: str, source: dict[str, Any], **look: Any) -> Any:
-        layer = kind(data, name=free_name(name, self._viewer), **source, **look)
+        layer = kind(data, name=name, **source, **look)
         self._viewer.add_layer(layer)
         return layer
 

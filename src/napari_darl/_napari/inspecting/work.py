@@ -5,8 +5,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from napari_darl._napari.segmenting.run import warm_up
 from napari_darl._napari.stacks import Reading
+from napari_darl._napari.task import warm_up
 from napari_darl.errors import InputError
 
 if TYPE_CHECKING:

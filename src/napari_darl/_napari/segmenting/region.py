@@ -1,6 +1,8 @@
-"""Where vessels are looked for: everywhere, in the field of view, or in what a person has drawn."""
+"""The pixels in which vessels are looked for: all of them, the field of view, or a region drawn by the user."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,64 +17,96 @@ from napari_darl.frames.arrays import to_grey
 from napari_darl.frames.field_of_view import find_field_of_view
 
 Mask = npt.NDArray[np.bool_]
-Region = Callable[[Index], Mask | None]
-"""Maps the place of a frame to what counts of it, bool (Y, X); none is everything. Called in a thread."""
 
 
-def everywhere(_: Index) -> Mask | None:
-    """Count everything."""
-    return None
+@dataclass(frozen=True)
+class Region:
+    """The pixels of each frame that count.
+
+    Two regions are equal if they select the same pixels of an image, whatever they are called.
+
+    Attributes
+    ----------
+    name : str
+        The name shown to the user.
+    mask_of : callable
+        Maps the index of a frame to a mask, bool (Y, X), or to None if the whole frame counts. It is called in a
+        thread.
+    content : object
+        Equal for regions that select the same pixels.
+    """
+
+    name: str = field(compare=False)
+    mask_of: Callable[[Index], Mask | None] = field(compare=False)
+    content: object
+
+
+EVERYTHING = Region("everything", lambda _: None, "everything")
 
 
 def field_of_view(image: Image) -> Region:
-    """Count, of each frame, what the detector or the camera saw."""
+    """Return the region that the detector or the camera saw, found in each frame on its own."""
     data, rgb = pixels(image), image.rgb
 
-    def inside(index: Index) -> Mask | None:
+    def mask_of(index: Index) -> Mask | None:
         frame = np.asarray(data[index])
         return find_field_of_view(to_grey(frame, "luminance") if rgb else frame)
 
-    return inside
+    return Region("field of view", mask_of, "field of view")
 
 
 def drawn_region(drawn: Layer, image: Image) -> Region:
-    """Count what is drawn in a Shapes or Labels layer, wherever the two layers lie.
+    """Return the region drawn in a Shapes or Labels layer, as it is now, at the place where it lies over the image.
 
-    All shapes count in all frames, and so does a Labels layer of a single frame; one of as many frames as the image has
-    counts frame by frame.
+    Shapes apply to all frames, and so does a Labels layer with a single frame. A Labels layer with as many frames as
+    the image applies frame by frame.
+
+    Parameters
+    ----------
+    drawn : Shapes or Labels
+        The layer; labels other than 0 count.
+    image : Image
+        The image to be segmented.
+
+    Returns
+    -------
+    Region
+        Its masks have the shape of the image's frames.
 
     Raises
     ------
     InputError
-        If nothing is drawn over the image, or a Labels layer has another number of frames.
+        If nothing is drawn over the image, or if the number of frames differs.
     """
     shape = frames_shape(image)
     leading, frame = shape[:-2], (shape[-2], shape[-1])
     if isinstance(drawn, Shapes):
         return _constant(_rasterised(drawn, image, frame), drawn)
     if not isinstance(drawn, Labels):
-        raise InputError(f"'{drawn.name}' can't be a region: choose a Shapes or a Labels layer")
+        raise InputError(f"'{drawn.name}' can't be used as a region. Choose a Shapes or a Labels layer.")
     data = finest(drawn)
     if isinstance(data, np.ndarray):
-        data = data.copy()  # what is drawn now counts, even if the drawing is the mask that the run will replace
+        data = data > 0  # a copy: the drawing may change, or be the very mask that the run replaces
     if drawn.ndim == image.ndim:
         data = data.transpose(frame_order(image))
     matrix, offset = _to_pixels_of(drawn, image)
 
-    def sampled(labels: npt.NDArray[Any]) -> Mask:
-        found: Mask = (
+    def resampled(labels: npt.NDArray[Any]) -> Mask:
+        mask: Mask = (
             affine_transform((labels > 0).astype(np.uint8), matrix, offset, frame, order=0, prefilter=False) > 0
         )
-        return found
+        return mask
 
     if data.ndim == 2 or set(data.shape[:-2]) == {1}:
-        return _constant(sampled(np.asarray(data).reshape(data.shape[-2:])), drawn)
+        return _constant(resampled(np.asarray(data).reshape(data.shape[-2:])), drawn)
     if data.shape[:-2] != leading:
         raise InputError(
-            f"'{drawn.name}' has {_counted(data.shape[:-2])} and '{image.name}' has {_counted(leading)}: "
-            "choose a region of as many frames, or of one"
+            f"'{drawn.name}' has {_counted(data.shape[:-2])}, but '{image.name}' has {_counted(leading)}. "
+            "Choose a region with the same number of frames, or with a single one."
         )
-    return lambda index: sampled(np.asarray(data[index]))
+    # Labels in a file or on a cluster are too large to compare. Such a region equals only itself.
+    content = _digest(data, matrix, offset) if isinstance(data, np.ndarray) else object()
+    return Region(drawn.name, lambda index: resampled(np.asarray(data[index])), content)
 
 
 def _counted(leading: tuple[int, ...]) -> str:
@@ -81,12 +115,20 @@ def _counted(leading: tuple[int, ...]) -> str:
 
 def _constant(mask: Mask, drawn: Layer) -> Region:
     if not mask.any():
-        raise InputError(f"nothing in '{drawn.name}' lies over the image: draw a region there, or choose another")
-    return lambda _: mask
+        raise InputError(f"Nothing in '{drawn.name}' lies over the image. Draw a region there, or choose another one.")
+    return Region(drawn.name, lambda _: mask, _digest(mask))
+
+
+def _digest(*arrays: npt.NDArray[Any]) -> str:
+    digest = sha256()
+    for array in arrays:
+        digest.update(repr((array.shape, array.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _rasterised(shapes: Shapes, image: Image, frame: tuple[int, int]) -> Mask:
-    """Draw shapes in the image's pixels; napari's own shapes know ellipses, lines and paths."""
+    """Draw shapes into a frame of the image; napari's own layer knows ellipses, lines and paths."""
     matrix, offset = _to_pixels_of(image, shapes)
     y, x = _plane(shapes, image)
     moved = [np.asarray(vertices)[:, [y, x]] @ matrix.T + offset for vertices in shapes.data]
@@ -98,15 +140,15 @@ def _rasterised(shapes: Shapes, image: Image, frame: tuple[int, int]) -> Mask:
 
 
 def _plane(layer: Layer, image: Image) -> tuple[int, int]:
-    """Axes of a layer that are y and x: the image's, if it has as many, else the last two."""
+    """Return the axes of a layer that are y and x: the image's if both have as many axes, else the last two."""
     order = frame_order(image) if layer.ndim == image.ndim else range(layer.ndim)
     return order[-2], order[-1]
 
 
 def _to_pixels_of(target: Layer, source: Layer) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Matrix and offset that bring (y, x) of the source's pixels to the target's; one of the two is the image.
+    """Return the matrix and the offset that map (y, x) in pixels of `source` to pixels of `target`.
 
-    What the other axes say moves neither.
+    One of the two layers is the image. The position on all other axes is ignored.
     """
     image = target if isinstance(target, Image) else source
     shared = min(source.ndim, target.ndim)

@@ -1,216 +1,134 @@
-"""One run of path A on a layer: what it needs is taken from the layer at once, the rest happens in a thread."""
+"""The work of segmenting one layer: what it needs is taken from the layer first, the rest happens in a thread."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from importlib import import_module
+from dataclasses import replace
 from math import prod
 from threading import Event
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from napari.layers import Image
 
-from napari_darl._napari.layers import Index, finest, frames_shape, pixels, visible_centre, visible_frame
-from napari_darl._napari.segmenting.region import Region, everywhere
-from napari_darl._napari.settings import read_settings
-from napari_darl.inference.cleaning import Cleaning
+from napari_darl._napari.bit_depth import bit_depth
+from napari_darl._napari.layers import finest, frames_shape, pixels, visible_centre, visible_frame
+from napari_darl._napari.segmenting.options import Options, Part, Update
+from napari_darl._napari.task import warm_up
 from napari_darl.inference.scale import guess_resize
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_darl._napari.segmenting.result import Result
+    from napari_darl.inference.loading import Model
+    from napari_darl.inference.options import SegmentOptions
     from napari_darl.inference.windows import Windows
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to segment a layer.
-
-    Attributes
-    ----------
-    model : str
-        What `load_model` takes.
-    bright : bool
-        Whether vessels are brighter than their surroundings.
-    resize : float or None
-        Factor before path A; none to guess it.
-    whole : bool
-        All frames of a stack, the visible one first, or that one only.
-    region : callable
-        What counts of each frame.
-    region_name : str
-        What a person calls that region.
-    device : str
-        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`.
-    tile : int or None
-        Side of the tiles in pixels; none for the model's own.
-
-    Notes
-    -----
-    Options are equal if they segment a frame alike: which frames are segmented plays no part.
-    """
-
-    model: str = "default"
-    bright: bool = False
-    resize: float | None = None
-    whole: bool = field(default=True, compare=False)
-    region: Region = field(default=everywhere, compare=False)
-    region_name: str = "everything"
-    device: str = "auto"
-    tile: int | None = None
-
-
-def preferred_options() -> Options:
-    """Options of a person who has said nothing but what stands in the preferences."""
-    settings = read_settings()
-    return Options(device=settings.device, tile=settings.tile)
-
-
-def warm_up() -> None:
-    """Import what a first run needs: a second or two that must neither slow napari's start nor hold its window."""
-    import_module("napari_darl.inference.segment")  # and torch
-    with suppress(ImportError):
-        import_module("pandas")  # else napari does with the first Labels layer, on the window's thread
-
-
-class Part(NamedTuple):
-    """A window of a frame that is too large to be shown only when it is whole.
-
-    The windows of a frame follow each other; `number` of `total` says how far they are.
-    """
-
-    place: Index
-    rows: slice
-    columns: slice
-    probability: npt.NDArray[np.float32]
-    number: int
-    total: int
-
-
 class Run:
-    """A layer being segmented.
+    """Segments a layer with one set of options.
 
     Parameters
     ----------
     image : Image
-        The layer; looked at now and never from the thread.
-    options, cleaning : Options, Cleaning
-        How to segment it, and how to make masks of the probabilities.
+        The layer. It is looked at now, and never in the thread.
+    options : Options
+        How to segment it.
     viewer : napari.Viewer
-        Tells which frame to begin with.
+        The frame that it shows is segmented first.
 
     Attributes
     ----------
+    name : str
+        Name of the layer when the run began.
     total : int
-        Frames to segment.
-    result : Result or None
-        Where they go; none before the first.
-    finished : int
-        Frames that are there.
-    parts : tuple of int
-        How many windows of the frame under way are there, and how many it has; (0, 0) if it comes whole.
-    provenance : dict
-        What the result's metadata will tell of its making; empty until the model is loaded.
+        Number of frames to segment.
     """
 
-    def __init__(self, image: Image, options: Options, cleaning: Cleaning, viewer: "napari.Viewer") -> None:
-        self.image, self.options, self.cleaning = image, options, cleaning
-        self.result: Result | None = None
-        self.finished = 0
-        self.parts = (0, 0)
-        self.provenance: dict[str, str | float] = {}
+    def __init__(self, image: Image, options: Options, viewer: "napari.Viewer") -> None:
+        self.image, self.options, self.name = image, options, image.name
         self._source = finest(image)
-        self._name = image.name
         self._data, self._rgb = pixels(image), bool(image.rgb)
+        self._bit_depth = bit_depth(image)
         self._shape = frames_shape(image)
         self._first = visible_frame(image, viewer)
         self._centre = visible_centre(image, viewer)
         self.total = prod(self._shape[:-2]) if options.whole else 1
 
     def is_current(self) -> bool:
-        """Tell whether the layer still has the array that is being segmented."""
+        """Return whether the layer still has the array that is being segmented."""
         return finest(self.image) is self._source
 
-    def progress(self) -> str:
-        """Tell where the run stands, in a few words."""
-        if not self.provenance:
-            return "Loading the model"
-        if self.parts[1]:
-            return f"Segmented {self.parts[0]} of {self.parts[1]} parts"
-        if self.total == 1:
-            return f"Segmenting '{self._name}'"
-        return f"Segmented {self.finished} of {self.total} frames"
+    def work(self, stop: Event) -> Generator[Update, None, None]:
+        """Yield a first update once the model is loaded, then one for each part; called in a thread.
 
-    def work(self, stop: Event) -> Generator[Any, None, None]:
-        """Yield where the model comes from, then, frame by frame, its place and its probability; runs in a thread.
-
-        Frames of more than one window are yielded as `Part`s, what a person sees first.
+        Frames that don't fit into one window come in several parts, beginning in the middle of what the viewer shows.
         """
         warm_up()
         from napari_darl.inference.loading import as_model
-        from napari_darl.inference.segment import iter_probability
         from napari_darl.inference.windows import Windows
 
         def interrupt() -> None:
             if stop.is_set():
                 raise _StoppedError
 
-        options = self.options
-        model = as_model(options.model, options.device)
+        model = as_model(self.options.model, self.options.segment.device)
         height, width = self._shape[-2:]
-        resize = options.resize or guess_resize(height, width, model.network.config.side)
-        yield model.provenance(
-            source=self._name, resize=resize, vessels="bright" if options.bright else "dark", region=options.region_name
-        )
-        windows = Windows(
-            self._data,
-            model,
-            rgb=self._rgb,
-            bright=options.bright,
-            resize=resize,
-            tile=options.tile,
-            interrupt=interrupt,
-        )
-        if windows.chunk_shape[-2:] != (height, width):
-            with suppress(_StoppedError):
-                yield from self._by_parts(windows)
-            return
-        frames = iter_probability(
-            self._data if options.whole else np.asarray(self._data[self._first]),
-            model,
-            rgb=self._rgb,
-            bright=options.bright,
-            resize=resize,
-            tile=options.tile,
-            first=self._first if options.whole else None,
-            interrupt=interrupt,
-        )
-        try:
-            for place, probability in frames:
-                index = place if options.whole else self._first
-                counted = options.region(index)
-                yield index, probability if counted is None else probability * counted
-        except _StoppedError:
-            return
+        resize = self.options.segment.resize or guess_resize(height, width, model.network.config.side)
+        chosen = self.options.segment.updated(rgb=self._rgb, bits=self._bit_depth(), resize=resize)
+        options = replace(self.options, segment=chosen)
+        vessels = "bright" if chosen.bright else "dark"
+        provenance = model.provenance(source=self.name, resize=resize, vessels=vessels, region=options.region.name)
+        if chosen.bits:
+            provenance["bits"] = chosen.bits
+        yield Update(options, provenance)
+        windows = Windows(self._data, model, **_keywords(chosen), interrupt=interrupt)
+        whole = windows.chunk_shape[-2:] == (height, width)
+        parts = self._frames(model, chosen, interrupt) if whole else self._windows(windows)
+        with suppress(_StoppedError):
+            for part in self._within_region(parts):
+                yield Update(options, provenance, part)
 
-    def _by_parts(self, windows: "Windows") -> Generator[Part, None, None]:
-        """Yield the windows of large frames: those of the visible one first, and first what lies in the middle."""
-        places = list(np.ndindex(self._shape[:-2])) if self.options.whole else [self._first]
-        at = places.index(self._first)
+    def _frames(self, model: "Model", options: "SegmentOptions", interrupt: Callable[[], None]) -> Iterator[Part]:
+        """Yield frames as wholes, the visible one first."""
+        from napari_darl.inference.segment import iter_probability
+
+        whole = self.options.whole
+        frames = iter_probability(
+            self._data if whole else np.asarray(self._data[self._first]),
+            model,
+            **_keywords(options),
+            first=self._first if whole else None,
+            interrupt=interrupt,
+        )
+        everything = slice(0, self._shape[-2]), slice(0, self._shape[-1])
+        for index, probability in frames:
+            yield Part(index if whole else self._first, *everything, probability)
+
+    def _windows(self, windows: "Windows") -> Iterator[Part]:
+        """Yield large frames window by window, the visible frame first, and of each what lies in the middle."""
+        frames = list(np.ndindex(self._shape[:-2])) if self.options.whole else [self._first]
+        at = frames.index(self._first)
         cut = sorted(windows.windows(), key=lambda window: _distance(window, self._centre))
-        for place in places[at:] + places[:at]:
-            counted = self.options.region(place)
+        for frame in frames[at:] + frames[:at]:
             for number, (rows, columns) in enumerate(cut, 1):
-                found = windows.probability(place, rows, columns)
-                found = found if counted is None else found * counted[rows, columns]
-                yield Part(place, rows, columns, found, number, len(cut))
+                probability = windows.probability(frame, rows, columns)
+                yield Part(frame, rows, columns, probability, number, len(cut))
+
+    def _within_region(self, parts: Iterator[Part]) -> Iterator[Part]:
+        """Set what lies outside the region to 0."""
+        frame, mask = None, None
+        for part in parts:
+            if part.frame != frame:
+                frame, mask = part.frame, self.options.region.mask_of(part.frame)
+            yield part if mask is None else replace(part, probability=part.probability * mask[part.rows, part.columns])
+
+
+def _keywords(options: "SegmentOptions") -> dict[str, Any]:
+    return options.model_dump(exclude={"device"})
 
 
 def _distance(window: tuple[slice, slice], centre: tuple[float, float]) -> float:
-    """How far the middle of a window is from a place in its frame, in pixels."""
+    """Return the distance of a window's middle from a point of its frame, in pixels."""
     return float(np.hypot(*((part.start + part.stop) / 2 - at for part, at in zip(window, centre, strict=True))))
 
 

@@ -1,5 +1,6 @@
-"""Path A in a viewer: one run at a time, and what the runs have found."""
+"""Segmentation in a viewer: one run at a time, and the results of past runs."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -8,8 +9,9 @@ from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_darl._napari.layers import bare, mask_layer, visible_frame
+from napari_darl._napari.segmenting.options import Options, Update
 from napari_darl._napari.segmenting.result import Result
-from napari_darl._napari.segmenting.run import Options, Part, Run
+from napari_darl._napari.segmenting.run import Run
 from napari_darl._napari.task import Task
 from napari_darl.errors import InputError
 from napari_darl.inference.cleaning import Cleaning
@@ -20,17 +22,53 @@ if TYPE_CHECKING:
 _segmenters: "WeakKeyDictionary[napari.Viewer, Segmenter]" = WeakKeyDictionary()
 
 
-class Segmenter(QObject):
-    """Segments layers of one viewer, for the menu command and the widget alike; `Segmenter.of(viewer)` is the one.
+@dataclass
+class _Current:
+    """The run under way, and how far it has come.
 
-    A result's mask follows the cleaning, and a further run replaces it, until a person edits it: then it is theirs.
+    Attributes
+    ----------
+    run : Run
+        What the thread does.
+    cleaning : Cleaning
+        How its probabilities become masks.
+    result : Result, optional
+        Where its parts go; None before the first part.
+    last : Update, optional
+        The latest message; None while the model is loaded.
+    finished : int
+        Number of complete frames.
+    """
+
+    run: Run
+    cleaning: Cleaning
+    result: Result | None = None
+    last: Update | None = None
+    finished: int = 0
+
+    def describe(self) -> str:
+        """Return in a few words how far the run has come."""
+        if self.last is None:
+            return "Loading the model"
+        part = self.last.part
+        if part is not None and part.total > 1:
+            return f"Segmented {part.number} of {part.total} parts"
+        if self.run.total == 1:
+            return f"Segmenting '{self.run.name}'"
+        return f"Segmented {self.finished} of {self.run.total} frames"
+
+
+class Segmenter(QObject):
+    """Segments the layers of one viewer for the menu command and the widget; get it from `Segmenter.of(viewer)`.
+
+    A result's mask follows the cleaning, and a further run replaces it, until the user edits it. Then it is left alone.
 
     Signals
     -------
     changed
-        A run began, came on or ended, or a result was edited by a person or removed.
+        A run began, advanced or ended, or a result was edited by the user or removed.
     offered : str
-        A model was made in this window, to be chosen where models are chosen.
+        A model was trained in this viewer; widgets choose it.
     """
 
     changed = Signal()
@@ -40,7 +78,7 @@ class Segmenter(QObject):
         super().__init__()
         self._viewer = ref(viewer)
         self._task: Task | None = None
-        self._run: Run | None = None
+        self._current: _Current | None = None
         self._results: list[Result] = []
         self.newest_model: str | None = None
         self._timer = QTimer(self)
@@ -49,7 +87,7 @@ class Segmenter(QObject):
 
     @classmethod
     def of(cls, viewer: "napari.Viewer") -> "Segmenter":
-        """Give the viewer's segmenter, made when first asked for."""
+        """Return the viewer's segmenter, which is created by the first call."""
         viewer = bare(viewer)
         if viewer not in _segmenters:
             _segmenters[viewer] = cls(viewer)
@@ -57,22 +95,31 @@ class Segmenter(QObject):
 
     @property
     def progress(self) -> str:
-        """Where the run under way stands, in words; "" without one."""
-        return self._run.progress() if self._run else ""
+        """Return how far the run under way has come, in words; "" without a run."""
+        return self._current.describe() if self._current else ""
 
     def offer(self, model: str) -> None:
-        """Have widgets choose a model, those that are open and those that will be."""
+        """Choose a model in all widgets, those that are open and those that will be opened."""
         self.newest_model = model
         self.offered.emit(model)
 
     def result_on(self, layer: Layer | None) -> Result | None:
-        """Give the result whose mask is `layer`, or the last one of the image `layer`; none if there is none."""
+        """Return the result whose mask is `layer`, or the latest one of the image `layer`, or None."""
         layer = bare(layer)
-        found = [result for result in self._results if layer is result.layer or layer is result.image]
-        return found[-1] if found else None
+        matching = [result for result in self._results if layer is result.layer or layer is result.image]
+        return matching[-1] if matching else None
 
     def run(self, image: Image, options: Options, cleaning: Cleaning) -> None:
         """Segment a layer in the background.
+
+        Parameters
+        ----------
+        image : Image
+            The layer.
+        options : Options
+            How to segment it.
+        cleaning : Cleaning
+            How probability becomes the mask.
 
         Raises
         ------
@@ -82,31 +129,35 @@ class Segmenter(QObject):
         viewer = self._viewer()
         if viewer is None:
             return
-        if self._run:
-            raise InputError(f"'{self._run.image.name}' is being segmented: wait for it, or cancel it first")
-        run = self._run = Run(bare(image), options, cleaning, viewer)
+        if self._current:
+            raise InputError(
+                f"'{self._current.run.image.name}' is being segmented. Wait until it is done, or cancel it."
+            )
+        run = Run(bare(image), options, viewer)
+        self._current = _Current(run, cleaning)
         self._task = Task(
             run.work,
             viewer,
             title="Segmenting",  # a longer one would push the Cancel button out of napari's dock
             total=run.total if run.total > 1 else 0,
-            on_yield=self._take,
+            on_yield=self._receive,
             on_end=self._end,
         )
         self.changed.emit()
 
     def cancel(self) -> None:
-        """Stop the run under way after the tile at hand; the frames that it has found stay."""
+        """Stop the run under way after the current tile; the frames that it has segmented stay."""
         if self._task:
             self._task.cancel()
 
     def begin_with(self, image: Image | None, cleaning: Cleaning) -> None:
-        """Have a run on an image that has found nothing yet make its masks like this."""
-        if self._run and self._run.result is None and self._run.image is image:
-            self._run.cleaning = cleaning
+        """Set the cleaning for a run on an image that has no result yet."""
+        current = self._current
+        if current and current.result is None and current.run.image is image:
+            current.cleaning = cleaning
 
     def clean(self, result: Result, cleaning: Cleaning) -> None:
-        """Make the mask of a result anew: the visible frame at once, the others as time allows."""
+        """Make the mask of a result again: the visible frame at once, the others when the window is idle."""
         if (viewer := self._viewer()) is not None:
             result.clean(cleaning, visible_frame(result.image, viewer))
             self._timer.start(0)
@@ -116,57 +167,54 @@ class Segmenter(QObject):
         if viewer is None or not any(r.clean_next(visible_frame(r.image, viewer)) for r in self._results):
             self._timer.stop()
 
-    def _take(self, found: Any) -> None:
-        """Take what a run yields: first where its model comes from, then its frames."""
-        viewer, run = self._viewer(), self._run
-        if viewer is None or run is None:
+    def _receive(self, update: Update) -> None:
+        viewer, current = self._viewer(), self._current
+        if viewer is None or current is None:
             return
-        if not run.is_current():
-            raise InputError(f"'{run.image.name}' has got other pixels: segment it again")
-        if not run.provenance:
-            run.provenance = found
-        else:
-            if run.result is None:
-                run.result = self._result_for(run, viewer)
-            if isinstance(found, Part):
-                run.result.add_part(found)
-                run.parts = found.number, found.total
-            else:
-                run.result.add(*found)
-            run.finished += run.parts[0] == run.parts[1]
+        if not current.run.is_current():
+            raise InputError(f"The pixels of '{current.run.image.name}' were replaced. Segment the image again.")
+        current.last = update
+        if update.part is not None:
+            if current.result is None:
+                current.result = self._result_for(current, update, viewer)
+            current.result.add(update.part)
+            current.finished += update.part.is_last
             if self._task:
-                self._task.show(run.finished)
+                self._task.show(current.finished)
         self.changed.emit()
 
-    def _result_for(self, run: Run, viewer: "napari.Viewer") -> Result:
-        """Continue the image's last result if nobody has edited it, else add a layer."""
-        last = next((result for result in reversed(self._results) if result.image is run.image), None)
-        if last and last.fits(run.image):
-            if run.options.whole or not last.is_of(run.image, run.options):
-                last.start_over(run.options, run.cleaning)
-            last.follow()
-            last.note(run.provenance)
-            return last
-        layer = mask_layer(run.image, viewer)
-        result = Result(run.image, layer, run.options, run.cleaning, self.changed.emit)
-        result.note(run.provenance)
+    def _result_for(self, current: _Current, update: Update, viewer: "napari.Viewer") -> Result:
+        """Return the image's latest result if the user hasn't edited it, else one with a new layer."""
+        image = current.run.image
+        latest = next((result for result in reversed(self._results) if result.image is image), None)
+        if latest and latest.fits(image):
+            latest.resume(update, current.cleaning)
+            return latest
+        layer = mask_layer(image, viewer)
+        viewer.add_layer(layer)  # may change its name, which a `Result` takes for the user's doing
+        result = Result(image, layer, update, current.cleaning, self.changed.emit)
         self._results.append(result)
-        viewer.add_layer(layer)
         return result
 
     def _end(self, cancelled: bool) -> None:
-        run, self._run, self._task = self._run, None, None
-        if run and cancelled:
-            show_info(f"Stopped: {run.finished} of {run.total} frames are segmented.")
-        elif run and run.result and run.finished == run.total and not run.result.layer.data.any():
-            show_info(
-                f"No vessels were found in '{run.image.name}': try bright vessels, a lower threshold or another resize."
-            )
+        current, self._current, self._task = self._current, None, None
+        if current and cancelled:
+            show_info(f"Stopped: {current.finished} of {current.run.total} frames are segmented.")
+        elif current and current.result and current.finished == current.run.total:
+            _report_if_empty(current.result)
         self.changed.emit()
 
     def _layer_removed(self, event: Any) -> None:
-        gone = event.value
-        self._results = [result for result in self._results if gone is not result.layer]
-        if self._run and self._task and gone in (self._run.image, self._run.result and self._run.result.layer):
+        removed, current = event.value, self._current
+        self._results = [result for result in self._results if removed is not result.layer]
+        if current and self._task and removed in (current.run.image, current.result and current.result.layer):
             self._task.drop()
         self.changed.emit()
+
+
+def _report_if_empty(result: Result) -> None:
+    if not result.layer.data.any():
+        show_info(
+            f"No vessels were found in '{result.image.name}'. "
+            "Try bright vessels, a lower threshold or another resize factor."
+        )

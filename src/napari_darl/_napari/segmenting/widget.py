@@ -1,6 +1,5 @@
 """The Segment widget: a layer, a model and a button; and the mask, which follows its controls."""
 
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -24,8 +23,8 @@ from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shap
 from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN
 from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, resize_box, vessels_choice, widen
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
-from napari_darl._napari.segmenting.region import Region, drawn_region, everywhere, field_of_view
-from napari_darl._napari.segmenting.run import Options, preferred_options
+from napari_darl._napari.segmenting.options import Options, preferred_options
+from napari_darl._napari.segmenting.region import EVERYTHING, Region, drawn_region, field_of_view
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.task import sentence
 from napari_darl.errors import DarlError
@@ -124,21 +123,18 @@ class SegmentWidget(QWidget):
         column.addStretch()
 
     def _options(self, image: Image) -> Options:
-        return replace(
-            preferred_options(),
-            model=self.model.model,
+        preferred = preferred_options()
+        segment = preferred.segment.updated(
             bright=self.vessels.currentText() == "bright",
             resize=None if self._guessed else self.resize_factor.value(),
-            whole=self.frames.currentIndex() == 0,
-            region=self._region(image),
-            region_name=str(self.region.value),
             device=self.device.device,
         )
+        return Options(self.model.model, segment, self._region(image), whole=self.frames.currentIndex() == 0)
 
     def _region(self, image: Image) -> Region:
         chosen = self.region.value
         if chosen in (None, _EVERYTHING):
-            return everywhere
+            return EVERYTHING
         return field_of_view(image) if chosen == _FIELD else drawn_region(chosen, image)
 
     def _clicked(self) -> None:

@@ -6,7 +6,7 @@ from weakref import ref
 import numpy as np
 from napari.layers import Image
 
-from napari_darl._napari.layers import bare, free_name, keeping_selection, to_world
+from napari_darl._napari.layers import bare, keeping_selection, to_world
 
 if TYPE_CHECKING:
     import napari
@@ -79,7 +79,7 @@ class Previews:
                 title = f"preview: {_NAMES.get(name, name.replace('_', ' '))}"
                 layer = Image(
                     getattr(preview, name),
-                    name=free_name(title, self._viewer),
+                    name=title,
                     scale=(pixel, pixel),
                     translate=tuple(origin + side * np.array((row, column))),
                     units=units,

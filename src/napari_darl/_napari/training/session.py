@@ -13,10 +13,9 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, Signal
 
 from napari_darl._napari.layers import bare
-from napari_darl._napari.segmenting.run import warm_up
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.stacks import Reading
-from napari_darl._napari.task import Task
+from napari_darl._napari.task import Task, warm_up
 from napari_darl._napari.training.loss_history import LossHistory
 from napari_darl._napari.training.previews import Previews
 from napari_darl.errors import InputError

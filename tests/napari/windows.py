@@ -1,0 +1,48 @@
+"""A napari window as the tests use it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Window:
+    """A viewer with the plugin.
+
+    Attributes
+    ----------
+    viewer : napari.Viewer
+        In the proxy in which napari hands it to plugins.
+    messages : list of str
+        All notifications so far.
+    """
+
+    viewer: Any
+    qtbot: Any
+    busy: Callable[[], bool]
+    messages: list[str] = field(default_factory=list)
+
+    def wait(self, until: Callable[[], bool], timeout: int = 60_000) -> None:
+        """Process events until a condition holds, for at most `timeout` ms."""
+        self.qtbot.waitUntil(until, timeout=timeout)
+
+    def finish(self) -> None:
+        """Wait until nothing runs any more."""
+        self.wait(lambda: not self.busy())
+
+    def dock(self, title: str) -> Any:
+        """Open one of the plugin's widgets."""
+        return self.viewer.window.add_plugin_dock_widget("napari-darl", title)[1]
+
+    def open_segment(self, resize: float | None = None) -> Any:
+        """Open the Segment widget, with a resize factor if there is an image."""
+        widget = self.dock("Segment vessels")
+        if resize is not None and widget.image.value is not None:
+            widget.resize_factor.setValue(resize)
+        return widget
+
+    def segment(self, widget: Any) -> Any:
+        """Segment with the widget; return the last layer."""
+        widget.segment()
+        self.finish()
+        return self.viewer.layers[-1]
