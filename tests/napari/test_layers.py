@@ -187,7 +187,7 @@ def test_a_mask_too_large_for_the_memory_is_said_so_once(window: Window, monkeyp
     widget.segment()
     window.finish()
     (message,) = window.messages
-    assert message.startswith("Memory ran out (Unable to allocate 40. GiB): ")
+    assert message.startswith("Memory ran out (Unable to allocate 40. GiB). ")
     assert widget.button.text() == "Segment"
 
 
