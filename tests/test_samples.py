@@ -37,7 +37,7 @@ def test_every_picture_in_the_folder_is_attributed() -> None:
 
 
 def test_an_unknown_sample_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="no sample named 'retina'; choose from angiogram, angiogram_2, fundus"):
+    with pytest.raises(InputError, match=r"no sample named 'retina'\. Choose one of angiogram, angiogram_2, fundus"):
         sample_path("retina")
-    with pytest.raises(InputError, match="no sample named 'fundus'; choose from angiogram, angiogram_2\\."):
+    with pytest.raises(InputError, match=r"no sample named 'fundus'\. Choose one of angiogram, angiogram_2\."):
         sample_angiogram("fundus")

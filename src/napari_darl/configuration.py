@@ -1,4 +1,4 @@
-"""The base of all configurations: frozen, validated, and saved in every checkpoint."""
+"""Base class of all configurations, which are frozen, validated and saved in every checkpoint."""
 
 from typing import Any, Self
 
@@ -8,23 +8,24 @@ from napari_darl.errors import InputError
 
 
 class Config(BaseModel):
-    """Base of all configurations: immutable, and an unknown field is an error."""
+    """Base class of configurations. They are immutable, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def updated(self, **changes: Any) -> Self:
-        """Make a copy with some fields changed, as strictly checked as any other.
+        """Return a copy with some fields changed and all fields validated.
 
         Raises
         ------
         InputError
-            If the values don't fit.
+            If a value is invalid or a field is unknown.
         """
         try:
             return type(self).model_validate(dict(self) | changes)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise InputError(
-                f"{place or 'The configuration'} can't be that ({first['msg']}): choose another."
-            ) from error
+            reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+            if not first["loc"]:  # of fields that don't fit together
+                raise InputError(f"Invalid {type(self).__name__}: {reason}.") from error
+            field = ".".join(map(str, first["loc"]))
+            raise InputError(f"Invalid value {first['input']!r} for {field}: {reason}.") from error

@@ -1,21 +1,21 @@
-"""The errors of the library: each message says what is wrong and what to do about it."""
+"""Errors and warnings. Each message says what is wrong and what to do about it."""
 
 
 class DarlError(Exception):
-    """Anything that a user can mend; fronts show its message as it is."""
+    """Base class of errors that the user can fix. The message is shown verbatim."""
 
 
 class InputError(DarlError, ValueError):
-    """An array, a stack or an option that can't be worked with."""
+    """An invalid array, stack or option."""
 
 
 class FileError(DarlError, OSError):
-    """A file or folder that is missing, unreadable, damaged or in the way."""
+    """A file or folder that is missing, unreadable or damaged, or that would be overwritten."""
 
 
 class CheckpointError(FileError):
-    """A model or checkpoint file that can't be used."""
+    """An invalid model or checkpoint file."""
 
 
 class DarlWarning(UserWarning):
-    """Something that a user should know, and that stops nothing."""
+    """Something that the user should know, though the work goes on."""

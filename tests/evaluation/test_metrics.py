@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_darl.errors import DarlWarning, InputError
-from napari_darl.evaluation.metrics import Scores, above_half, mean_scores, score
+from napari_darl.evaluation.metrics import Scores, above_half, average_precision, mean_scores, roc_auc, score
 
 EMPTY = np.zeros((20, 20), bool)
 
@@ -84,6 +84,20 @@ def test_areas_under_the_curves_by_hand():
     scores = score(truth, truth, probability=np.array([[0.1, 0.4, 0.35, 0.8]]))
     assert scores.roc_auc == pytest.approx(3 / 4)  # three of four pairs in order
     assert scores.pr_auc == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+
+
+@pytest.mark.parametrize("levels", [3, 256, 10**9])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16, np.int8])
+def test_areas_are_those_of_scikit_learn(levels: int, dtype: type) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(levels)
+    for share in (0.001, 0.1, 0.5, 0.999):
+        vessel = rng.random(5000) < share
+        vessel[:2] = True, False
+        chance = (rng.integers(0, min(levels, 127), 5000) + 20 * vessel).astype(dtype)
+        assert roc_auc(vessel, chance) == pytest.approx(metrics.roc_auc_score(vessel, chance), abs=1e-12)
+        expected = metrics.average_precision_score(vessel, chance)
+        assert average_precision(vessel, chance) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("truth", [EMPTY, ~EMPTY])

@@ -57,14 +57,14 @@ def test_lone_probability_is_thresholded_at_a_half(tmp_path, truth):
 
 def test_probability_out_of_range_is_refused(tmp_path, truth):
     tifffile.imwrite(tmp_path / "frame_2_probability.tif", LINE)
-    with pytest.raises(InputError, match="holds 0 to 255: a probability lies in 0 to 1"):
+    with pytest.raises(InputError, match="values from 0 to 255"):
         evaluate(tmp_path / "frame_2_probability.tif", truth / "frame_2.png")
 
 
 def test_by_order_pairs_in_natural_order(tmp_path, truth):
     masks = write(tmp_path / "masks", b2=LINE, b10=OTHER)
     assert evaluate(masks, truth, by_order=True).mean == PERFECT
-    with pytest.raises(FileError, match=r"no partner for b2\.png, b10\.png: .* by their order"):
+    with pytest.raises(FileError, match=r"no partner for b2\.png, b10\.png\. .* by order"):
         evaluate(masks, truth)
 
 
@@ -108,7 +108,7 @@ def test_field_of_view_of_a_folder_and_of_one_page_for_all(tmp_path, truth):
         ({"frame_2": LINE}, "masks has no partner for frame_10.png"),
         ({"frame_2": LINE, "frame_10": LINE, "frame_11": LINE}, "truth has no partner for frame_11.png"),
         ({f"a{i}": LINE for i in range(5)}, r"partner for a0\.png, a1\.png, a2\.png and 2 more"),
-        ({"frame_2": LINE, "frame_2_mask": LINE}, r"frame_2\.png and frame_2_mask\.png in .* both stand"),
+        ({"frame_2": LINE, "frame_2_mask": LINE}, r"frame_2: frame_2\.png and frame_2_mask\.png"),
         ({"frame_2": LINE[1:], "frame_10": LINE}, r"1 frame of 39 x 40 pixels, .*1 frame of 40 x 40"),
         ({}, "has no image"),
     ],
@@ -126,22 +126,22 @@ def test_says_what_cannot_be_read(tmp_path, truth):
         evaluate(masks, truth / "frame_2.png")
     with pytest.raises(FileError, match="can't be paired"):
         evaluate(tmp_path / "missing", truth)
-    with pytest.raises(FileError, match=r"missing\.png isn't there"):
+    with pytest.raises(FileError, match=r"missing\.png doesn't exist"):
         evaluate(tmp_path / "missing.png", truth / "frame_2.png")
     (masks / "frame_2.png").write_bytes(b"no image")
     with pytest.raises(FileError, match=r"frame_2\.png is damaged"):
         evaluate(masks, truth)
     write(masks, frame_3=LINE, frame_2=LINE)
-    with pytest.raises(FileError, match=r"has 3 images and .* 2: by order"):
+    with pytest.raises(FileError, match=r"has 3 images and .* has 2\."):
         pair_files(masks, truth, by_order=True)
 
 
 def test_says_which_mask_or_field_of_view_is_of_no_use(tmp_path, truth):
     blind = write(tmp_path, blind=0 * LINE) / "blind.png"
-    with pytest.raises(InputError, match="frame_2 can't be measured: the field of view is empty"):
+    with pytest.raises(InputError, match=r"frame_2: The field of view is empty\."):
         evaluate(truth, truth, fov=blind)
     tifffile.imwrite(tmp_path / "broken.tif", np.full((40, 40), np.nan, np.float32))
-    with pytest.raises(InputError, match=r"broken\.tif is no mask: the mask holds NaN"):
+    with pytest.raises(InputError, match=r"broken\.tif: The mask holds NaN"):
         evaluate(tmp_path / "broken.tif", truth / "frame_2.png")
 
 
@@ -162,5 +162,5 @@ def test_markdown_table_escapes_its_own_bars():
 
 
 def test_folders_that_arent_there_are_named(tmp_path):
-    with pytest.raises(FileError, match="nowhere isn't there"):
+    with pytest.raises(FileError, match="nowhere doesn't exist"):
         pair_files(tmp_path / "nowhere", tmp_path / "nor here")

@@ -6,6 +6,7 @@ import pytest
 import tifffile
 
 from napari_darl.errors import FileError, InputError
+from napari_darl.io.arrays import ImageData
 from napari_darl.io.images import read_image
 from napari_darl.io.output import read_description, read_provenance, write_frames, write_mask, write_png
 
@@ -21,7 +22,7 @@ def mask():
 def test_a_mask_comes_back_as_it_was(tmp_path, shape):
     mask = np.random.default_rng(0).integers(0, 2, shape, np.uint8)
     path = tmp_path / "new" / "mask.tif"
-    write_mask(path, mask, pixel_size=(0.5, 0.25), unit="µm", provenance=PROVENANCE)
+    write_mask(path, ImageData(mask, pixel_size=(0.5, 0.25), unit="µm"), provenance=PROVENANCE)
     np.testing.assert_array_equal(tifffile.imread(path), mask * 255)
     image = read_image(path)
     np.testing.assert_array_equal(image.data, mask * 255)
@@ -34,7 +35,7 @@ def test_a_mask_comes_back_as_it_was(tmp_path, shape):
 
 def test_other_readers_find_the_pixel_size(tmp_path, mask):
     path = tmp_path / "mask.tif"
-    write_mask(path, mask, pixel_size=(0.5, 0.25), unit="µm", provenance={})
+    write_mask(path, ImageData(mask, pixel_size=(0.5, 0.25), unit="µm"), provenance={})
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
         assert page.resolutionunit == tifffile.RESUNIT.CENTIMETER
@@ -49,14 +50,14 @@ def test_other_readers_find_the_pixel_size(tmp_path, mask):
 )
 def test_any_unit_comes_back(tmp_path, mask, size, unit):
     path = tmp_path / "mask.tif"
-    write_mask(path, mask, pixel_size=size, unit=unit, provenance={})
+    write_mask(path, ImageData(mask, pixel_size=size, unit=unit), provenance={})
     image = read_image(path)
     assert (image.pixel_size, image.unit) == (size, unit)
 
 
 def test_probabilities_stay_exact(tmp_path):
     probability = np.random.default_rng(0).random((2, 40, 50), np.float32)
-    write_frames(tmp_path / "p.tiff", probability, pixel_size=None, unit=None, provenance=PROVENANCE)
+    write_frames(tmp_path / "p.tiff", probability, provenance=PROVENANCE)
     image = read_image(tmp_path / "p.tiff")
     assert image.data.dtype == np.float32
     np.testing.assert_array_equal(image.data, probability)
@@ -66,9 +67,9 @@ def test_nothing_is_overwritten_unasked(tmp_path, mask):
     path = tmp_path / "mask.tif"
     path.write_bytes(b"precious")
     with pytest.raises(FileError, match="--overwrite"):
-        write_mask(path, mask, pixel_size=None, unit=None, provenance={})
+        write_mask(path, mask, provenance={})
     assert path.read_bytes() == b"precious"
-    write_mask(path, mask, pixel_size=None, unit=None, provenance={}, overwrite=True)
+    write_mask(path, mask, provenance={}, overwrite=True)
     assert read_image(path).data.shape == mask.shape
 
 
@@ -82,7 +83,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, mask, monkey
 
     monkeypatch.setattr(tifffile, "imwrite", full_disk)
     with pytest.raises(FileError, match="No space left"):
-        write_mask(path, mask, pixel_size=None, unit=None, provenance={}, overwrite=True)
+        write_mask(path, mask, provenance={}, overwrite=True)
     assert path.read_bytes() == b"precious"
     assert os.listdir(tmp_path) == ["mask.tif"]
 
@@ -96,17 +97,17 @@ def test_unusable_targets_are_refused(tmp_path, mask):
         ("file/mask.tif", "can't be written"),
     ]:
         with pytest.raises(FileError, match=message):
-            write_mask(tmp_path / name, mask, pixel_size=None, unit=None, provenance={}, overwrite=True)
+            write_mask(tmp_path / name, mask, provenance={}, overwrite=True)
 
 
 def test_only_masks_are_written_as_masks(tmp_path, mask):
     for wrong in (mask * 255, mask.astype(np.float32), np.zeros((0, 40), np.uint8), mask.astype(np.int8) - 1):
         with pytest.raises(InputError, match="0 and 1"):
-            write_mask(tmp_path / "mask.tif", wrong, pixel_size=None, unit=None, provenance={})
-    with pytest.raises(InputError, match="positive lengths"):
-        write_mask(tmp_path / "mask.tif", mask, pixel_size=(0, 1), unit="µm", provenance={})
+            write_mask(tmp_path / "mask.tif", wrong, provenance={})
+    with pytest.raises(InputError, match="pixel size"):
+        write_mask(tmp_path / "mask.tif", ImageData(mask, pixel_size=(0, 1), unit="µm"), provenance={})
     with pytest.raises(InputError, match="empty"):
-        write_frames(tmp_path / "p.tif", [], pixel_size=None, unit=None, provenance={})
+        write_frames(tmp_path / "p.tif", [], provenance={})
     assert os.listdir(tmp_path) == []
 
 
@@ -125,7 +126,7 @@ def test_pictures_are_written_as_png(tmp_path):
 @pytest.mark.parametrize("write", [write_mask, write_frames])
 def test_notes_are_kept_beside_the_provenance(tmp_path, mask, write):
     notes = {"name": "µ", "numbers": [[1, 0.1], []], "nothing": None}
-    write(tmp_path / "a.tif", mask, provenance=PROVENANCE, notes=notes, pixel_size=(0.5, 0.25), unit="mm")
+    write(tmp_path / "a.tif", ImageData(mask, pixel_size=(0.5, 0.25), unit="mm"), provenance=PROVENANCE, notes=notes)
     description = read_description(tmp_path / "a.tif")
     assert description["notes"] == notes
     assert description["provenance"] == PROVENANCE

@@ -20,6 +20,7 @@ from napari_darl._napari.geometry import geometry
 from napari_darl._napari.mask_files import read_mask, write_mask
 from napari_darl.errors import DarlWarning, FileError, InputError
 from napari_darl.io import output
+from napari_darl.io.arrays import ImageData
 from napari_darl.io.images import read_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # napari, of any rotation out of the plane
@@ -174,7 +175,7 @@ def test_provenance_is_of_strings_and_numbers(tmp_path):
 
 def test_masks_of_the_command_line_open_with_their_pixel_size(tmp_path):
     path = tmp_path / "frame 3.darl.tif"
-    output.write_mask(path, MASK, provenance=PROVENANCE, pixel_size=(0.3, 0.2), unit="mm")
+    output.write_mask(path, ImageData(MASK, pixel_size=(0.3, 0.2), unit="mm"), provenance=PROVENANCE)
     layer = opened(str(path))
     np.testing.assert_array_equal(layer.data, MASK)
     assert geometry(layer) == geometry(Labels(MASK, scale=(1, 0.3, 0.2), units=("pixel", "mm", "mm")))

@@ -14,6 +14,7 @@ from napari_builtins.io import imsave_extensions, napari_write_labels
 from napari_darl._napari.geometry import geometry_from_json, geometry_to_json, pixel_size
 from napari_darl.errors import DarlWarning, FileError, InputError
 from napari_darl.io import output
+from napari_darl.io.arrays import ImageData
 from napari_darl.io.images import FileImage, read_image
 from napari_darl.io.tiff import TIFF_SUFFIXES
 
@@ -68,10 +69,8 @@ def write_mask(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     geometry = geometry_from_json(meta, labels.ndim)
     (output.write_mask if as_mask else output.write_frames)(
         target,
-        labels if as_mask else _widened(labels),
+        ImageData(labels if as_mask else _widened(labels), pixel_size=pixel_size(geometry), unit="µm"),
         provenance=_provenance(meta.get("metadata") or {}),
-        pixel_size=pixel_size(geometry),
-        unit="µm",
         notes={"name": meta.get("name"), "geometry": geometry_to_json(geometry)},
         overwrite=True,
     )

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_darl.cli.files import naming
 from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt
@@ -53,10 +54,10 @@ def segment_file(
         result = segment_probability(pixels, model, bright=bright, bits=image.bits, resize=resize)
     told: dict[str, str | float] = {"smooth_time": smooth_time, "bright": bright, "resize": resize}
     provenance = model.provenance(**cleaning.model_dump(), **told, source=path.name)
-    place: dict[str, Any] = {"pixel_size": image.pixel_size, "unit": image.unit, "provenance": provenance}
-    write_mask(files["mask"], clean_mask(result, cleaning), **place, overwrite=overwrite)
+    mask = replace(image, data=clean_mask(result, cleaning))
+    write_mask(files["mask"], mask, provenance=provenance, overwrite=overwrite)
     if "probability" in files:
-        write_frames(files["probability"], result, **place, overwrite=overwrite)
+        write_frames(files["probability"], replace(image, data=result), provenance=provenance, overwrite=overwrite)
     return smooth_time
 
 

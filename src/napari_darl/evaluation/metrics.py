@@ -1,4 +1,4 @@
-"""How well a vessel mask agrees with an expert's."""
+"""Measures of how well a vessel mask agrees with an expert's."""
 
 import warnings
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from skimage.morphology import skeletonize
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from napari_darl.errors import DarlWarning, InputError
 
@@ -47,28 +46,28 @@ class Scores:
     pr_auc: float | None = None
 
 
-_LABELS = 64  # grey values of masks with soft edges reach further
+_LABELS = 64  # labels lie below that; the grey values of masks with soft edges go beyond
 MEASURES = tuple(field.name for field in fields(Scores))
-"""Names of the measures, in the order that tables show them."""
+"""Names of the measures, in the order of the tables' columns."""
 
 
 def above_half(mask: npt.ArrayLike) -> Mask:
-    """Tell vessel from background in a mask.
+    """Return which pixels of a mask are vessel.
 
     Parameters
     ----------
     mask : array-like of real numbers
-        0 / 1, 0 / 255, -1 / +1, or grey with soft edges; bool is taken as it is.
+        0 / 1, 0 / 255, -1 / +1, or grey with soft edges.
 
     Returns
     -------
     numpy.ndarray of bool
-        Of the same shape: what lies above half the maximum, so nothing where all is 0.
+        Of the same shape: True above half the maximum, so nowhere in a mask of zeros.
 
     Raises
     ------
     InputError
-        If the mask has no pixels, holds no real numbers, or NaN or infinite ones.
+        If the mask has no pixels or holds anything but finite real numbers.
 
     Warns
     -----
@@ -77,13 +76,13 @@ def above_half(mask: npt.ArrayLike) -> Mask:
     """
     array = _finite(mask, "mask")
     if array.size == 0:
-        raise InputError(f"the mask has no pixels (its shape is {array.shape}): hand a frame that has some")
+        raise InputError(f"The mask has no pixels: its shape is {array.shape}.")
     if array.dtype.kind in "ui" and array.min() >= 0 and array.max() < _LABELS:
         kinds = np.flatnonzero(np.bincount(array.ravel()))
         if len(kinds) > 2:
             told = ", ".join(map(str, kinds[:5]))
             warnings.warn(
-                f"A mask holds the values {told}: those above half the greatest count as vessel; hand 0 and 1.",
+                f"A mask holds the values {told}. Those above half the greatest count as vessel.",
                 DarlWarning,
                 stacklevel=2,
             )
@@ -102,7 +101,7 @@ def score(
     Parameters
     ----------
     prediction, truth : array-like, shape (H, W)
-        Masks; vessel is what `above_half` finds in each.
+        Masks; `above_half` says which pixels of each are vessel.
     probability : array-like of float, shape (H, W), optional
         Any finite value that rises with the chance of vessel; the areas under the curves need it.
     fov : array-like of bool, shape (H, W), optional
@@ -111,14 +110,19 @@ def score(
     Returns
     -------
     Scores
-        Where both masks are empty, all measures of masks are 1; where a measure has nothing to divide by
-        because only one of them is empty, it is 0. The areas under the curves are None without a
-        probability, or where the truth is all vessel or all background.
+        If both masks are empty, all measures of masks are 1. If only one is empty, measures that would divide by
+        zero are 0. The areas under the curves are None without a probability, or where the truth is all vessel
+        or all background.
 
     Raises
     ------
     InputError
-        If shapes differ, aren't 2-D, the field of view is empty, or there are NaN or infinite values.
+        If shapes differ or aren't 2-D, the field of view is empty, or there are NaN or infinite values.
+
+    Examples
+    --------
+    >>> score([[0, 1, 1, 1]], [[0, 0, 1, 1]]).dice
+    0.8
     """
     found, vessel = above_half(prediction), above_half(truth)
     inside = np.ones(vessel.shape, np.bool_) if fov is None else above_half(fov)
@@ -145,12 +149,12 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
     Parameters
     ----------
     scores : sequence of Scores
-        One of each frame.
+        One entry per frame, at least one.
 
     Returns
     -------
     Scores
-        The means; an area under a curve is averaged over the frames that have one, None where none has.
+        The means. An area under a curve is averaged over the frames that have one; None if none has.
 
     Raises
     ------
@@ -158,7 +162,7 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
         If there are no scores.
     """
     if not scores:
-        raise InputError("there are no scores to average: hand those of one frame at least")
+        raise InputError("There are no scores to average.")
     means: dict[str, Any] = {name: _mean([getattr(one, name) for one in scores]) for name in MEASURES}
     return Scores(**means)
 
@@ -166,22 +170,20 @@ def mean_scores(scores: Sequence[Scores]) -> Scores:
 def _finite(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     array = np.asarray(values)
     if array.dtype.kind not in "buif":
-        raise InputError(f"the {name} holds values of type {array.dtype}: hand integers, bool or real floats")
+        raise InputError(f"The {name} holds values of type {array.dtype}. Convert it to integers, bool or real floats.")
     if not np.isfinite(array).all():
-        raise InputError(f"the {name} holds NaN or infinite values: replace them, as with numpy.nan_to_num")
+        raise InputError(f"The {name} holds NaN or infinite values. Replace them, for example with numpy.nan_to_num.")
     return array
 
 
 def _check(found: Mask, vessel: Mask, inside: Mask, chance: npt.NDArray[Any] | None) -> None:
     if vessel.ndim != 2:
-        raise InputError(f"the truth's shape is {vessel.shape}: hand one 2-D frame (H, W) at a time")
+        raise InputError(f"The truth's shape is {vessel.shape}. Pass one 2-D frame (H, W) at a time.")
     for name, array in {"prediction": found, "field of view": inside, "probability": chance}.items():
         if array is not None and array.shape != vessel.shape:
-            raise InputError(
-                f"the {name}'s shape {array.shape} isn't the truth's {vessel.shape}: hand the same frame's"
-            )
+            raise InputError(f"The {name}'s shape {array.shape} differs from the truth's {vessel.shape}.")
     if not inside.any():
-        raise InputError("the field of view is empty: hand one with pixels in it, or none")
+        raise InputError("The field of view is empty.")
 
 
 def _ratio(part: int, whole: int, otherwise: float) -> float:
@@ -204,7 +206,59 @@ def _centreline(mask: Mask) -> Mask:
 def _areas(vessel: Mask, chance: npt.NDArray[Any]) -> tuple[float | None, float | None]:
     if vessel.all() or not vessel.any():
         return None, None
-    return float(roc_auc_score(vessel, chance)), float(average_precision_score(vessel, chance))
+    return roc_auc(vessel, chance), average_precision(vessel, chance)
+
+
+def roc_auc(vessel: Mask, chance: npt.NDArray[Any]) -> float:
+    """Return the area under the receiver operating characteristic, by the trapezoidal rule.
+
+    Parameters
+    ----------
+    vessel : numpy.ndarray of bool, shape (N,)
+        The truth; it holds both values.
+    chance : numpy.ndarray, shape (N,)
+        Any finite values that rise with the chance of vessel.
+
+    Returns
+    -------
+    float
+        In [0, 1]: the chance that a vessel pixel has a higher value than a background pixel, ties counting half.
+    """
+    hits, alarms = _counts_by_threshold(vessel, chance)
+    area = (np.diff(alarms) * (hits[1:] + hits[:-1]) / 2).sum()
+    return float(area / (hits[-1] * alarms[-1]))
+
+
+def average_precision(vessel: Mask, chance: npt.NDArray[Any]) -> float:
+    """Return the area under the precision-recall curve as the sum of precision times the step in recall.
+
+    Parameters
+    ----------
+    vessel, chance
+        As in `roc_auc`.
+
+    Returns
+    -------
+    float
+        In [0, 1]. Nothing is interpolated, which would be too optimistic (Davis & Goadrich, ICML 2006).
+    """
+    hits, alarms = _counts_by_threshold(vessel, chance)
+    precision = hits[1:] / (hits[1:] + alarms[1:])
+    return float((np.diff(hits) * precision).sum() / hits[-1])
+
+
+def _counts_by_threshold(
+    vessel: Mask, chance: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return true and false positives at each threshold, from none to all pixels.
+
+    The thresholds are the distinct values, from the highest to the lowest.
+    """
+    order = np.argsort(-chance.astype(np.float64), kind="stable")
+    values = chance[order]
+    last = np.append(np.flatnonzero(np.diff(values)), values.size - 1)  # of the pixels that share a value
+    hits = np.cumsum(vessel[order], dtype=np.float64)[last]
+    return np.append(0.0, hits), np.append(0.0, last + 1 - hits)
 
 
 def _mean(values: list[float | None]) -> float | None:

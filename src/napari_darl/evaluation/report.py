@@ -1,4 +1,4 @@
-"""Comparing files: pairing predictions with expert masks, and the report."""
+"""Pair files of predictions with expert masks, score each pair, and report the scores."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from napari_darl.io.images import image_paths, read_image
 
 _PROBABILITY = "_probability"
 _ENDINGS = ("_mask", _PROBABILITY)
-_NAMED = 3  # how many files a message names before it says how many more there are
+_NAMED = 3  # files that a message names before it counts the rest
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,21 @@ class Report:
     Attributes
     ----------
     frames : dict of str to Scores
-        Of each frame, by the prediction's stem, with [page] counted from 0 behind it in a stack.
+        Scores of each frame. The key is the prediction's stem; frames of a stack add their index, as in "movie[0]".
     mean : Scores
-        Over all frames, each weighing the same.
+        Means over all frames, each frame weighing the same.
     """
 
     frames: dict[str, Scores]
     mean: Scores
 
     def to_table(self) -> str:
-        """Lay the report out as a Markdown table: one row for each frame, then the mean."""
+        """Return a Markdown table: one row per frame, then the mean."""
         rows = [*self.frames.items(), ("mean", self.mean)]
         return markdown_table(("frame", *MEASURES), [(name, *astuple(scores)) for name, scores in rows])
 
     def to_json(self) -> str:
-        """Write the report as JSON: {"mean": {measure: value}, "frames": {name: {measure: value}}}."""
+        """Return JSON: {"mean": {measure: value}, "frames": {name: {measure: value}}}."""
         frames = {name: asdict(scores) for name, scores in self.frames.items()}
         return json.dumps({"mean": asdict(self.mean), "frames": frames}, indent=2, allow_nan=False)
 
@@ -56,28 +56,28 @@ def evaluate(
     by_order: bool = False,
     track: Callable[[Pairs], Iterable[tuple[Path, Path]]] = iter,
 ) -> Report:
-    """Measure predicted masks against expert masks, frame by frame.
+    """Score predicted masks against expert masks, frame by frame.
 
-    Vessel is what lies above half the maximum of a file. A `<stem>_probability` file beside a mask is no
-    prediction of its own: the areas under the curves come from it. Where it has no mask beside it, it is the
-    prediction, thresholded at 0.5. Stacks are compared page by page.
+    In a mask, pixels above half the file's maximum are vessel. A file named `<stem>_probability` gives the areas
+    under the curves for the mask beside it. Without such a mask, it is the prediction, thresholded at 0.5. Stacks
+    are compared frame by frame.
 
     Parameters
     ----------
     predictions, truth : Path
         Two files, or two folders whose files are paired as in `pair_files`.
     fov : Path, optional
-        Field of view, outside which nothing counts: a file for all frames, or a folder paired like the truth.
-        One page serves a whole stack.
+        Field of view; pixels outside it don't count. A file for all frames, or a folder paired like the truth.
+        A single frame applies to a whole stack.
     by_order : bool
-        Whether to pair the files of folders by their natural order, not by their names.
+        Whether to pair the files of two folders by their natural order instead of by their names.
     track : callable
-        Wraps the pairs of files as they are gone through, say to show a progress bar.
+        Wraps the iteration over pairs of files, for example to show a progress bar.
 
     Returns
     -------
     Report
-        Scores of each frame, and their mean.
+        Scores of each frame, and their means.
 
     Raises
     ------
@@ -85,6 +85,19 @@ def evaluate(
         If a file or folder is missing, unreadable, without an image or without a partner.
     InputError
         If shapes or numbers of frames differ, or a field of view is empty.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import imageio.v3 as iio, numpy as np
+    >>> from napari_darl import evaluate
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("prediction.png", "truth.png"):
+    ...         iio.imwrite(Path(folder, name), np.eye(40, dtype=np.uint8) * 255)
+    ...     report = evaluate(Path(folder, "prediction.png"), Path(folder, "truth.png"))
+    >>> report.mean.dice
+    1.0
     """
     pairs = pair_files(predictions, truth, by_order=by_order)
     views: dict[Path, Path | None] = {prediction: fov for prediction, _ in pairs}
@@ -97,7 +110,7 @@ def evaluate(
 
 
 def pair_files(first: Path, second: Path, *, by_order: bool = False) -> list[tuple[Path, Path]]:
-    """Pair the images of two folders; two files are a pair whatever their names.
+    """Pair the images of two folders. Two files are a pair whatever their names.
 
     Parameters
     ----------
@@ -105,8 +118,8 @@ def pair_files(first: Path, second: Path, *, by_order: bool = False) -> list[tup
         Two files, or two folders. A file whose stem ends in `_probability` is left out where its folder has a
         mask of that stem.
     by_order : bool
-        Whether to pair by natural order. Otherwise files pair that have the same stem, less a `_mask` or
-        `_probability` at its end.
+        Whether to pair by natural order. Otherwise, two files are a pair if their stems, without a `_mask` or
+        `_probability` at the end, are the same.
 
     Returns
     -------
@@ -116,45 +129,56 @@ def pair_files(first: Path, second: Path, *, by_order: bool = False) -> list[tup
     Raises
     ------
     FileError
-        If a folder is missing or empty, one is a folder and the other isn't, two files of a folder have the
-        same stem, or a file has no partner.
+        If a file or folder is missing, a folder is empty, only one of the two is a folder, two files of a folder
+        have the same stem, or a file has no partner.
     """
     if not (first.is_dir() or second.is_dir()):
         for path in (first, second):
             if not path.exists():
-                raise FileError(f"{path} isn't there: check its name and its folder")
+                raise FileError(f"{path} doesn't exist. Check its name and its folder.")
         return [(first, second)]
     if not (first.is_dir() and second.is_dir()):
-        raise FileError(f"{first} and {second} can't be paired: hand two files, or two folders that are there")
+        raise FileError(f"{first} and {second} can't be paired. Pass two files or two folders that exist.")
     lefts, rights = _by_stem(first), _by_stem(second)
     if by_order:
         if len(lefts) != len(rights):
-            raise FileError(f"{first} has {len(lefts)} images and {second} {len(rights)}: by order, both need as many")
+            raise FileError(
+                f"{first} has {len(lefts)} images and {second} has {len(rights)}. "
+                "To be paired by order, both need the same number."
+            )
         return list(zip(lefts.values(), rights.values(), strict=True))
     for have, lack, folder in ((lefts, rights, second), (rights, lefts, first)):
         if alone := [path.name for stem, path in have.items() if stem not in lack]:
             more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
             raise FileError(
-                f"{folder} has no partner for {', '.join(alone[:_NAMED])}{more}: "
-                "name the files alike, or pair them by their order"
+                f"{folder} has no partner for {', '.join(alone[:_NAMED])}{more}. "
+                "Give partners the same name, or pair the files by order."
             )
     return [(path, rights[stem]) for stem, path in lefts.items()]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> str:
-    """Lay out a Markdown table that is also aligned as plain text.
+    """Return a Markdown table that is also aligned as plain text.
 
     Parameters
     ----------
     header : sequence of str
-        Names of the columns; the first is aligned left, the others right.
+        Names of the columns. The first is aligned left, the others right.
     rows : sequence of sequences of str, float or None
-        As long as the header each; floats get three decimals, None becomes "-".
+        Each as long as the header. Floats get three decimals; None becomes "-".
 
     Returns
     -------
     str
         The lines, without a newline at the end.
+
+    Examples
+    --------
+    >>> print(markdown_table(("frame", "dice"), [("a", 0.75), ("b", None)]))
+    | frame |  dice |
+    | ----- | ----: |
+    | a     | 0.750 |
+    | b     |     - |
     """
     cells = [list(header), *([_cell(value) for value in row] for row in rows)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
@@ -195,7 +219,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
         if _is_probability(path) and stem in masks:
             continue
         if stem in files:
-            raise FileError(f"{files[stem].name} and {path.name} in {folder} both stand for {stem}: keep one of them")
+            raise FileError(f"{folder} has two files for {stem}: {files[stem].name} and {path.name}. Keep one of them.")
         files[stem] = path
     return files
 
@@ -219,7 +243,7 @@ def _score_file(prediction: Path, expert: Path, fov: Path | None) -> Iterator[tu
     for path, frames in ((prediction, found), (beside, chance), (fov, view)):
         if frames is not None and frames.shape != truth.shape:
             raise InputError(
-                f"{path} has {_size(frames)}, {expert} has {_size(truth)}: hand the masks of the same frames"
+                f"{path} has {_size(frames)}, but {expert} has {_size(truth)}. Compare masks of the same frames."
             )
     stem = _stem(prediction)
     for page, vessel in enumerate(truth):
@@ -235,7 +259,7 @@ def _score_file(prediction: Path, expert: Path, fov: Path | None) -> Iterator[tu
                 ),
             )
         except InputError as error:
-            raise InputError(f"{name} can't be measured: {error}") from error
+            raise InputError(f"{name}: {error}") from error
 
 
 def _frames(path: Path) -> npt.NDArray[Any]:
@@ -247,13 +271,13 @@ def _mask_frames(path: Path) -> npt.NDArray[np.bool_]:
     try:
         return above_half(_frames(path))
     except InputError as error:
-        raise InputError(f"{path} is no mask: {error}") from error
+        raise InputError(f"{path}: {error}") from error
 
 
 def _probability_frames(path: Path) -> npt.NDArray[Any]:
     frames = _frames(path)
     if frames.min() < 0 or frames.max() > 1:
-        raise InputError(f"{path} holds {frames.min():g} to {frames.max():g}: a probability lies in 0 to 1")
+        raise InputError(f"{path} holds values from {frames.min():g} to {frames.max():g}. Probabilities are 0 to 1.")
     return frames
 
 

@@ -1,4 +1,4 @@
-"""How far masks under noise are those without it."""
+"""How much noise changes masks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -14,18 +14,18 @@ HEADER = ("noise", "vessel %", "Dice without noise", "Dice with expert")
 
 @dataclass(frozen=True)
 class Robustness:
-    """A mask under one noise.
+    """How one kind of noise changes the mask of a frame.
 
     Attributes
     ----------
     noise : str
-        Which one.
+        Name of the noise.
     vessel : float
-        Per cent of the frame that is vessel.
+        Percentage of the frame that is vessel.
     agreement : float
-        Dice with the mask without noise.
+        Dice with the mask without noise, in [0, 1].
     dice : float, optional
-        Dice with the expert's mask, if there is one.
+        Dice with the expert's mask, if there is one, in [0, 1].
     """
 
     noise: str
@@ -35,19 +35,31 @@ class Robustness:
 
 
 def robustness(masks: Mapping[str, Mask], truth: Mask | None = None) -> list[Robustness]:
-    """Compare the masks of a frame under noise.
+    """Compare the masks of a frame under several kinds of noise.
 
     Parameters
     ----------
     masks : mapping of str to numpy.ndarray of bool, shape (H, W)
-        By noise, the first without.
+        Masks by the name of the noise; the first is the one without noise.
     truth : numpy.ndarray of bool, shape (H, W), optional
         The expert's mask.
+
+    Returns
+    -------
+    list of Robustness
+        One entry per mask.
 
     Raises
     ------
     InputError
         If shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> line = np.eye(40, dtype=bool)
+    >>> [row.agreement for row in robustness({"none": line, "strong": np.zeros_like(line)})]
+    [1.0, 0.0]
     """
     clean = next(iter(masks.values()))
     return [
@@ -62,7 +74,7 @@ def robustness(masks: Mapping[str, Mask], truth: Mask | None = None) -> list[Rob
 
 
 def mean_robustness(frames: Sequence[Sequence[Robustness]]) -> list[Robustness]:
-    """Average over frames under the same noises."""
+    """Return the means over frames, one entry per kind of noise; each frame has the same kinds."""
     return [
         Robustness(
             rows[0].noise,
@@ -75,5 +87,5 @@ def mean_robustness(frames: Sequence[Sequence[Robustness]]) -> list[Robustness]:
 
 
 def robustness_table(rows: Sequence[Robustness]) -> str:
-    """Lay the rows out as a Markdown table."""
+    """Return a Markdown table, one row per kind of noise."""
     return markdown_table(HEADER, [astuple(row) for row in rows])

@@ -1,4 +1,4 @@
-"""The frames that come with the package, for a first look and for tests; see samples/ATTRIBUTION.md."""
+"""Sample frames for a first try and for tests; samples/ATTRIBUTION.md names their sources and licences."""
 
 from collections.abc import Iterable
 from importlib.resources import files
@@ -15,22 +15,27 @@ _FILES = _ANGIOGRAMS | {"fundus": "chase_05R.jpg"}
 
 
 def sample_path(name: str = "angiogram") -> Path:
-    """Say where a sample lies.
+    """Return the path of a sample.
 
     Parameters
     ----------
     name : {"angiogram", "angiogram_2", "fundus"}
-        Which of the two frames of the ARCADE dataset, or the photograph of CHASE_DB1.
+        One of two frames of the ARCADE dataset, or a fundus photograph of CHASE_DB1.
 
     Returns
     -------
     Path
-        A grey JPEG of 512 x 512 pixels; of the fundus, a colour JPEG of 960 x 999.
+        A grey JPEG of 512 x 512 pixels, or for the fundus a colour JPEG of 960 x 999.
 
     Raises
     ------
     InputError
-        If there is no such sample.
+        If there is no sample of this name.
+
+    Examples
+    --------
+    >>> sample_path("fundus").name
+    'chase_05R.jpg'
     """
     _check_name(name, _FILES)
     return Path(str(files("napari_darl") / "samples" / _FILES[name]))
@@ -42,17 +47,22 @@ def sample_angiogram(name: str = "angiogram") -> npt.NDArray[np.uint8]:
     Parameters
     ----------
     name : {"angiogram", "angiogram_2"}
-        Which of the two frames of the ARCADE dataset.
+        One of two frames of the ARCADE dataset.
 
     Returns
     -------
-    ndarray of uint8, shape (512, 512)
-        The frame, 0 to 255, vessels dark.
+    numpy.ndarray of uint8, shape (512, 512)
+        The frame, 0 to 255, with dark vessels.
 
     Raises
     ------
     InputError
-        If there is no such sample.
+        If there is no sample of this name.
+
+    Examples
+    --------
+    >>> sample_angiogram().shape
+    (512, 512)
 
     References
     ----------
@@ -68,8 +78,13 @@ def sample_fundus() -> npt.NDArray[np.uint8]:
 
     Returns
     -------
-    ndarray of uint8, shape (960, 999, 3)
-        Red, green and blue, 0 to 255, vessels dark.
+    numpy.ndarray of uint8, shape (960, 999, 3)
+        Red, green and blue, 0 to 255, with dark vessels.
+
+    Examples
+    --------
+    >>> sample_fundus().shape
+    (960, 999, 3)
 
     References
     ----------
@@ -81,4 +96,4 @@ def sample_fundus() -> npt.NDArray[np.uint8]:
 
 def _check_name(name: str, known: Iterable[str]) -> None:
     if name not in known:
-        raise InputError(f"There is no sample named {name!r}; choose from {', '.join(known)}.")
+        raise InputError(f"There is no sample named {name!r}. Choose one of {', '.join(known)}.")
