@@ -21,6 +21,7 @@ TOP = ("configuration", "errors")
 
 BELOW: dict[str, set[str]] = {
     "io": set(),
+    "measuring": set(),
     "samples": set(),
     "synthetic": set(),
     "frames": {"io"},

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from napari_darl.inference.windows import Windows
     from napari_darl.io.arrays import ImageData
     from napari_darl.io.images import open_image
+    from napari_darl.measuring.catheter import calibrate_by_catheter
+    from napari_darl.measuring.morphometry import Morphometry, measure
+    from napari_darl.measuring.stenosis import Stenosis, stenosis
     from napari_darl.training.config import training_config
     from napari_darl.training.trainer import Trainer
 
@@ -31,19 +34,24 @@ _HOMES = {
     "ImageData": "io.arrays",
     "InputError": "errors",
     "Model": "inference.loading",
+    "Morphometry": "measuring.morphometry",
     "SegmentOptions": "inference.options",
+    "Stenosis": "measuring.stenosis",
     "Trainer": "training.trainer",
     "Windows": "inference.windows",
     "assess": "inference.trust",
+    "calibrate_by_catheter": "measuring.catheter",
     "clean_mask": "inference.cleaning",
     "evaluate": "evaluation.report",
     "iter_probability": "inference.segment",
     "lazy_mask": "inference.lazy",
     "lazy_probability": "inference.lazy",
     "load_model": "inference.loading",
+    "measure": "measuring.morphometry",
     "open_image": "io.images",
     "segment": "inference.segment",
     "segment_probability": "inference.segment",
+    "stenosis": "measuring.stenosis",
     "synthesize": "inference.synthesize",
     "training_config": "training.config",
 }
@@ -58,20 +66,25 @@ __all__ = [
     "ImageData",
     "InputError",
     "Model",
+    "Morphometry",
     "SegmentOptions",
+    "Stenosis",
     "Trainer",
     "Windows",
     "__version__",
     "assess",
+    "calibrate_by_catheter",
     "clean_mask",
     "evaluate",
     "iter_probability",
     "lazy_mask",
     "lazy_probability",
     "load_model",
+    "measure",
     "open_image",
     "segment",
     "segment_probability",
+    "stenosis",
     "synthesize",
     "training_config",
 ]
