@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from drawings import straight, vessel
+
 from napari_darl import InputError, calibrate_by_catheter
 from napari_darl.synthetic.phantom import render
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawings import straight, vessel
 from scipy.spatial import cKDTree
 
-from drawings import straight, vessel
 from napari_darl import InputError, measure
 from napari_darl.measuring.skeleton import FREE
 

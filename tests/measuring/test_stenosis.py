@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from drawings import narrowed, vessel
+
 from napari_darl import InputError, stenosis
 from napari_darl.synthetic.phantom import render
 

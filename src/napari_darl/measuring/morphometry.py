@@ -22,8 +22,8 @@ class Morphometry:
     ----------
     segments : dict of str to numpy.ndarray
         One row a segment, which lies between branch points or free ends: `frame`, `segment`, `label`, `length`,
-        `chord`, `tortuosity`, `curvature`, `diameter`, `diameter_min`, `diameter_max`, `diameter_profile` (where there is
-        an image), `start`, `end`.
+        `chord`, `tortuosity`, `curvature`, `diameter`, `diameter_min`, `diameter_max`, `diameter_profile` (where there
+        is an image), `start`, `end`.
     branch_points : dict of str to numpy.ndarray
         One row a branch point: `frame`, `branch_point`, `label`, `z` (of volumes), `y`, `x`, `degree`, `angle`,
         `parent_diameter`, `child_diameter`, `second_child_diameter`, `murray`.
