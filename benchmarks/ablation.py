@@ -74,8 +74,11 @@ def train(args: argparse.Namespace, variant: str, seed: int, folder: Path) -> No
     import torch
 
     torch.set_num_threads(1)
-    resume = (folder / "checkpoint.safetensors").exists()
-    trainer = Trainer(configured(variant, args.steps, seed), folder, read_stack(args.angiograms).frames, resume=resume)
+    frames = read_stack(args.angiograms).frames
+    if (folder / "checkpoint.safetensors").exists():
+        trainer = Trainer.resume(folder, frames, steps=args.steps)
+    else:
+        trainer = Trainer(configured(variant, args.steps, seed), folder, frames)
     for _ in trainer.run():
         pass
 

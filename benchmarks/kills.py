@@ -43,8 +43,9 @@ torch.set_num_threads(1)
 frames, folder, autosave, resume = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4] == "True"
 stop = Event()
 signal.signal(signal.SIGINT, lambda *_: stop.set())
+stack = read_stack(frames).frames
 config = training_config("lite", steps=100000).updated(batch=1, autosave=autosave)
-trainer = Trainer(config, folder, read_stack(frames).frames, resume=resume)
+trainer = Trainer.resume(folder, stack, autosave=autosave) if resume else Trainer(config, folder, stack)
 print("from", trainer.step, flush=True)
 for state in trainer.run(stop):
     print("step", state.step, flush=True)

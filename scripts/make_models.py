@@ -52,9 +52,11 @@ def main() -> None:
     args = parser.parse_args()
     for name in args.models:
         folder = args.output / name
-        resume = (folder / "checkpoint.safetensors").exists()
-        recipe = training_config(RECIPES[name])
-        trainer = Trainer(recipe, folder, frames(name, args.angiograms), resume=resume, device=args.device)
+        recipe, stack = training_config(RECIPES[name]), frames(name, args.angiograms)
+        if (folder / "checkpoint.safetensors").exists():
+            trainer = Trainer.resume(folder, stack, steps=recipe.steps, device=args.device)
+        else:
+            trainer = Trainer(recipe, folder, stack, device=args.device)
         for _ in tqdm(trainer.run(), name, total=recipe.steps, initial=trainer.step):
             pass
         target = Path(napari_darl.models.__file__).parent / f"{name}.safetensors"

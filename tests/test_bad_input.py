@@ -124,7 +124,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty stack": (lambda f: train(f, []), "stack of angiograms is empty"),
     "constant background": (lambda f: train(f, [FRAME], backgrounds=[np.ones((64, 64))]), "background 0"),
     "NaN in a stack": (lambda f: train(f, [FRAME, with_values(np.nan)]), "angiogram 1"),
-    "nothing to resume": (lambda f: train(f, [FRAME], resume=True), "no run in"),
+    "nothing to resume": (lambda f: Trainer.resume(f / "run", [FRAME]), "no run in"),
     "run is there": (lambda f: (with_run(f), train(f, [FRAME])), "holds a run already"),
     "output is a file": (
         lambda f: next(Trainer(tiny(), file(f, "taken"), [FRAME]).run()),

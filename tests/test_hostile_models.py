@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from fuzzing.guard import refused
-from fuzzing.models import FRAME, Attack, run, tiny
+from fuzzing.models import FRAME, Attack, run
 from safetensors.torch import load_file, save_file
 
 from napari_darl import Trainer, load_model, segment_probability
@@ -98,7 +98,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def resumed(folder: Path) -> Trainer:
-    trainer = Trainer(tiny().updated(steps=3), folder, [FRAME], resume=True, device="cpu")
+    trainer = Trainer.resume(folder, [FRAME], steps=3, device="cpu")
     list(trainer.run())
     return trainer
 

@@ -8,7 +8,7 @@ from napari_darl.darl.config import LITE, PUBLISHED, ModelConfig, ScheduleConfig
 from napari_darl.darl.contrast import MaskContrast
 from napari_darl.darl.device import working_precision
 from napari_darl.darl.losses import cycle
-from napari_darl.darl.model import Critics, Darl, build
+from napari_darl.darl.model import Darl, Discriminators, build
 from napari_darl.darl.schedule import NoiseSchedule
 
 
@@ -49,18 +49,18 @@ def test_initialisation_depends_on_the_seed_only() -> None:
 
 
 def test_published_initialisation() -> None:
-    model, critics = build(PUBLISHED, seed=0)
+    model, discriminators = build(PUBLISHED, seed=0)
     kernel = model.denoiser.middle[0].first[2].weight.flatten(1)
     torch.testing.assert_close(kernel @ kernel.T, torch.eye(len(kernel)), atol=1e-4, rtol=0)
-    assert critics.mask is not None
-    for weight in (model.generator.encoder[2].weight, critics.angiogram[2].weight):
+    assert discriminators.mask is not None
+    for weight in (model.generator.encoder[2].weight, discriminators.angiogram[2].weight):
         assert float(weight.detach().std()) == pytest.approx(0.02, rel=0.05)
 
 
-def test_c_darl_has_a_contrast_instead_of_a_mask_judge() -> None:
-    critics = Critics(LITE.model_copy(update={"variant": "c-darl"}))
-    assert critics.mask is None
-    assert critics.contrast is not None
+def test_c_darl_has_a_contrast_instead_of_a_mask_discriminator() -> None:
+    discriminators = Discriminators(LITE.model_copy(update={"variant": "c-darl"}))
+    assert discriminators.mask is None
+    assert discriminators.contrast is not None
 
 
 def test_contrast_reaches_the_masks() -> None:

@@ -9,8 +9,8 @@ import torch
 from published_weights import FIXTURES, write_checkpoints
 from torch import Tensor
 
-from napari_darl.darl.losses import Batch, LossConfig, discriminator_losses, generator_losses, run_paths
-from napari_darl.darl.model import Critics, Darl
+from napari_darl.darl.losses import Batch, LossConfig, Noise, discriminator_losses, generator_losses, run_paths
+from napari_darl.darl.model import Darl, Discriminators
 from napari_darl.darl.published import import_published
 from napari_darl.errors import CheckpointError
 
@@ -18,10 +18,10 @@ EVALUATION, TRAINING = 1e-3, 5e-3
 
 
 @pytest.fixture(scope="module")
-def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Darl, Critics]:
-    model, critics = import_published(write_checkpoints(tmp_path_factory.mktemp("published")))
-    assert critics is not None
-    return model, critics
+def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Darl, Discriminators]:
+    model, discriminators = import_published(write_checkpoints(tmp_path_factory.mktemp("published")))
+    assert discriminators is not None
+    return model, discriminators
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def difference(output: Tensor, expected: Tensor) -> float:
 
 
 @pytest.mark.parametrize("t", [0, 150])
-def test_path_a(networks: tuple[Darl, Critics], reference: dict[str, Tensor], t: int) -> None:
+def test_path_a(networks: tuple[Darl, Discriminators], reference: dict[str, Tensor], t: int) -> None:
     model = networks[0].eval()
     step = torch.tensor([t])
     noisy = model.schedule.add_noise(reference["input_a"], step, reference["input_noise"])
@@ -50,7 +50,7 @@ def test_path_a(networks: tuple[Darl, Critics], reference: dict[str, Tensor], t:
     assert difference(mask, reference[f"path_a_t{t}_mask"]) < EVALUATION
 
 
-def test_path_b_and_reverse_step(networks: tuple[Darl, Critics], reference: dict[str, Tensor]) -> None:
+def test_path_b_and_reverse_step(networks: tuple[Darl, Discriminators], reference: dict[str, Tensor]) -> None:
     model = networks[0].eval()
     step = torch.tensor([1200])
     noisy = model.schedule.add_noise(reference["input_b"], step, reference["input_noise"])
@@ -63,15 +63,15 @@ def test_path_b_and_reverse_step(networks: tuple[Darl, Critics], reference: dict
     torch.testing.assert_close(model.schedule.reverse_variance(step), reference["reverse_var_t1200"].view(1, 1, 1, 1))
 
 
-def test_segmentation_by_phases(networks: tuple[Darl, Critics], reference: dict[str, Tensor]) -> None:
+def test_segmentation_by_phases(networks: tuple[Darl, Discriminators], reference: dict[str, Tensor]) -> None:
     with torch.no_grad():
         probability = networks[0].eval()(reference["input_x512"])
     assert difference(2 * probability - 1, reference["segment_512"]) < EVALUATION
 
 
 def test_training_outputs_and_losses(reference: dict[str, Tensor], tmp_path: Path) -> None:
-    model, critics = import_published(write_checkpoints(tmp_path))  # fresh: training moves the spectral norms
-    assert critics is not None
+    model, discriminators = import_published(write_checkpoints(tmp_path))  # fresh: training moves the spectral norms
+    assert discriminators is not None
     frames = {name: reference[f"input_{name}"] for name in ("a", "b", "f", "noise")}
     batch = Batch(
         frames["a"],
@@ -79,15 +79,13 @@ def test_training_outputs_and_losses(reference: dict[str, Tensor], tmp_path: Pat
         frames["f"],
         rendered=frames["b"],
         labels=torch.zeros_like(frames["a"]),
-        free=1,
-        noise=frames["noise"],
-        t_a=torch.tensor([150]),
-        t_b=torch.tensor([1200]),
+        on_path_b=1,
     )
+    noise = Noise(frames["noise"], t_a=torch.tensor([150]), t_b=torch.tensor([1200]))
     with torch.no_grad():
-        paths = run_paths(model.train(), batch)
-        losses = generator_losses(paths, batch, critics.train(), LossConfig())
-        losses |= discriminator_losses(batch, paths.b.image, paths.a.image, critics)
+        paths = run_paths(model.train(), batch, noise)
+        losses = generator_losses(paths, batch, noise.eps, discriminators.train(), LossConfig())
+        losses |= discriminator_losses(batch, paths.b.image, paths.a.image, discriminators)
     assert difference(paths.a.image, reference["train_segm_V"]) < TRAINING
     assert difference(paths.b.image, reference["train_synt_A"]) < TRAINING
     assert difference(paths.cycle.image, reference["train_recn_F"]) < TRAINING
@@ -107,8 +105,8 @@ def test_training_outputs_and_losses(reference: dict[str, Tensor], tmp_path: Pat
 
 
 def test_generator_alone_is_enough_to_segment(tmp_path: Path) -> None:
-    _, critics = import_published(write_checkpoints(tmp_path, ("G",)))
-    assert critics is None
+    _, discriminators = import_published(write_checkpoints(tmp_path, ("G",)))
+    assert discriminators is None
 
 
 class _Attack:

@@ -178,7 +178,7 @@ def run_cases(draw: st.DrawFn) -> Files:
 
 def resume(path: Path) -> None:
     """Go on with a run, up to where its steps begin."""
-    trainer = Trainer(tiny().updated(steps=3), path, [FRAME], resume=True, device="cpu")
+    trainer = Trainer.resume(path, [FRAME], steps=3, device="cpu")
     if trainer.step < 0 or not all(torch.isfinite(tensor).all() for tensor in trainer.state.tensors().values()):
         raise BrokenPropertyError(f"a state that is none, after {trainer.step} steps")
     trainer.folder.read_losses(trainer.step)

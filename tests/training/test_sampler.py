@@ -1,17 +1,21 @@
 """Batches: keyed draws, unpaired stacks of all sorts, backgrounds made of angiograms, and the teacher's labels."""
 
 import numpy as np
+import torch
 from scipy.ndimage import distance_transform_edt
 
+from napari_darl.darl.config import LITE
+from napari_darl.darl.losses import Batch
 from napari_darl.frames.normalisation import Normalisation
 from napari_darl.samples import sample_angiogram
 from napari_darl.synthetic.phantom import phantom_angiogram, render
 from napari_darl.synthetic.trees import draw_trees
 from napari_darl.training.backgrounds import suppress_vessels
-from napari_darl.training.sampler import Draw, DrawConfig, Sampler
+from napari_darl.training.config import DrawConfig
+from napari_darl.training.sampler import Sampler, Stacks
 from napari_darl.training.teacher import TeacherConfig, agreed_labels, sure_labels
 
-NORMALISATION = Normalisation(kind="percentiles", log_offset=0.05)
+LINEAR = Normalisation(kind="percentiles")
 CONFIG = DrawConfig(size=64, zoom=(0.7, 1.8), grounded=0.5, gamma=1.4, noise=0.05, blur=0.7, teacher=TeacherConfig())
 
 
@@ -20,8 +24,13 @@ def frames(count: int = 4) -> list[np.ndarray]:
     return [phantom_angiogram((100 + 20 * i, 120), rng)[0] for i in range(count)]
 
 
+def sampler(config: DrawConfig, stacks: Stacks, seed: int = 0, **changes: object) -> Sampler:
+    """A sampler for the `lite` model at a side of 128 px."""
+    return Sampler(config, LITE.updated(side=128, **changes), stacks, seed)
+
+
 def test_draws_are_keyed() -> None:
-    first, second = (Sampler(CONFIG, NORMALISATION, 128, frames(), seed=5) for _ in range(2))
+    first, second = (sampler(CONFIG, Stacks(frames()), seed=5) for _ in range(2))
     first.draw(0, 3)
     for one, other in zip(first.draw(7, 3), second.draw(7, 3), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -31,20 +40,20 @@ def test_draws_are_keyed() -> None:
 
 
 def test_what_a_draw_holds() -> None:
-    draw = Sampler(CONFIG, NORMALISATION, 128, frames()).draw(0, 16)
+    draw = sampler(CONFIG, Stacks(frames())).draw(0, 16)
     for part in (draw.angiogram, draw.background, draw.rendered):
-        assert part.shape == (16, 64, 64)
-        assert part.dtype == np.float32
+        assert part.shape == (16, 1, 64, 64)
+        assert part.dtype == torch.float32
         assert part.min() >= -1
         assert part.max() <= 1
-    assert set(np.unique(draw.mask)) == {-1, 1}
-    assert set(np.unique(draw.labels)) == {-1, 0, 1}
-    assert draw.free == 8
+    assert set(draw.mask.unique().tolist()) == {-1, 1}
+    assert set(draw.labels.unique().tolist()) == {-1, 0, 1}
+    assert draw.on_path_b == 8
 
 
 def test_rendered_vessels_are_darker_than_their_background() -> None:
     config = DrawConfig(size=128, transmission=(0.3, 0.5))
-    draw = Sampler(config, Normalisation(kind="percentiles"), 128, frames()).draw(0, 8)
+    draw = sampler(config, Stacks(frames()), normalisation=LINEAR).draw(0, 8)
     change = draw.rendered - draw.background
     assert change[draw.mask > 0].mean() < -0.1
     assert abs(change[draw.mask < 0].mean()) < 0.02
@@ -52,20 +61,20 @@ def test_rendered_vessels_are_darker_than_their_background() -> None:
 
 def test_c_darl_draws_one_frame_for_both() -> None:
     config = DrawConfig(size=64)
-    draw = Sampler(config, NORMALISATION, 128, frames(), same=True).draw(0, 3)
+    draw = sampler(config, Stacks(frames()), variant="c-darl").draw(0, 3)
     np.testing.assert_array_equal(draw.angiogram, draw.background)
 
 
 def test_small_frames_are_enlarged() -> None:
     small = [frame[:40, :50] for frame in frames()]
-    assert Sampler(CONFIG, NORMALISATION, 128, small).draw(0, 2).angiogram.shape == (2, 64, 64)
+    assert sampler(CONFIG, Stacks(small)).draw(0, 2).angiogram.shape == (2, 1, 64, 64)
 
 
 def test_masks_of_the_user_are_cropped() -> None:
     stripes = np.zeros((128, 128), np.uint8)
     stripes[:, ::16] = stripes[:, 1::16] = stripes[:, 2::16] = 255
-    draw = Sampler(CONFIG, NORMALISATION, 128, frames(), masks=[stripes]).draw(0, 4)
-    assert 0.05 < (draw.mask > 0).mean() < 0.4
+    draw = sampler(CONFIG, Stacks(frames(), masks=[stripes])).draw(0, 4)
+    assert 0.05 < (draw.mask.numpy() > 0).mean() < 0.4
 
 
 def test_suppressing_fills_vessels_and_keeps_the_rest() -> None:
@@ -126,13 +135,13 @@ def test_teachers_agree() -> None:
 
 
 def test_apertures_hide_what_lies_outside() -> None:
-    def drawn(share: float) -> Draw:
+    def drawn(share: float) -> Batch:
         config = CONFIG.model_copy(update={"aperture": share, "noise": 0.0, "gamma": 1.0, "blur": 0.0})
-        return Sampler(config, Normalisation(kind="percentiles"), 128, frames()).draw(0, 16)
+        return sampler(config, Stacks(frames()), normalisation=LINEAR).draw(0, 16)
 
     draw, open_ = drawn(1.0), drawn(0.0)
-    outside = draw.angiogram < -0.6
+    outside = draw.angiogram.numpy() < -0.6
     assert 0.1 < outside.mean() < 0.9
-    assert (open_.angiogram < -0.6).mean() < outside.mean() / 2
-    far = np.stack([distance_transform_edt(one) > 4 for one in draw.background < -0.69])
-    assert (draw.mask[far] == -1).mean() > 0.95
+    assert (open_.angiogram.numpy() < -0.6).mean() < outside.mean() / 2
+    far = np.stack([distance_transform_edt(one) > 4 for one in draw.background[:, 0].numpy() < -0.69])
+    assert (draw.mask[:, 0].numpy()[far] == -1).mean() > 0.95

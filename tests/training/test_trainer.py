@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from napari_darl import Trainer, load_model
 from napari_darl.errors import CheckpointError, DarlError, FileError, InputError
@@ -20,6 +22,7 @@ from napari_darl.synthetic.phantom import phantom_angiogram
 from napari_darl.training.config import TrainingConfig, training_config
 from napari_darl.training.pool import ImagePool
 from napari_darl.training.run_folder import RunFolder
+from napari_darl.training.step import draw_noise
 
 STEPS = 30
 
@@ -71,11 +74,11 @@ def test_training_reaches_every_parameter(tmp_path: Path, c_darl: bool) -> None:
     trainer = Trainer(tiny(2, c_darl=c_darl), tmp_path / "run", stack())
     before = {
         name: value.clone()
-        for part in (trainer.state.model, trainer.state.critics)
+        for part in (trainer.state.model, trainer.state.discriminators)
         for name, value in part.named_parameters()
     }
     list(trainer.run())
-    for part in (trainer.state.model, trainer.state.critics):
+    for part in (trainer.state.model, trainer.state.discriminators):
         for name, value in part.named_parameters():
             # a bias before a norm that takes the mean out has no gradient
             assert not torch.equal(before[name], value) or name.endswith("bias"), name
@@ -110,7 +113,8 @@ KILLED = """
     from test_trainer import stack, tiny
     from napari_darl import Trainer
     torch.set_num_threads(1)
-    trainer = Trainer(tiny({steps}, autosave={autosave}, self_teaching=20), {folder!r}, stack(), resume={resume})
+    config = tiny({steps}, autosave={autosave}, self_teaching=20)
+    trainer = Trainer.resume({folder!r}, stack()) if {resume} else Trainer(config, {folder!r}, stack())
     for state in trainer.run():
         print(state.step, flush=True)
 """
@@ -151,10 +155,31 @@ def test_stopping_saves_and_resuming_goes_on(tmp_path: Path) -> None:
         if state.step == 4:
             stop.set()
     assert trainer.step == 4
-    resumed = Trainer(tiny(6), tmp_path / "run", stack(), resume=True)
+    resumed = Trainer.resume(tmp_path / "run", stack(), steps=6)
     assert [state.step for state in resumed.run()] == [5, 6]
     list(Trainer(tiny(6), tmp_path / "whole", stack()).run())
     assert same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+def test_a_run_of_the_former_version_resumes(tmp_path: Path) -> None:
+    """Checkpoints and config.json of a version that called the discriminators critics."""
+    list(Trainer(tiny(2), tmp_path / "whole", stack()).run())
+    list(Trainer(tiny(1), tmp_path / "run", stack()).run())
+    config, checkpoint = tmp_path / "run" / "config.json", tmp_path / "run" / "checkpoint.safetensors"
+    config.write_text(config.read_text().replace("discriminator_learning_rate", "critics_learning_rate"))
+    with safe_open(checkpoint, framework="pt") as file:
+        header = file.metadata()
+    header["contents"] = header["contents"].replace("discriminator_learning_rate", "critics_learning_rate")
+    tensors = {re.sub(r"\bdiscriminators\.", "critics.", name): value for name, value in load_file(checkpoint).items()}
+    assert {"critics.angiogram.0.weight", "optimiser.critics.0.exp_avg"} <= tensors.keys()
+    save_file(tensors, checkpoint, header)
+
+    trainer = Trainer.resume(tmp_path / "run", stack(), steps=2)
+    assert trainer.config == tiny(2)
+    list(trainer.run())
+    assert same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+    with pytest.raises(InputError, match="critics_learning_rate"):
+        trainer.config.updated(critics_learning_rate=0.1)
 
 
 def test_the_model_joins_the_teacher(tmp_path: Path) -> None:
@@ -166,22 +191,22 @@ def test_the_model_joins_the_teacher(tmp_path: Path) -> None:
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
     taught = dict(teacher.named_parameters())
     assert any(not torch.equal(now, taught[name]) for name, now in trainer.model.named_parameters())
-    resumed = Trainer(tiny(6), tmp_path / "run", stack(), resume=True)
+    resumed = Trainer.resume(tmp_path / "run", stack(), steps=6)
     assert resumed.state.teacher is not None
     for name, value in resumed.state.teacher.state_dict().items():
         assert torch.equal(value, teacher.state_dict()[name])
 
 
-def test_path_a_sees_faint_noise_more_often(tmp_path: Path) -> None:
-    def levels(exponent: float, name: str) -> torch.Tensor:
-        trainer = Trainer(tiny(1, faint_noise=exponent, batch=64), tmp_path / name, stack())
-        batch = trainer._batch(trainer.sampler.draw(0, 64), np.random.default_rng(0))
-        assert batch.t_a.min() >= 0
-        assert batch.t_a.max() < trainer.config.model.path_a_steps
-        return batch.t_a.float()
+def test_path_a_sees_faint_noise_more_often() -> None:
+    def levels(exponent: float) -> torch.Tensor:
+        config = tiny(1, faint_noise=exponent)
+        t_a = draw_noise(np.random.default_rng(0), (64, 1, 8, 8), config, torch.device("cpu")).t_a
+        assert t_a.min() >= 0
+        assert t_a.max() < config.model.path_a_steps
+        return t_a.float()
 
-    assert levels(1, "uniform").median() > 60
-    assert levels(3, "faint").median() < 50
+    assert levels(1).median() > 60
+    assert levels(3).median() < 50
 
 
 def test_closing_the_iterator_saves(tmp_path: Path) -> None:
@@ -189,7 +214,7 @@ def test_closing_the_iterator_saves(tmp_path: Path) -> None:
     next(run)
     next(run)
     run.close()
-    assert Trainer(tiny(9), tmp_path / "run", stack(), resume=True).step == 2
+    assert Trainer.resume(tmp_path / "run", stack(), steps=9).step == 2
 
 
 def test_two_runs_in_one_folder(tmp_path: Path) -> None:
@@ -209,9 +234,9 @@ def test_fine_tuning_begins_with_the_model(tmp_path: Path) -> None:
     assert same(dict(network.state_dict()), dict(trainer.model.state_dict()))
     assert trainer.state.teacher is not None
     assert same(dict(network.state_dict()), dict(trainer.state.teacher.state_dict()))
-    labels = [draw.labels.copy() for draw in trainer._draws()]
+    labels = [draw.labels.clone() for draw in trainer._batches()]
     untaught = Trainer(tiny(3, c_darl=True), tmp_path / "untaught", stack())
-    assert any((one != draw.labels).any() for one, draw in zip(labels, untaught._draws(), strict=True))
+    assert any((one != draw.labels).any() for one, draw in zip(labels, untaught._batches(), strict=True))
     fundus = Trainer(training_config("fundus", steps=1), tmp_path / "fundus", stack(), start=(network, None))
     assert (fundus.config.model.side, fundus.config.model.preset) == (768, "fundus")
     with pytest.raises(InputError, match="preset lite"):
@@ -229,7 +254,7 @@ def test_fine_tuning_that_is_killed_in_its_first_step(tmp_path: Path) -> None:
     trainer._advance = killed  # type: ignore[method-assign,assignment]
     with pytest.raises(KeyboardInterrupt):
         next(trainer.run())
-    resumed = Trainer(tiny(3), tmp_path / "run", stack(), resume=True)
+    resumed = Trainer.resume(tmp_path / "run", stack(), steps=3)
     assert resumed.step == 0
     assert same(dict(network.state_dict()), dict(resumed.state.model.state_dict()))
     assert resumed.state.teacher is not None
@@ -239,7 +264,7 @@ def test_fine_tuning_that_is_killed_in_its_first_step(tmp_path: Path) -> None:
     for name in ("model", "checkpoint"):
         (tmp_path / "run" / f"{name}.safetensors").unlink()
     with pytest.raises(FileError, match="without resuming"):
-        Trainer(tiny(3), tmp_path / "run", stack(), resume=True)
+        Trainer.resume(tmp_path / "run", stack(), steps=3)
 
 
 @pytest.mark.parametrize("left", ["", "step,cyc"])
@@ -254,14 +279,15 @@ def test_losses_whose_first_line_was_cut_short(tmp_path: Path, left: str) -> Non
 
 def test_a_run_that_went_on_elsewhere_is_left_alone(tmp_path: Path) -> None:
     list(Trainer(tiny(1), tmp_path / "run", stack()).run())
-    late = Trainer(tiny(4), tmp_path / "run", stack(), resume=True)
-    list(Trainer(tiny(3), tmp_path / "run", stack(), resume=True).run())
+    late = Trainer.resume(tmp_path / "run", stack(), steps=4)
+    list(Trainer.resume(tmp_path / "run", stack(), steps=3).run())
     with pytest.raises(FileError, match="since"):
         next(late.run())
     (tmp_path / "run" / "checkpoint.safetensors").unlink()
-    for resume in (False, True):
-        with pytest.raises(FileError, match="no checkpoint"):
-            Trainer(tiny(4), tmp_path / "run", stack(), resume=resume)
+    with pytest.raises(FileError, match="no checkpoint"):
+        Trainer(tiny(4), tmp_path / "run", stack())
+    with pytest.raises(FileError, match="no checkpoint"):
+        Trainer.resume(tmp_path / "run", stack())
 
 
 def test_a_failing_step_keeps_the_last_checkpoint(tmp_path: Path) -> None:
@@ -273,7 +299,7 @@ def test_a_failing_step_keeps_the_last_checkpoint(tmp_path: Path) -> None:
         next(trainer.state.model.parameters()).fill_(torch.nan)
     with pytest.raises(DarlError, match="diverged"):
         list(run)
-    resumed = Trainer(tiny(9), tmp_path / "run", stack(), resume=True)
+    resumed = Trainer.resume(tmp_path / "run", stack(), steps=9)
     assert resumed.step == 1
     assert all(value.isfinite().all() for value in resumed.state.model.parameters())
 
@@ -284,7 +310,7 @@ def test_damaged_files_are_named(tmp_path: Path, name: str) -> None:
     file = tmp_path / "run" / name
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises((CheckpointError, FileError), match=name):
-        Trainer(tiny(2), tmp_path / "run", stack(), resume=True)
+        Trainer.resume(tmp_path / "run", stack(), steps=2)
 
 
 def test_c_darl_takes_no_backgrounds(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def train(
     ] = 0,
     masks: Annotated[Path | None, typer.Option(help="Pseudo-masks; without, generated.")] = None,
     preset: Annotated[Preset | None, typer.Option(help="Networks and recipe; lite unless --start says.")] = None,
-    c_darl: Annotated[bool, typer.Option("--c-darl", help="C-DARL: no backgrounds, no mask judge.")] = False,
+    c_darl: Annotated[bool, typer.Option("--c-darl", help="C-DARL: no backgrounds, no mask discriminator.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all; the preset's if left out.")] = None,
     start: Annotated[str | None, typer.Option(help="Model to begin with: a name, a file or X_G.pth.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
@@ -148,27 +148,22 @@ def train(
     if resume and (named := [name for name, value in told.items() if value is not None]):
         raise InputError(f"A run that is resumed stays as it was begun: leave {' and '.join(named)} out.")
     networks = starting_networks(start) if start else None
-    if resume:
-        config = RunFolder(output).read_config()
-        config = config if steps is None else config.updated(steps=steps)
-    else:
-        name = preset.value if preset else networks[0].config.preset if networks else "lite"
-        config = training_config(name, c_darl=c_darl, steps=steps, seed=seed or 0)
+    saved = RunFolder(output).read() if resume else None
+    name = preset.value if preset else networks[0].config.preset if networks else "lite"
+    config = training_config(name, c_darl=c_darl, steps=steps, seed=seed or 0)
     if first_frames and backgrounds:
         raise InputError("--backgrounds and --first-frames both say what the backgrounds are: choose one.")
     stack = read_stack(angiograms)
     frames, empty = stack.split(first_frames)
-    trainer = Trainer(
-        config,
-        output,
+    stacks = (
         frames,
         read_stack(backgrounds).frames if backgrounds else empty,
         read_stack(masks, "brightest").frames if masks else None,
-        bits=stack.bits,
-        start=networks,
-        resume=resume,
-        device=device,
     )
+    if saved is not None:
+        trainer = Trainer.resume(saved, *stacks, bits=stack.bits, steps=steps, device=device)
+    else:
+        trainer = Trainer(config, output, *stacks, bits=stack.bits, start=networks, device=device)
     with stop_on_interrupt() as stop, progress_bar("cycle {task.fields[cycle]:.3f}") as progress:
         task = progress.add_task("Training", total=trainer.config.steps, completed=trainer.step, cycle=0.0)
         for state in trainer.run(stop):

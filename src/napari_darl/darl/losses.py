@@ -1,6 +1,7 @@
 """Losses of DARL (Kim et al. 2023, section 3.3) and of C-DARL (Kim et al. 2024), each a plain function."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from napari_darl.configuration import Config
-from napari_darl.darl.model import Critics, Darl, PathOutput
+from napari_darl.darl.model import Darl, Discriminators, PathOutput
 
 _LEAST = 1e-6  # likelihood: keeps its logarithm finite
 
@@ -50,11 +51,25 @@ C_DARL = {"cycle": 2.0, "contrast": 4e-4}
 
 
 class Batch(NamedTuple):
-    """One step's draws: frames in [-1, 1], masks -1 / +1, all float (N, 1, H, W); timesteps int64 (N,).
+    """Samples of one step, from the sampler to the losses.
 
-    `rendered` are backgrounds with the pseudo-mask rendered into them by attenuation. The first `free` samples
-    take path B, and its fake angiograms go through the cycle; of the others, the rendered ones do. `labels` are a
-    teacher's for the angiogram: -1 and +1 where it is sure, else 0.
+    Images are float32 tensors of shape (N, 1, H, W). Frames lie in [-1, 1], masks are -1 (background) or +1 (vessel).
+
+    Attributes
+    ----------
+    angiogram
+        x^a.
+    background
+        x^b.
+    mask
+        Pseudo-mask s^f.
+    rendered
+        The background with the pseudo-mask rendered into it by attenuation.
+    labels
+        The teacher's labels of the angiogram: -1 and +1 where it is sure, else 0.
+    on_path_b
+        Path B makes fake angiograms of the first `on_path_b` samples. Those fakes enter the cycle, followed by the
+        rendered angiograms of the other samples.
     """
 
     angiogram: Tensor
@@ -62,70 +77,125 @@ class Batch(NamedTuple):
     mask: Tensor
     rendered: Tensor
     labels: Tensor
-    free: int
-    noise: Tensor
+    on_path_b: int
+
+    def to(self, device: torch.device) -> Self:
+        """Return the batch on a device."""
+        return self._map(lambda image: image.to(device))
+
+    def phase(self, row: int, column: int) -> Self:
+        """Return one of the four interleaved phases of all images, (N, 1, H / 2, W / 2)."""
+        return self._map(lambda image: image[:, :, row::2, column::2].contiguous())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        images = [change(image) for image in self if isinstance(image, Tensor)]
+        return type(self)(*images, on_path_b=self.on_path_b)  # type: ignore[misc, arg-type]
+
+
+class Noise(NamedTuple):
+    """Random draws of the diffusion module for one step.
+
+    Attributes
+    ----------
+    eps
+        N(0, 1), float32, of the shape of the frames.
+    t_a, t_b
+        Timesteps of paths A and B, int64 (N,), from 0.
+    """
+
+    eps: Tensor
     t_a: Tensor
     t_b: Tensor
 
 
 class Paths(NamedTuple):
-    """What the three passes through the model made of a batch."""
+    """Outputs of the three passes through the model."""
 
     a: PathOutput
     b: PathOutput
     cycle: PathOutput
 
 
-def run_paths(model: Darl, batch: Batch) -> Paths:
-    """Path A, path B and the cycle, with one noise draw for all three and t_a again in the cycle (as published)."""
+def run_paths(model: Darl, batch: Batch, noise: Noise) -> Paths:
+    """Run path A, path B and the cycle.
+
+    As in the published code, the three passes share eps, and the cycle uses t_a again.
+    """
+    (eps, t_a, t_b), n = noise, batch.on_path_b
     add_noise = model.schedule.add_noise
-    a = model.path_a(add_noise(batch.angiogram, batch.t_a, batch.noise), batch.t_a)
-    free = batch.free
-    b = model.path_b(
-        add_noise(batch.background[:free], batch.t_b[:free], batch.noise[:free]), batch.t_b[:free], batch.mask[:free]
-    )
-    source = torch.cat([b.image, batch.rendered[free:]])
-    cycle = model.path_a(add_noise(source, batch.t_a, batch.noise), batch.t_a)
+    a = model.path_a(add_noise(batch.angiogram, t_a, eps), t_a)
+    b = model.path_b(add_noise(batch.background[:n], t_b[:n], eps[:n]), t_b[:n], batch.mask[:n])
+    angiogram = torch.cat([b.image, batch.rendered[n:]])
+    cycle = model.path_a(add_noise(angiogram, t_a, eps), t_a)
     return Paths(a, b, cycle)
 
 
-def generator_losses(paths: Paths, batch: Batch, critics: Critics, config: LossConfig) -> dict[str, Tensor]:
-    """Losses of denoiser and generator, unweighted, and their weighted sum under `total`.
+def generator_losses(
+    paths: Paths, batch: Batch, eps: Tensor, discriminators: Discriminators, config: LossConfig
+) -> dict[str, Tensor]:
+    """Compute the losses of denoiser and generator.
 
-    L_G = L_diff + alpha (L_adv(D_s(s_v)) + L_adv(D_a(x^a_hat))) + beta L_cyc, plus contrast, rendering and teacher
-    where `config` gives them a weight.
+    L_G = L_diff + alpha (L_adv(D_s(s_v)) + L_adv(D_a(x^a_hat))) + beta L_cyc, plus the losses on contrast, rendering
+    and teacher that have a weight in `config`.
+
+    Parameters
+    ----------
+    paths : Paths
+        Outputs of the model for `batch`.
+    batch : Batch
+        The samples.
+    eps : Tensor
+        The noise that was added to them, (N, 1, H, W).
+    discriminators : Discriminators
+        D_a and D_s.
+    config : LossConfig
+        The weights.
+
+    Returns
+    -------
+    dict of str to Tensor
+        The unweighted losses by name, and their weighted sum as `total`.
     """
+    n = batch.on_path_b
     losses = {
-        "diffusion": F.mse_loss(paths.b.noise, batch.noise[: batch.free]),
-        "adversarial_angiogram": adversarial(critics.angiogram(paths.b.image), real=True),
+        "diffusion": F.mse_loss(paths.b.noise, eps[:n]),
+        "adversarial_angiogram": adversarial(discriminators.angiogram(paths.b.image), real=True),
         "cycle": cycle(paths.cycle.image, batch.mask, config.cycle_norm),
     }
     total = config.diffusion * losses["diffusion"] + config.cycle * losses["cycle"]
     total = total + config.adversarial * losses["adversarial_angiogram"]
-    if critics.mask is not None:
-        losses["adversarial_mask"] = adversarial(critics.mask(paths.a.image), real=True)
+
+    if discriminators.mask is not None:
+        losses["adversarial_mask"] = adversarial(discriminators.mask(paths.a.image), real=True)
         total = total + config.adversarial_mask * losses["adversarial_mask"]
-    if critics.contrast is not None:
-        losses["contrast"] = critics.contrast(batch.mask, paths.cycle.image, paths.a.image)
+
+    if discriminators.contrast is not None:
+        losses["contrast"] = discriminators.contrast(batch.mask, paths.cycle.image, paths.a.image)
         total = total + config.contrast * losses["contrast"]
+
     if config.rendering:
-        losses["rendering"] = F.l1_loss(paths.b.image, batch.rendered[: batch.free])
+        losses["rendering"] = F.l1_loss(paths.b.image, batch.rendered[:n])
         total = total + config.rendering * losses["rendering"]
+
     if config.teacher:
-        known = batch.labels != 0
-        taught = torch.where(known, paths.a.image, -1)
-        losses["teacher"] = cycle(taught, torch.where(known, batch.labels, -1), config.cycle_norm)
+        sure = batch.labels != 0
+        prediction = torch.where(sure, paths.a.image, -1)
+        losses["teacher"] = cycle(prediction, torch.where(sure, batch.labels, -1), config.cycle_norm)
         total = total + config.teacher * losses["teacher"]
+
     return losses | {"total": total}
 
 
 def discriminator_losses(
-    batch: Batch, fake_angiogram: Tensor, fake_mask: Tensor, critics: Critics
+    batch: Batch, fake_angiogram: Tensor, fake_mask: Tensor, discriminators: Discriminators
 ) -> dict[str, Tensor]:
-    """LSGAN losses of D_a and D_s, each halved; the fakes come detached, from the image pools."""
-    losses = {"discriminator_angiogram": _judge(critics.angiogram, batch.angiogram, fake_angiogram)}
-    if critics.mask is not None:
-        losses["discriminator_mask"] = _judge(critics.mask, batch.mask, fake_mask)
+    """Compute the LSGAN losses of D_a and D_s by name, each halved as published.
+
+    The fakes are detached images (N, 1, H, W) from the image pools.
+    """
+    losses = {"discriminator_angiogram": _discriminator_loss(discriminators.angiogram, batch.angiogram, fake_angiogram)}
+    if discriminators.mask is not None:
+        losses["discriminator_mask"] = _discriminator_loss(discriminators.mask, batch.mask, fake_mask)
     return losses
 
 
@@ -152,5 +222,5 @@ def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor
     return 1 - overlap - likelihood.log().mean()
 
 
-def _judge(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    return 0.5 * (adversarial(critic(real), real=True) + adversarial(critic(fake), real=False))
+def _discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * (adversarial(discriminator(real), real=True) + adversarial(discriminator(fake), real=False))

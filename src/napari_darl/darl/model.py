@@ -151,7 +151,7 @@ class Darl(nn.Module):
         return PathOutput(F.pixel_shuffle(noise, factor).float(), F.pixel_shuffle(image, factor).float())
 
 
-class Critics(nn.Module):
+class Discriminators(nn.Module):
     """What only training needs: D_a judges angiograms; D_s masks (DARL) or a contrast of patches (C-DARL).
 
     Parameters
@@ -167,7 +167,7 @@ class Critics(nn.Module):
         self.contrast = MaskContrast() if config.variant == "c-darl" else None
 
 
-def build(config: ModelConfig, seed: int) -> tuple[Darl, Critics]:
+def build(config: ModelConfig, seed: int) -> tuple[Darl, Discriminators]:
     """Networks to be trained, initialised as the configuration says; on the CPU.
 
     `published` is orthogonal for the denoiser and N(0, 0.02) for generator and discriminators; `torch` leaves
@@ -175,20 +175,20 @@ def build(config: ModelConfig, seed: int) -> tuple[Darl, Critics]:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, critics = Darl(config), Critics(config)
+        model, discriminators = Darl(config), Discriminators(config)
         if config.initialisation == "published":
             for module in model.denoiser.modules():
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     nn.init.orthogonal_(module.weight)
-            for network in (model.generator, critics):
+            for network in (model.generator, discriminators):
                 for module in network.modules():
                     if isinstance(module, nn.Conv2d):
                         normalised = parametrize.is_parametrized(module, "weight")
                         nn.init.normal_(_original(module) if normalised else module.weight, 0, 0.02)
-            for module in (*model.modules(), *critics.modules()):
+            for module in (*model.modules(), *discriminators.modules()):
                 if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
                     nn.init.zeros_(module.bias)
-    return model, critics
+    return model, discriminators
 
 
 def _original(module: nn.Module) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_darl.darl.config import PUBLISHED
-from napari_darl.darl.model import Critics, Darl
+from napari_darl.darl.model import Darl, Discriminators
 from napari_darl.errors import CheckpointError
 from napari_darl.io.bounded import BoundedFile
 
@@ -47,7 +47,7 @@ _NAMES = [
 ]
 
 
-def import_published(generator: Path) -> tuple[Darl, Critics | None]:
+def import_published(generator: Path) -> tuple[Darl, Discriminators | None]:
     """Networks of a released checkpoint.
 
     Parameters
@@ -60,7 +60,7 @@ def import_published(generator: Path) -> tuple[Darl, Critics | None]:
     -------
     model : Darl
         In evaluation mode, on the CPU.
-    critics : Critics or None
+    discriminators : Discriminators or None
         None where a discriminator's file is missing.
 
     Raises
@@ -82,11 +82,11 @@ def import_published(generator: Path) -> tuple[Darl, Critics | None]:
     }
     if not all(path.is_file() for path in siblings.values()):
         return model.eval(), None
-    critics = Critics(PUBLISHED)
+    discriminators = Discriminators(PUBLISHED)
     for part, path in siblings.items():
         weights = {name.removeprefix("model."): tensor for name, tensor in _read(path).items()}
-        _load(getattr(critics, part), weights, path)
-    return model.eval(), critics
+        _load(getattr(discriminators, part), weights, path)
+    return model.eval(), discriminators
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from napari_darl import __version__
 from napari_darl.darl.checkpoint import config_from, file_hash, load_tensors, model_from, save_model
 from napari_darl.darl.device import resolve_device
-from napari_darl.darl.model import Critics, Darl
+from napari_darl.darl.model import Darl, Discriminators
 from napari_darl.darl.published import import_published
 from napari_darl.models import DEFAULT, bundled_models, model_card, model_path
 
@@ -85,7 +85,7 @@ def as_model(model: Model | str | Path | None, device: str = "auto") -> Model:
     return _cached(path, path.stat().st_mtime, str(name), device)
 
 
-def starting_networks(name_or_path: str | Path) -> tuple[Darl, Critics | None]:
+def starting_networks(name_or_path: str | Path) -> tuple[Darl, Discriminators | None]:
     """Networks to go on training from: a model's, or those of a released `X_G.pth` with its discriminators.
 
     Raises

@@ -4,14 +4,42 @@ import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from torch import Tensor
 
 from napari_darl.darl.checkpoint import load_tensors
 from napari_darl.errors import CheckpointError, FileError
 from napari_darl.io.atomic import replacing
 from napari_darl.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run as it was last saved: its folder, its configuration and the steps done."""
+
+    folder: "RunFolder"
+    config: TrainingConfig
+    step: int
+
+    def load(self) -> dict[str, Tensor]:
+        """Read the tensors of the checkpoint.
+
+        Raises
+        ------
+        FileError
+            If the file is damaged, or another process has continued the run since.
+        """
+        tensors, contents = load_tensors(self.folder.checkpoint, "checkpoint")
+        if contents.get("step") != self.step:
+            raise self.folder.moved_on()
+        return tensors
+
+    def misfit(self) -> CheckpointError:
+        """Return the error to raise if the tensors are those of another configuration."""
+        return CheckpointError(f"{self.folder.checkpoint} doesn't fit the run's config.json: put the right one back.")
 
 
 class RunFolder:
@@ -72,15 +100,21 @@ class RunFolder:
             raise FileError(f"{self.path} holds a model but no checkpoint: put it back or choose another folder.")
         return None
 
-    def check_free(self) -> None:
-        """See that a new run would replace nothing but another one that has done no step.
+    def check_free(self) -> int | None:
+        """Check that a new run would replace nothing but a run that has done no step.
+
+        Returns
+        -------
+        int or None
+            0 if there is such a run, else none.
 
         Raises
         ------
         FileError
-            If a run is there already, or files of its names that are no run's.
+            If the folder holds another run, or files of the same names that no run has written.
         """
-        if self.saved_step():
+        step = self.saved_step()
+        if step:
             raise FileError(f"{self.path} holds a run already: resume it or choose another folder.")
         for file in (self.config, self.losses):
             if file.exists():
@@ -88,6 +122,25 @@ class RunFolder:
                     self.read_config()
                 except FileError:
                     raise FileError(f"{file} is no run's, and would be replaced: choose another folder.") from None
+        return step
+
+    def read(self) -> SavedRun:
+        """Read config.json and the header of the checkpoint, to resume the run.
+
+        Raises
+        ------
+        FileError
+            If there is no run, it ended before its first checkpoint, or one of the files is damaged.
+        """
+        step = self.saved_step()
+        config = self.read_config()
+        if step is None:
+            raise FileError(f"The run in {self.path} ended before it began: start it again, without resuming.")
+        return SavedRun(self, config, step)
+
+    def moved_on(self) -> FileError:
+        """Return the error to raise if another process has continued the run."""
+        return FileError(f"Another run has been at work in {self.path} since: start again from there.")
 
     def forget_beginning(self) -> None:
         """Remove checkpoint and model of a run that has done no step."""

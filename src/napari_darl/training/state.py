@@ -1,6 +1,7 @@
 """Everything that a training step changes, and its way to tensors and back."""
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 
 import torch
@@ -9,7 +10,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from napari_darl.configuration import Config
-from napari_darl.darl.model import Critics, Darl, build
+from napari_darl.darl.model import Darl, Discriminators, build
 from napari_darl.training.config import PRESETS, TrainingConfig
 from napari_darl.training.pool import ImagePool
 
@@ -28,17 +29,21 @@ class TrainingState:
     """
 
     def __init__(self, config: TrainingConfig, device: torch.device) -> None:
-        model, critics = build(config.model, config.seed)
+        model, discriminators = build(config.model, config.seed)
         layout = torch.channels_last
         self.model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
-        self.critics = critics.to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.discriminators = discriminators.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.average = AveragedModel(self.model, multi_avg_fn=_moving_average(config.ema), use_buffers=True).eval()
-        contrast = critics.contrast.parameters() if critics.contrast is not None else ()
-        judges = [p for part in (critics.angiogram, critics.mask) if part is not None for p in part.parameters()]
+
+        # The projections of C-DARL's contrast are trained with the generator.
+        angiogram, mask, contrast = discriminators.angiogram, discriminators.mask, discriminators.contrast
+        of_generator = [p for part in (model, contrast) if part is not None for p in part.parameters()]
+        of_discriminators = [p for part in (angiogram, mask) if part is not None for p in part.parameters()]
         self.optimisers: dict[str, Optimizer] = {
-            "generator": Adam([*model.parameters(), *contrast], config.learning_rate, betas=(0.5, 0.999)),
-            "critics": Adam(judges, config.critics_learning_rate, betas=(0.5, 0.999)),
+            "generator": Adam(of_generator, config.learning_rate, betas=(0.5, 0.999)),
+            "discriminators": Adam(of_discriminators, config.discriminator_learning_rate, betas=(0.5, 0.999)),
         }
+
         side = config.draws.size // (2 if config.model.phases == "batch" else 1)
         self._pooled = (1, side, side)
         self.pools = {"angiogram": ImagePool(config.pool), "mask": ImagePool(config.pool)}
@@ -46,12 +51,13 @@ class TrainingState:
         self.device = device
         self.step = 0
 
-    def start_from(self, model: Darl, critics: Critics | None = None) -> None:
+    def start_from(self, model: Darl, discriminators: Discriminators | None = None) -> None:
         """Begin with the weights of trained networks of the same shapes instead of random ones."""
         self.model.load_state_dict(model.state_dict())
         self.average.module.load_state_dict(model.state_dict())
-        if critics is not None:  # a contrast, or no judge of masks, is the variant's own
-            self.critics.load_state_dict(critics.state_dict(), strict=False)
+        if discriminators is not None:
+            # The variants differ: C-DARL has a contrast in place of D_s.
+            self.discriminators.load_state_dict(discriminators.state_dict(), strict=False)
 
     def renew_teacher(self) -> None:
         """Make a teacher of the running average as it is."""
@@ -97,10 +103,21 @@ class TrainingState:
         self.step = step
 
     def _networks(self) -> Iterator[tuple[str, str, Tensor]]:
-        networks = {"model": self.model, "critics": self.critics, "average": self.average, "teacher": self.teacher}
+        networks = {
+            "model": self.model,
+            "discriminators": self.discriminators,
+            "average": self.average,
+            "teacher": self.teacher,
+        }
         for part, network in networks.items():
             for name, tensor in () if network is None else network.state_dict().items():
                 yield part, name, tensor
+
+
+def with_new_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename tensors of checkpoints that were written when the discriminators were called critics."""
+    former = re.compile(r"^(optimiser\.)?critics\.")
+    return {former.sub(r"\1discriminators.", name): tensor for name, tensor in tensors.items()}
 
 
 def fits(config: TrainingConfig, tensors: dict[str, Tensor]) -> bool:
@@ -108,8 +125,8 @@ def fits(config: TrainingConfig, tensors: dict[str, Tensor]) -> bool:
     if any(_networks(config) == _networks(preset) for preset in PRESETS.values()):
         return True  # restoring will tell; torch's meta device costs a second of imports
     with torch.device("meta"):
-        model, critics = build(config.model.updated(initialisation="torch"), 0)
-    parts = {"model": model, "critics": critics}
+        model, discriminators = build(config.model.updated(initialisation="torch"), 0)
+    parts = {"model": model, "discriminators": discriminators}
     wanted = {f"{part}.{name}": value for part in parts for name, value in parts[part].state_dict().items()}
     return all(name in tensors and tensors[name].shape == value.shape for name, value in wanted.items())
 

@@ -100,10 +100,7 @@ def agreed_labels(
     config = config or TeacherConfig()
     factor = min(1.0, _FINEST / min(probability.shape))
     found = ndimage.zoom(probability, factor, order=1) if factor < 1 else probability
-    rows, columns = (
-        ((np.arange(length) + 0.5) * known / length).astype(int)
-        for length, known in zip(found.shape, labels.shape, strict=True)
-    )
+    rows, columns = (nearest_pixels(to, to, of) for to, of in zip(found.shape, labels.shape, strict=True))
     ridge = labels[rows][:, columns]
     vessel = _long(found > 0.5, round(config.shortest * min(found.shape) / min(labels.shape)))
     agreed = np.zeros(found.shape, np.int8)
@@ -111,6 +108,26 @@ def agreed_labels(
     agreed[(found > 0.5) & ~vessel & (ridge < 0)] = -1
     agreed[(found > _SURE) & vessel & (ridge >= 0)] = 1
     return agreed
+
+
+def nearest_pixels(count: int, length: int, other: int, *, first: int = 0) -> NDArray[np.intp]:
+    """Return which pixel of an axis lies nearest to each of `count` pixels of another axis over the same extent.
+
+    Parameters
+    ----------
+    count, first : int
+        Pixels `first`, `first` + 1, ..., `first` + `count` - 1 are looked up.
+    length : int
+        Length, px, of the axis that they belong to.
+    other : int
+        Length, px, of the axis whose pixels are returned.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (count,)
+        From 0 to `other` - 1.
+    """
+    return ((first + np.arange(count) + 0.5) * other / length).astype(np.intp)
 
 
 def _ridges(frame: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,94 +1,80 @@
-"""The one training loop: napari, the command line and the tests all iterate over `Trainer.run`."""
+"""The training loop; napari, the command line and the tests all iterate over `Trainer.run`."""
 
 import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from napari_darl.darl.checkpoint import load_tensors, save_model, save_tensors
+from napari_darl.darl.checkpoint import save_model, save_tensors
 from napari_darl.darl.device import is_out_of_memory, resolve_device, working_precision
-from napari_darl.darl.losses import Batch, Paths, discriminator_losses, generator_losses, run_paths
-from napari_darl.darl.model import Critics, Darl
-from napari_darl.errors import CheckpointError, DarlError, FileError, InputError
+from napari_darl.darl.losses import Batch
+from napari_darl.darl.model import Darl, Discriminators
+from napari_darl.errors import DarlError, InputError
 from napari_darl.inference.loading import Model
 from napari_darl.inference.segment import segment_probability
-from napari_darl.training.config import TrainingConfig
-from napari_darl.training.run_folder import RunFolder
-from napari_darl.training.sampler import Draw, Sampler
-from napari_darl.training.state import TrainingState, fits
-
-Frame = NDArray[np.float32]
-
-_FINE_TUNING = 10  # by this, learning rates are lower: what the model knows is to be refined, not learnt anew
-
-
-@dataclass(frozen=True)
-class Preview:
-    """One sample of the latest step, float32 (H, W) in [-1, 1]: what paths A and B and the cycle made of it."""
-
-    angiogram: Frame
-    mask: Frame
-    background: Frame
-    pseudo_mask: Frame
-    fake_angiogram: Frame
-    cycle_mask: Frame
-
-
-@dataclass(frozen=True)
-class Progress:
-    """State of a run after a step: `step` of `total`, the unweighted losses, now and then a preview."""
-
-    step: int
-    total: int
-    losses: dict[str, float]
-    preview: Preview | None = None
+from napari_darl.training.config import TrainingConfig, fine_tuned
+from napari_darl.training.run_folder import RunFolder, SavedRun
+from napari_darl.training.sampler import Sampler, Stacks
+from napari_darl.training.state import TrainingState, fits, with_new_names
+from napari_darl.training.step import Progress, train_step
 
 
 class Trainer:
-    """Trains a DARL model on unpaired stacks, in a run folder from which it can go on at any time.
+    """Trains a DARL model on unpaired stacks, in a run folder from which training can be resumed.
+
+    `Trainer(...)` begins a run, `Trainer.resume(...)` continues one. In both, nothing is written before the first step.
 
     Parameters
     ----------
     config : TrainingConfig
-        The run; `napari_darl.training.config.training_config` gives the presets. With `resume`, only its `steps`,
-        `preview_every` and `autosave` count.
+        The run; see `napari_darl.training_config`.
     output : path
-        The run folder.
+        The run folder. A run in it that has done no step is replaced.
     angiograms : sequence of numpy.ndarray
-        Grey frames (H, W), of any sizes and real dtypes, vessels dark.
+        Grey frames (H, W) of any sizes and real dtypes, vessels dark.
     backgrounds : sequence of numpy.ndarray, optional
-        Frames before contrast. Without them: angiograms with their vessels filled up (DARL), or the same angiogram
-        (C-DARL, which takes no others).
+        Frames before contrast. Without them, DARL removes the vessels from angiograms. C-DARL uses the angiograms
+        themselves and takes no backgrounds.
     masks : sequence of numpy.ndarray, optional
-        Pseudo-masks, vessel above half of the maximum. Without them: generated ones.
+        Pseudo-masks, vessel above half of the maximum. Without them, pseudo-masks are generated.
     bits : int, optional
-        Bits that integer frames use where fewer than their dtype has, say 12.
-    start : tuple of Darl and Critics or None, optional
-        Networks to begin with, for fine-tuning, at a tenth of the configuration's learning rates. They teach
-        themselves from the first step on, if the configuration has self-teaching at all.
-    resume : bool
-        Go on with the run in `output`.
+        Bits that integer frames use, if fewer than their dtype has; 12, for example.
+    start : tuple of Darl and Discriminators or None, optional
+        Networks to fine-tune, at a tenth of the learning rates of `config`. If `config` has self-teaching, they are
+        teachers from the first step.
     device : str
         `auto`, `cpu`, `cuda`, `cuda:n` or `mps`.
 
     Raises
     ------
     InputError
-        If a stack is empty or holds what can't be used, `start` is another network, the device isn't there, or a run
-        to resume has done more steps than it is to have.
+        If a stack is empty or holds an unusable frame, `start` has other networks than `config`, or the device is not
+        available.
     FileError
-        If `output` holds a run already and `resume` wasn't asked for, or holds none and it was. A run that has done no
-        step is none yet, but for resuming.
+        If `output` holds a run, or files that would be replaced.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from napari_darl import Trainer, load_model, training_config
+    >>> from napari_darl.samples import sample_angiogram
+    >>> config = training_config("lite", steps=2).updated(batch=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     trainer = Trainer(config, folder, [sample_angiogram()], device="cpu")
+    ...     for progress in trainer.run():
+    ...         print(progress.step, "of", progress.total)
+    ...     model = load_model(folder)
+    1 of 2
+    2 of 2
     """
+
+    _saved_step: int | None  # Of the checkpoint in the folder, when this trainer last saw it.
+    _is_new: bool  # Whether the run has not begun yet.
 
     def __init__(
         self,
@@ -99,51 +85,96 @@ class Trainer:
         masks: Sequence[NDArray[Any]] | None = None,
         *,
         bits: int | None = None,
-        start: tuple[Darl, Critics | None] | None = None,
-        resume: bool = False,
+        start: tuple[Darl, Discriminators | None] | None = None,
         device: str = "auto",
     ) -> None:
-        self.folder = RunFolder(Path(output))
-        self._saved = self.folder.saved_step()
-        if resume:
-            kept = {name: getattr(config, name) for name in ("steps", "preview_every", "autosave")}
-            config = self.folder.read_config().updated(**kept)
-            if self._saved is None:
-                raise FileError(f"The run in {output} ended before it began: start it again, without resuming.")
-            if config.steps < self._saved:
-                raise InputError(f"The run has done {self._saved} steps: ask for more in all.")
-        else:
-            self.folder.check_free()
-            if start is not None:
-                config = _fine_tuning(config, start[0])
-        same = config.model.variant == "c-darl"
-        if same and backgrounds is not None:
-            raise InputError("C-DARL takes no backgrounds: leave them out, or train the other variant.")
-        self.config = config
-        self.sampler = Sampler(
-            config.draws,
-            config.model.normalisation,
-            config.model.side,
-            angiograms,
-            backgrounds,
-            masks,
-            bits=bits,
-            same=same,
-            seed=config.seed,
-        )
-        saved = self._load() if resume else None
-        self.state = TrainingState(config, resolve_device(device))
-        self.precision = working_precision(self.state.device, config.precision)
-        self._bits = bits
-        self._new = not resume
-        self._rows: list[dict[str, float]] = []
-        if saved is not None:
-            self._restore(saved)
-        elif start is not None:
+        folder = RunFolder(Path(output))
+        saved_step = folder.check_free()
+        if start is not None:
+            config = fine_tuned(config, start[0].config)
+        self._set_up(config, folder, Stacks(angiograms, backgrounds, masks, bits), device)
+        self._saved_step, self._is_new = saved_step, True
+        if start is not None:
             self.state.start_from(*start)
             if config.self_teaching is not None and config.draws.teacher is not None:
-                self.state.renew_teacher()  # it knows more than a filter from the first step on
+                self.state.renew_teacher()
                 self._teach()
+
+    @classmethod
+    def resume(
+        cls,
+        run: str | Path | SavedRun,
+        angiograms: Sequence[NDArray[Any]],
+        backgrounds: Sequence[NDArray[Any]] | None = None,
+        masks: Sequence[NDArray[Any]] | None = None,
+        *,
+        bits: int | None = None,
+        steps: int | None = None,
+        preview_every: int | None = None,
+        autosave: float | None = None,
+        device: str = "auto",
+    ) -> Self:
+        """Continue a run from its last checkpoint, with the configuration that it has saved.
+
+        On the same stacks and device, the result is the same to the bit as without the interruption.
+
+        Parameters
+        ----------
+        run : path or SavedRun
+            The run folder.
+        angiograms, backgrounds, masks, bits, device
+            As for `Trainer`.
+        steps, preview_every, autosave : number, optional
+            New values of these fields of the `TrainingConfig`. `steps` counts from the beginning of the run.
+
+        Raises
+        ------
+        InputError
+            If a stack is empty or holds an unusable frame, the device is not available, or `steps` is less than the
+            run has done.
+        FileError
+            If there is no run in the folder, or its files are damaged or don't fit each other.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from napari_darl import Trainer, training_config
+        >>> from napari_darl.samples import sample_angiogram
+        >>> config, frames = training_config("lite", steps=1).updated(batch=1), [sample_angiogram()]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = list(Trainer(config, folder, frames, device="cpu").run())
+        ...     trainer = Trainer.resume(folder, frames, steps=2, device="cpu")
+        ...     [progress.step for progress in trainer.run()]
+        [2]
+        """
+        if not isinstance(run, SavedRun):
+            run = RunFolder(Path(run)).read()
+        changes = {"steps": steps, "preview_every": preview_every, "autosave": autosave}
+        config = run.config.updated(**{name: value for name, value in changes.items() if value is not None})
+        if config.steps < run.step:
+            raise InputError(f"The run has done {run.step} steps: ask for more in all.")
+        tensors = with_new_names(run.load())
+        if not fits(config, tensors):
+            raise run.misfit()
+
+        trainer = cls.__new__(cls)
+        trainer._set_up(config, run.folder, Stacks(angiograms, backgrounds, masks, bits), device)
+        trainer._saved_step, trainer._is_new = run.step, False
+        try:
+            trainer.state.restore(tensors, run.step)
+            trainer._teach()
+        except (IndexError, KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise run.misfit() from error
+        return trainer
+
+    def _set_up(self, config: TrainingConfig, folder: RunFolder, stacks: Stacks, device: str) -> None:
+        self.config = config
+        self.folder = folder
+        self.sampler = Sampler(config.draws, config.model, stacks, config.seed)
+        self.state = TrainingState(config, resolve_device(device))
+        self._precision = working_precision(self.state.device, config.precision)
+        self._bits = stacks.bits
+        self._rows: list[dict[str, float]] = []  # Losses that are not in losses.csv yet.
 
     @property
     def step(self) -> int:
@@ -156,9 +187,9 @@ class Trainer:
         return self.state.average.module  # type: ignore[return-value]
 
     def run(self, stop: Event | None = None) -> Iterator[Progress]:
-        """Train, saving as it goes, until the last step or until `stop` is set.
+        """Train until the last step or until `stop` is set, and save at intervals.
 
-        However it ends but for a crash, the state after the last step is saved. Closing the iterator stops, too.
+        The state after the last step is saved, unless an error ends the run. Closing the iterator stops the run, too.
 
         Parameters
         ----------
@@ -175,28 +206,13 @@ class Trainer:
         FileError
             If another run is at work in the folder, or it can't be written to.
         DarlError
-            If the losses are no longer finite; the last checkpoint stays.
+            If the losses are no longer finite, or memory runs out; the last checkpoint stays.
         """
         with self.folder.locked():
-            if self.folder.saved_step() != self._saved:
-                raise FileError(f"Another run has been at work in {self.folder.path} since: start again from there.")
-            if self._new:
-                self.folder.forget_beginning()
-            self.folder.write_config(self.config)
-            if self._new:  # lest a run that is killed be resumed with other weights than it began with
-                self._save_checkpoint()
-                self._new = False
-            self.folder.forget_losses_after(self.state.step)
-            saved = time.monotonic()
+            self._open_folder()
             try:
-                for draw in self._draws():
-                    if stop is not None and stop.is_set():
-                        break
-                    yield self._advance(draw)
-                    if time.monotonic() - saved > self.config.autosave:
-                        self.save()
-                        saved = time.monotonic()
-            except GeneratorExit:  # the caller has enough
+                yield from self._train(stop)
+            except GeneratorExit:
                 self.save()
                 raise
             except (RuntimeError, MemoryError) as error:
@@ -214,7 +230,7 @@ class Trainer:
         Raises
         ------
         FileError
-            If that fails, say for a full disk; earlier files stay.
+            If a file can't be written, for example because the disk is full; earlier files stay.
         """
         self.folder.append_losses(self._rows)
         self._rows.clear()
@@ -222,145 +238,66 @@ class Trainer:
         save_model(
             self.folder.model,
             self.model,
-            {"training": self.config.model_dump(mode="json"), "step": self.state.step},
+            {"training": self.config.model_dump(mode="json"), "step": self.step},
             half=self.config.model.preset != "published",
         )
 
     def _save_checkpoint(self) -> None:
-        save_tensors(
-            self.folder.checkpoint,
-            self.state.tensors(),
-            "checkpoint",
-            {"config": self.config.model_dump(mode="json"), "step": self.state.step},
-        )
-        self._saved = self.state.step
+        contents = {"config": self.config.model_dump(mode="json"), "step": self.step}
+        save_tensors(self.folder.checkpoint, self.state.tensors(), "checkpoint", contents)
+        self._saved_step = self.step
 
-    def _load(self) -> dict[str, Tensor]:
-        tensors, _ = load_tensors(self.folder.checkpoint, "checkpoint")
-        if not fits(self.config, tensors):
-            raise self._misfit()
-        return tensors
+    def _open_folder(self) -> None:
+        if self.folder.saved_step() != self._saved_step:
+            raise self.folder.moved_on()
+        if self._is_new:
+            self.folder.forget_beginning()
+        self.folder.write_config(self.config)
+        if self._is_new:
+            # A run that is killed in its first steps must resume from the same weights.
+            self._save_checkpoint()
+            self._is_new = False
+        self.folder.forget_losses_after(self.step)
 
-    def _restore(self, tensors: dict[str, Tensor]) -> None:
-        try:
-            self.state.restore(tensors, self._saved or 0)
-            self._teach()
-        except (IndexError, KeyError, RuntimeError, ValueError, TypeError) as error:
-            raise self._misfit() from error
+    def _train(self, stop: Event | None) -> Iterator[Progress]:
+        saved = time.monotonic()
+        for batch in self._batches():
+            if stop is not None and stop.is_set():
+                return
+            yield self._advance(batch)
+            if time.monotonic() - saved > self.config.autosave:
+                self.save()
+                saved = time.monotonic()
 
-    def _misfit(self) -> CheckpointError:
-        return CheckpointError(f"{self.folder.checkpoint} doesn't fit the run's config.json: put the right one back.")
+    def _batches(self) -> Iterator[Batch]:
+        """Yield the batches of all steps to come.
 
-    def _draws(self) -> Iterator[Draw]:
-        """Batches from the next step to the last, each drawn in the background while the one before is at work."""
+        The next batch is drawn in a thread while the current one is trained on, unless a new teacher will label it.
+        """
         with ThreadPoolExecutor(1) as pool:
-            ahead: Future[Draw] | None = None
+            ahead: Future[Batch] | None = None
             for step in range(self.step, self.config.steps):
-                if self._renews(step):
+                if self._renews_teacher(step):
                     self.state.renew_teacher()
                     self._teach()
-                draw = ahead.result() if ahead else self.sampler.draw(step, self.config.batch)
-                # Not before the teacher of the next step is there.
-                ahead = None if self._renews(step + 1) else pool.submit(self.sampler.draw, step + 1, self.config.batch)
-                yield draw
+                batch = ahead.result() if ahead else self.sampler.draw(step, self.config.batch)
+                ahead = None
+                if not self._renews_teacher(step + 1):
+                    ahead = pool.submit(self.sampler.draw, step + 1, self.config.batch)
+                yield batch
 
-    def _renews(self, step: int) -> bool:
+    def _renews_teacher(self, step: int) -> bool:
         every = self.config.self_teaching
         return every is not None and step > 0 and step % every == 0 and self.config.draws.teacher is not None
 
     def _teach(self) -> None:
-        """Hand the teacher to the sampler."""
         if self.state.teacher is not None:
             teacher = Model(self.state.teacher, "teacher", "", {})
             self.sampler.teach(lambda frame: segment_probability(frame, teacher, bits=self._bits))
 
-    def _advance(self, draw: Draw) -> Progress:
-        step, config, state = self.state.step, self.config, self.state
-        rng = np.random.default_rng((config.seed, step, 0))
-        batch = self._batch(draw, rng)
-        paths, generator = self._train_generator(batch)
-        critics = self._train_critics(batch, paths, rng)
-        state.average.update_parameters(state.model)
-        state.step += 1
-        losses = {name: float(loss.detach()) for name, loss in (generator | critics).items()}
+    def _advance(self, batch: Batch) -> Progress:
+        losses, preview = train_step(self.state, batch, self.config, self._precision)
         if not all(math.isfinite(loss) for loss in losses.values()):
-            raise DarlError(f"Training diverged at step {state.step}: start again with a lower learning rate.")
-        self._rows.append({"step": state.step, **losses})
-        preview = _preview(batch, paths) if step % config.preview_every == 0 else None
-        return Progress(state.step, config.steps, losses, preview)
-
-    def _batch(self, draw: Draw, rng: np.random.Generator) -> Batch:
-        """To tensors, with noise and timesteps; for `published`, one random phase of each frame."""
-        model, device = self.config.model, self.state.device
-        rows, columns = rng.integers(2, size=2) if model.phases == "batch" else (0, 0)
-        stride = 2 if model.phases == "batch" else 1
-
-        def tensor(array: NDArray[Any]) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
-
-        def phase(frames: Frame) -> Tensor:
-            return tensor(frames[:, None, rows::stride, columns::stride])
-
-        angiogram = phase(draw.angiogram)
-        noise = rng.standard_normal(angiogram.shape, np.float32)
-        t_a = (model.path_a_steps * rng.random(len(noise)) ** self.config.faint_noise).astype(np.int64)
-        t_b = rng.integers(model.schedule.steps, size=len(noise))
-        return Batch(
-            angiogram,
-            phase(draw.background),
-            phase(draw.mask),
-            phase(draw.rendered),
-            phase(draw.labels),
-            draw.free,
-            tensor(noise),
-            tensor(t_a),
-            tensor(t_b),
-        )
-
-    def _train_generator(self, batch: Batch) -> tuple[Paths, dict[str, Tensor]]:
-        state = self.state
-        state.critics.requires_grad_(False)
-        if state.critics.contrast is not None:
-            state.critics.contrast.requires_grad_(True)
-        with self.precision():
-            paths = run_paths(state.model, batch)
-            losses = generator_losses(paths, batch, state.critics, self.config.losses)
-        _descend(state.optimisers["generator"], losses["total"], self.config.clip)
-        return paths, losses
-
-    def _train_critics(self, batch: Batch, paths: Paths, rng: np.random.Generator) -> dict[str, Tensor]:
-        state = self.state
-        state.critics.requires_grad_(True)
-        with self.precision():
-            losses = discriminator_losses(
-                batch,
-                state.pools["angiogram"].query(paths.b.image, rng),
-                state.pools["mask"].query(paths.a.image, rng),
-                state.critics,
-            )
-        _descend(state.optimisers["critics"], torch.stack(list(losses.values())).sum(), self.config.clip)
-        return losses
-
-
-def _fine_tuning(config: TrainingConfig, start: Darl) -> TrainingConfig:
-    """Take over the model of `start`, if its networks are those that the configuration asks for."""
-    wanted, given = config.model, start.config
-    if (wanted.phases, wanted.denoiser, wanted.generator) != (given.phases, given.denoiser, given.generator):
-        raise InputError(f"The model to start from is of the preset {given.preset}: train with that preset.")
-    # Crops are drawn at the pixel size of the recipe, which then is the model's.
-    recipe = {"variant": wanted.variant, "side": wanted.side, "preset": wanted.preset}
-    slower = {name: getattr(config, name) / _FINE_TUNING for name in ("learning_rate", "critics_learning_rate")}
-    return config.updated(model=given.updated(**recipe), **slower)
-
-
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float | None) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    if clip is not None:
-        torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], clip)
-    optimiser.step()
-
-
-def _preview(batch: Batch, paths: Paths) -> Preview:
-    shown = (batch.angiogram, paths.a.image, batch.background, batch.mask, paths.b.image, paths.cycle.image)
-    return Preview(*(image[0, 0].detach().float().cpu().numpy() for image in shown))
+            raise DarlError(f"Training diverged at step {self.step}: start again with a lower learning rate.")
+        self._rows.append({"step": self.step, **losses})
+        return Progress(self.step, self.config.steps, losses, preview)

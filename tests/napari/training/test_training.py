@@ -304,7 +304,7 @@ def test_fine_tuning_takes_the_recipe_of_the_model(window: Window, tmp_path: Pat
 
 def test_previews_of_another_size_keep_their_places(window: Window) -> None:
     from napari_darl._napari.training.previews import Previews
-    from napari_darl.training.trainer import Preview
+    from napari_darl.training.step import Preview
 
     shown = Previews(window.viewer.__wrapped__)
     shown.show(Preview(*[np.zeros((64, 64), np.float32)] * 6))

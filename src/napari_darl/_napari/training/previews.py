@@ -11,7 +11,7 @@ from napari_darl._napari.layers import bare, keeping_selection, to_world
 if TYPE_CHECKING:
     import napari
 
-    from napari_darl.training.trainer import Preview
+    from napari_darl.training.step import Preview
 
 # Field of a Preview -> place in the grid (row, column), and how it is shown.
 _FRAME = {"colormap": "gray", "contrast_limits": (-1, 1)}

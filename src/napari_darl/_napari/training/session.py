@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_darl.training.config import TrainingConfig
-    from napari_darl.training.trainer import Preview
+    from napari_darl.training.step import Preview
 
 _PAUSE = 0.1  # s between two updates of the window
 _SOONEST = 20  # steps that an estimate of the time left looks at
@@ -202,29 +202,27 @@ def _work(order: Order, stop: Event) -> Generator[Update, None, None]:
     from napari_darl.training.run_folder import RunFolder
     from napari_darl.training.trainer import Trainer
 
-    folder = RunFolder(order.folder)
-    if order.resume:
-        config = folder.read_config().updated(**order.changes)
-        config = config.updated(steps=_steps(config, folder.saved_step() or 0, order.steps))
+    saved = RunFolder(order.folder).read() if order.resume else None
+    if saved is not None:
+        changes = order.changes | {"steps": _steps(saved.config, saved.step, order.steps)}
     else:
         config = training_config(order.preset, c_darl=order.c_darl, steps=order.steps).updated(**order.changes)
     stack = order.angiograms()
     angiograms, backgrounds = stack.split(order.first_frames)
-    trainer = Trainer(
-        config,
-        order.folder,
+    stacks = (
         angiograms,
         order.backgrounds().frames if order.backgrounds else backgrounds,
         order.masks().frames if order.masks else None,
-        bits=stack.bits,
-        start=starting_networks(order.start) if order.start and not order.resume else None,
-        resume=order.resume,
-        device=order.device,
     )
+    if saved is not None:
+        trainer = Trainer.resume(saved, *stacks, bits=stack.bits, device=order.device, **changes)
+    else:
+        start = starting_networks(order.start) if order.start else None
+        trainer = Trainer(config, order.folder, *stacks, bits=stack.bits, start=start, device=order.device)
     if stop.is_set():
         return
     total = trainer.config.steps
-    yield Update(trainer.step, total, folder.read_losses(trainer.step))
+    yield Update(trainer.step, total, trainer.folder.read_losses(trainer.step))
     rows: list[tuple[int, dict[str, float]]] = []
     shown = 0.0
     for state in trainer.run(stop):

@@ -1,0 +1,101 @@
+"""Random crops of a stack of frames, together with the labels that a teacher gives them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from napari_darl.errors import InputError
+from napari_darl.frames.arrays import showing
+from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
+from napari_darl.synthetic.trees import FRAME
+from napari_darl.training.backgrounds import WIDTH, suppress_vessels
+from napari_darl.training.config import DrawConfig
+from napari_darl.training.teacher import TeacherConfig, agreed_labels, nearest_pixels, sure_labels
+
+Frame = NDArray[np.float32]
+
+
+class Crop(NamedTuple):
+    """A crop, the teacher's labels of it, and how many of its px go into one px of a 512 px frame."""
+
+    frame: Frame
+    labels: Frame
+    scale: float
+
+
+class CropSource:
+    """Frames and the intensities that become -1 and 1 in each."""
+
+    def __init__(
+        self,
+        name: str,
+        frames: Sequence[NDArray[Any]],
+        normalisation: Normalisation,
+        side: int,
+        bits: int | None = None,
+    ) -> None:
+        if len(frames) == 0:
+            raise InputError(f"The stack of {name}s is empty: give at least one frame.")
+        frames = showing(frames, name)
+        self.frames = frames
+        self.side = side
+        self.predict: Callable[[NDArray[Any]], Frame] | None = None
+        self.ridges: dict[int, NDArray[np.int8]] = {}
+        self.labels: dict[int, NDArray[np.int8]] = {}
+        self.limits = [intensity_range(frame, normalisation, bits) for frame in frames]
+
+    def crop(
+        self, rng: np.random.Generator, config: DrawConfig, *, suppress: bool = False, teach: bool = False
+    ) -> Crop:
+        """Cut a random window of a random frame, and resize, transpose and flip it."""
+        index = int(rng.integers(len(self.frames)))
+        frame = self.frames[index]
+        side, size = min(frame.shape), config.size
+        window = size * side / self.side * float(np.exp(rng.uniform(*np.log(config.zoom))))
+        window = min(max(round(window), 2), side)
+        top, left = (int(rng.integers(length - window + 1)) for length in frame.shape)
+        crop = normalise(frame[top : top + window, left : left + window], self.limits[index])
+        labels = None
+        if teach or (suppress and config.teacher is not None):
+            known = self._labels(index, config.teacher)
+            rows = nearest_pixels(window, frame.shape[0], known.shape[0], first=top)
+            columns = nearest_pixels(window, frame.shape[1], known.shape[1], first=left)
+            labels = known[rows][:, columns]
+        if suppress:
+            crop = suppress_vessels(crop, max(3, round(WIDTH * side)), None if labels is None else labels >= 0)
+        crop = _resize(crop, size)
+        if labels is None:
+            labels = np.zeros((size, size), np.int8)
+        else:
+            pixels = nearest_pixels(size, size, window)
+            labels = labels[pixels][:, pixels]
+        turn = rng.random(3) < 0.5
+        return Crop(_turned(crop, turn), _turned(labels.astype(np.float32), turn), side / FRAME * size / window)
+
+    def _labels(self, index: int, teacher: TeacherConfig | None) -> NDArray[np.int8]:
+        """Labels of a whole frame, worked out when it is first drawn."""
+        if index not in self.ridges:
+            self.ridges[index] = sure_labels(normalise(self.frames[index], self.limits[index]), teacher)
+        if self.predict is None:
+            return self.ridges[index]
+        if index not in self.labels:
+            self.labels[index] = agreed_labels(self.ridges[index], self.predict(self.frames[index]), teacher)
+        return self.labels[index]
+
+
+def _turned(frame: Frame, turn: NDArray[np.bool_]) -> Frame:
+    transposed, *flipped = turn
+    frame = frame.T if transposed else frame
+    return np.ascontiguousarray(np.flip(frame, tuple(axis for axis in (0, 1) if flipped[axis])))
+
+
+def _resize(crop: Frame, size: int) -> Frame:
+    if crop.shape == (size, size):
+        return np.ascontiguousarray(crop)
+    tensor = torch.from_numpy(np.ascontiguousarray(crop))[None, None]
+    resized = F.interpolate(tensor, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return resized[0, 0].numpy()

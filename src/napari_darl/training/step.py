@@ -1,0 +1,151 @@
+"""One optimisation step: the generator's half of the adversarial game, then the discriminators'."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_darl.darl.losses import Batch, Noise, Paths, discriminator_losses, generator_losses, run_paths
+from napari_darl.training.config import TrainingConfig
+from napari_darl.training.state import TrainingState
+
+Frame = NDArray[np.float32]
+Precision = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """One sample and what the model made of it, float32 (H, W) in [-1, 1].
+
+    Attributes
+    ----------
+    angiogram, mask
+        x^a, and the mask s_v that path A made of it.
+    background, pseudo_mask, fake_angiogram
+        x^b and s^f, and the fake angiogram that path B made of them.
+    cycle_mask
+        The pseudo-mask as the cycle reconstructed it.
+    """
+
+    angiogram: Frame
+    mask: Frame
+    background: Frame
+    pseudo_mask: Frame
+    fake_angiogram: Frame
+    cycle_mask: Frame
+
+    @classmethod
+    def of(cls, batch: Batch, paths: Paths) -> "Preview":
+        """Copy the first sample of a batch."""
+        images = (batch.angiogram, paths.a.image, batch.background, batch.mask, paths.b.image, paths.cycle.image)
+        return cls(*(image[0, 0].detach().float().cpu().numpy() for image in images))
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """State of a run after a step.
+
+    Attributes
+    ----------
+    step, total
+        Steps done, and steps of the whole run.
+    losses
+        The unweighted losses by name, and their weighted sum as `total`.
+    preview
+        A sample, every `TrainingConfig.preview_every` steps.
+    """
+
+    step: int
+    total: int
+    losses: dict[str, float]
+    preview: Preview | None = None
+
+
+def train_step(
+    state: TrainingState, batch: Batch, config: TrainingConfig, precision: Precision
+) -> tuple[dict[str, float], Preview | None]:
+    """Do one optimisation step, and change `state` accordingly.
+
+    1. Draw eps, t_a and t_b, and run path A, path B and the cycle.
+    2. Update denoiser and generator by L_G, while the discriminators are frozen.
+    3. Update the discriminators by L_D, on real images and on fakes from the image pools.
+    4. Move the running average of the weights.
+
+    All draws come from one generator, keyed by (seed, step, 0).
+
+    Parameters
+    ----------
+    state : TrainingState
+        Networks, optimisers and image pools.
+    batch : Batch
+        The samples, on the CPU.
+    config : TrainingConfig
+        The run.
+    precision : callable
+        Returns the context in which the networks are run; see `working_precision`.
+
+    Returns
+    -------
+    losses : dict of str to float
+        The unweighted losses by name, and their weighted sum as `total`.
+    preview : Preview or None
+        The first sample, every `config.preview_every` steps.
+    """
+    rng = np.random.default_rng((config.seed, state.step, 0))
+    if config.model.phases == "batch":  # as published: one random phase of each frame
+        batch = batch.phase(*rng.integers(2, size=2))
+    batch = batch.to(state.device)
+    noise = draw_noise(rng, batch.angiogram.shape, config, state.device)
+
+    paths, losses = _train_generator(state, batch, noise, config, precision)
+    fakes = state.pools["angiogram"].query(paths.b.image, rng), state.pools["mask"].query(paths.a.image, rng)
+    losses |= _train_discriminators(state, batch, fakes, config, precision)
+
+    state.average.update_parameters(state.model)
+    preview = Preview.of(batch, paths) if state.step % config.preview_every == 0 else None
+    state.step += 1
+    return {name: float(loss.detach()) for name, loss in losses.items()}, preview
+
+
+def draw_noise(rng: np.random.Generator, shape: tuple[int, ...], config: TrainingConfig, device: torch.device) -> Noise:
+    """Draw the noise and the timesteps of a batch of frames of a shape (N, 1, H, W)."""
+    model = config.model
+    eps = rng.standard_normal(shape, np.float32)
+    t_a = (model.path_a_steps * rng.random(len(eps)) ** config.faint_noise).astype(np.int64)
+    t_b = rng.integers(model.schedule.steps, size=len(eps))
+    return Noise(*(torch.from_numpy(array).to(device) for array in (eps, t_a, t_b)))
+
+
+def _train_generator(
+    state: TrainingState, batch: Batch, noise: Noise, config: TrainingConfig, precision: Precision
+) -> tuple[Paths, dict[str, Tensor]]:
+    state.discriminators.requires_grad_(False)
+    if state.discriminators.contrast is not None:
+        state.discriminators.contrast.requires_grad_(True)
+    with precision():
+        paths = run_paths(state.model, batch, noise)
+        losses = generator_losses(paths, batch, noise.eps, state.discriminators, config.losses)
+    _descend(state.optimisers["generator"], losses["total"], config.clip)
+    return paths, losses
+
+
+def _train_discriminators(
+    state: TrainingState, batch: Batch, fakes: tuple[Tensor, Tensor], config: TrainingConfig, precision: Precision
+) -> dict[str, Tensor]:
+    state.discriminators.requires_grad_(True)
+    with precision():
+        losses = discriminator_losses(batch, *fakes, state.discriminators)
+    _descend(state.optimisers["discriminators"], torch.stack(list(losses.values())).sum(), config.clip)
+    return losses
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float | None) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip is not None:
+        torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], clip)
+    optimiser.step()
