@@ -72,7 +72,7 @@ def _train(preset: str, left: int, options: Options) -> str:
             said = f"{type(error).__name__}: {error}"[:300]
     del trainer, losses
     _release()
-    resumed = Trainer(config, folder, [sample_angiogram()], resume=True, device=str(options.device))
+    resumed = Trainer.resume(folder, [sample_angiogram()], device=str(options.device))
     begun = resumed.step
     done = sum(1 for _ in resumed.run())
     return f"{said} - resumed at step {begun}, {done} steps to the end"

@@ -66,10 +66,10 @@ def _rate(loop: Iterator[object], seconds: float, most: int, options: Options) -
 
 def plain_loop(config: TrainingConfig, device: torch.device) -> Iterator[int]:
     """Train as Kim et al. (2023) describe, on random batches that lie on the device."""
-    model, critics = (network.to(device) for network in build(config.model, 0))
-    assert critics.mask is not None  # noqa: S101 - of DARL, which the presets are
+    model, discriminators = (network.to(device) for network in build(config.model, 0))
+    assert discriminators.mask is not None  # noqa: S101 - of DARL, which the presets are
     generator = Adam(model.parameters(), config.learning_rate, betas=(0.5, 0.999))
-    judges = Adam(critics.parameters(), config.critics_learning_rate, betas=(0.5, 0.999))
+    discriminators_optimiser = Adam(discriminators.parameters(), config.discriminator_learning_rate, betas=(0.5, 0.999))
     side = config.draws.size // (2 if config.model.phases == "batch" else 1)
     shape = (config.batch, 1, side, side)
     angiogram, background = (torch.rand(shape, device=device) * 2 - 1 for _ in range(2))
@@ -83,21 +83,21 @@ def plain_loop(config: TrainingConfig, device: torch.device) -> Iterator[int]:
         t_a = torch.randint(config.model.path_a_steps, (config.batch,), device=device)
         t_b = torch.randint(config.model.schedule.steps, (config.batch,), device=device)
         noised = model.schedule.add_noise
-        critics.requires_grad_(False)
+        discriminators.requires_grad_(False)
         a = model.path_a(noised(angiogram, t_a, noise), t_a).image
         predicted, b = model.path_b(noised(background, t_b, noise), t_b, mask)
         cycle = model.path_a(noised(b, t_a, noise), t_a).image
         loss = F.mse_loss(predicted, noise) + 5 * F.l1_loss(cycle, mask)
-        loss = loss + 0.2 * (off(critics.mask(a), 1) + off(critics.angiogram(b), 1))
+        loss = loss + 0.2 * (off(discriminators.mask(a), 1) + off(discriminators.angiogram(b), 1))
         generator.zero_grad()
         loss.backward()
         generator.step()
-        critics.requires_grad_(True)
-        pairs = ((critics.mask, mask, a), (critics.angiogram, angiogram, b))
-        judged = sum(0.5 * (off(judge(real), 1) + off(judge(fake.detach()), 0)) for judge, real, fake in pairs)
-        judges.zero_grad()
-        judged.backward()  # type: ignore[union-attr]
-        judges.step()
+        discriminators.requires_grad_(True)
+        pairs = ((discriminators.mask, mask, a), (discriminators.angiogram, angiogram, b))
+        loss_d = sum(0.5 * (off(d(real), 1) + off(d(fake.detach()), 0)) for d, real, fake in pairs)
+        discriminators_optimiser.zero_grad()
+        loss_d.backward()  # type: ignore[union-attr]
+        discriminators_optimiser.step()
         loss.item()
         yield step
 
