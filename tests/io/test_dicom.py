@@ -123,6 +123,8 @@ def test_the_size_of_a_pixel(tmp_path):
     for broken in ({"PixelSpacing": ["0", "0"]}, {"PixelSpacing": None}, {"PixelSpacing": "1"}):
         movie = reread(tmp_path, dataset(MOVIE, **(both | broken)))
         assert (movie.pixel_size, movie.pixel_size_from) == ((0.4, 0.3), "ImagerPixelSpacing")
+    same = both | {"PixelSpacing": both["ImagerPixelSpacing"]}  # not calibrated, by the standard
+    assert reread(tmp_path, dataset(MOVIE, **same)).pixel_size_from == "ImagerPixelSpacing"
     shared, measures = pydicom.Dataset(), pydicom.Dataset()
     measures.PixelSpacing = ["0.15", "0.1"]
     shared.PixelMeasuresSequence = [measures]
@@ -135,6 +137,9 @@ def test_the_size_of_a_pixel(tmp_path):
     assert reread(tmp_path, dataset(MOVIE, PerFrameFunctionalGroupsSequence=frames)).pixel_size is None
     image = read_image(saved(tmp_path / "a.dcm", dataset(DEEP, 12, **both)))
     assert (image.pixel_size, image.unit, image.bits, image.rgb) == ((0.25, 0.2), "mm", 12, False)
+    assert not image.at_detector
+    image = read_image(saved(tmp_path / "a.dcm", dataset(MOVIE, **same, FrameTime="40")))
+    assert (image.at_detector, image.frame_time) == (True, 40)
     assert read_image(saved(tmp_path / "a.dcm", dataset(DEEP, 12))).unit is None
 
 

@@ -55,6 +55,17 @@ def test_any_unit_comes_back(tmp_path, mask, size, unit):
     assert (image.pixel_size, image.unit) == (size, unit)
 
 
+def test_spacing_at_the_detector_and_frame_time_come_back(tmp_path, mask):
+    path = tmp_path / "mask.tif"
+    told = ImageData(mask, pixel_size=(0.3, 0.3), unit="mm", at_detector=True, frame_time=66.7)
+    write_mask(path, told, provenance={})
+    image = read_image(path)
+    assert (image.at_detector, image.frame_time) == (True, 66.7)
+    write_mask(path, mask, provenance={}, overwrite=True)
+    image = read_image(path)
+    assert (image.at_detector, image.frame_time) == (False, None)
+
+
 def test_probabilities_stay_exact(tmp_path):
     probability = np.random.default_rng(0).random((2, 40, 50), np.float32)
     write_frames(tmp_path / "p.tiff", probability, provenance=PROVENANCE)

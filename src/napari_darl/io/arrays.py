@@ -55,6 +55,11 @@ class ImageData(Generic[Pixels]):
         letters, such as I for the pages of a TIFF, where the kind of an axis isn't known.
     path : Path, optional
         The file.
+    at_detector : bool
+        Whether `pixel_size` is that of a detector (DICOM's ImagerPixelSpacing), where everything is larger than in the
+        patient: lengths measured by it are too large by the magnification.
+    frame_time : float, optional
+        Time from one frame to the next, in ms.
     """
 
     data: Pixels
@@ -64,6 +69,8 @@ class ImageData(Generic[Pixels]):
     bits: int | None = None
     axes: str | None = None
     path: Path | None = None
+    at_detector: bool = False
+    frame_time: float | None = None
 
     @property
     def leading_shape(self) -> tuple[int, ...]:

@@ -282,10 +282,11 @@ def _pixel_size(
     header: "Dataset",
 ) -> tuple[tuple[float, float] | None, Literal["PixelSpacing", "ImagerPixelSpacing"] | None]:
     elements: tuple[Literal["PixelSpacing", "ImagerPixelSpacing"], ...] = ("PixelSpacing", "ImagerPixelSpacing")
-    for element in elements:
-        size = _numbers(header, element)
+    sizes = {element: _numbers(header, element) for element in elements}
+    for element, size in sizes.items():
         if len(size) == 2 and min(size) > 0:
-            return (size[0], size[1]), element
+            # PixelSpacing that repeats the detector's hasn't been calibrated (DICOM PS3.3, section 10.7.1.3).
+            return (size[0], size[1]), element if size != sizes["ImagerPixelSpacing"] else "ImagerPixelSpacing"
     return None, None
 
 

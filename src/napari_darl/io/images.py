@@ -186,13 +186,21 @@ def _read_tiff(path: Path) -> list[FileImage]:
     images = []
     with open_tiff(path) as tiff:
         size, unit = pixel_size(tiff)
+        own = (tiff.shaped_metadata or ({},))[0]
+        time = _frame_time(own.get("frame_time"))
         for series in full_size_series(tiff):
             image = series_frames(path, tiff, series)
             bits = stored_bits(series, image.data)
-            images.append(replace(image, data=_native(path, image.data), pixel_size=size, unit=unit, bits=bits))
+            image = replace(image, data=_native(path, image.data), pixel_size=size, unit=unit, bits=bits)
+            images.append(replace(image, at_detector=own.get("at_detector") is True, frame_time=time))
     if not images:
         raise FileError(f"{path} holds no image: copy it again from its source")
     return images
+
+
+def _frame_time(told: object) -> float | None:
+    """Return a frame time that can be one."""
+    return float(told) if isinstance(told, int | float) and 0 < told < math.inf else None
 
 
 def _read_picture(path: Path) -> list[FileImage]:
@@ -241,7 +249,19 @@ def _read_dicom(path: Path) -> list[FileImage]:
     image = read_dicom(path)
     unit = "mm" if image.pixel_size else None
     axes = ("TYXS" if image.rgb else "TYX")[-image.data.ndim :]
-    return [ImageData(_native(path, image.data), image.rgb, image.pixel_size, unit, image.bits, axes, path)]
+    return [
+        ImageData(
+            _native(path, image.data),
+            image.rgb,
+            image.pixel_size,
+            unit,
+            image.bits,
+            axes,
+            path,
+            at_detector=image.pixel_size_from == "ImagerPixelSpacing",
+            frame_time=image.frame_time,
+        )
+    ]
 
 
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:

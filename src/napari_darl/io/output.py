@@ -161,7 +161,8 @@ def read_description(path: PathLike) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        `provenance` and, where they were given, `notes`, `pixel_size` and `unit`; None for any other TIFF.
+        `provenance` and, where they were given, `notes`, `pixel_size`, `unit`, `at_detector` and `frame_time` (ms);
+        None for any other TIFF.
 
     Raises
     ------
@@ -190,6 +191,10 @@ def _description(
                 f"{path} can't be written with a pixel size of {image.pixel_size}. Both lengths must be positive."
             )
         description |= {"pixel_size": list(image.pixel_size), "unit": image.unit}
+        if image.at_detector:
+            description["at_detector"] = True
+    if image.frame_time is not None:
+        description["frame_time"] = image.frame_time
     return description
 
 
