@@ -57,12 +57,10 @@ import sys
 from pathlib import Path
 import torch
 from napari_darl.io.lazy import open_lazily
-from napari_darl.inference.windows import Windows
-from napari_darl.inference.zarr_output import ZarrOutput
+from napari_darl import SegmentOptions, Windows, write_zarr
 torch.set_num_threads(1)
-windows = Windows(open_lazily(Path(sys.argv[1])).data, resize=1.0, tile=256)
-for done in ZarrOutput(Path(sys.argv[2])).write(windows, {}):
-    print(done, len(windows.chunks()), flush=True)
+windows = Windows(open_lazily(Path(sys.argv[1])), options=SegmentOptions(resize=1, tile=256))
+write_zarr(windows, sys.argv[2], provenance={}, progress=lambda *done: print(*done, flush=True))
 """
 
 

@@ -45,21 +45,24 @@ def one(shape: tuple[int, ...], workers: int, kill: bool, target: Path, threads:
     """Segment something made up, in this process or by workers, and measure it."""
     import torch
 
-    from napari_darl.inference.windows import Windows
-    from napari_darl.inference.zarr_output import ZarrOutput
+    from napari_darl import SegmentOptions, Windows, write_zarr
     from napari_darl.samples import sample_angiogram
 
     torch.set_num_threads(threads)
-    windows = Windows(MadeUp(shape, sample_angiogram()), resize=1.0, device="cpu")
+    windows = Windows(MadeUp(shape, sample_angiogram()), options=SegmentOptions(resize=1, device="cpu"))
     with _cluster(workers) as cluster:
         client = cluster.get_client() if workers else None
         peak = _PeakMemory()
         start = time.perf_counter()
         total, killed = len(windows.chunks()), not kill
-        for done in ZarrOutput(target).write(windows, {}, client=client):
+
+        def kill_half_way(done: int, total: int) -> None:
+            nonlocal killed
             if not killed and done * 2 >= total:
                 next(iter(cluster.workers.values())).process.process._process.kill()
                 killed = True
+
+        write_zarr(windows, target, provenance={}, client=client, progress=kill_half_way)
         seconds = time.perf_counter() - start
         if client:
             client.close()

@@ -234,7 +234,7 @@ def test_a_pixel_of_zarr_has_a_size_or_none(tmp_path: Path) -> None:
 
 def test_a_frame_of_infinity_in_a_stack(untrained: Model) -> None:
     stack = np.stack([FRAME, FRAME * 0 + np.inf])
-    refused(lambda: segment_probability(stack, untrained, resize=1), r"frame \(1,\) has 4096 NaN or infinite values")
+    refused(lambda: segment_probability(stack, untrained, resize=1), r"Frame \(1,\) has 4096 NaN or infinite values")
     assert met(lambda: segment_probability(np.stack([FRAME, FRAME * 0]), untrained, resize=1))
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_darl.inference.synthesize import synthesize
     from napari_darl.inference.trust import assess
     from napari_darl.inference.windows import Windows
+    from napari_darl.inference.zarr_output import write_zarr
     from napari_darl.io.arrays import ImageData
     from napari_darl.io.images import open_image
     from napari_darl.measuring.catheter import calibrate_by_catheter
@@ -54,6 +55,7 @@ _HOMES = {
     "stenosis": "measuring.stenosis",
     "synthesize": "inference.synthesize",
     "training_config": "training.config",
+    "write_zarr": "inference.zarr_output",
 }
 """Public name -> the module of this package that defines it."""
 
@@ -87,6 +89,7 @@ __all__ = [
     "stenosis",
     "synthesize",
     "training_config",
+    "write_zarr",
 ]
 
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from fuzzing.guard import BrokenPropertyError
 from fuzzing.models import run
-from napari_darl import load_model, segment_probability
+from napari_darl import SegmentOptions, Windows, load_model, segment_probability
 from napari_darl.frames.arrays import check_frame
 from napari_darl.inference.loading import Model
-from napari_darl.inference.windows import Windows
 
 _TYPES = (
     "?",
@@ -161,7 +160,7 @@ def use(case: Frames) -> None:
     wanted = shape[:-1] if case.options["rgb"] else shape
     if found.shape != wanted or found.dtype != np.float32 or not (found >= 0).all() or not (found <= 1).all():
         raise BrokenPropertyError(f"probabilities that are none: {found.shape} {found.dtype}")
-    windows = Windows(case.image, model(), **case.options)
+    windows = Windows(case.image, model(), SegmentOptions().updated(**case.options))
     for chunk in windows.chunks():
         if not np.allclose(windows(chunk), found[chunk.slices], atol=2e-3):
             raise BrokenPropertyError("another result in windows")

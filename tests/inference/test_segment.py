@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_darl import load_model, segment, segment_probability
+from napari_darl import SegmentOptions, Windows, iter_probability, load_model, segment, segment_probability
 from napari_darl.errors import DarlError, DarlWarning
 from napari_darl.evaluation.metrics import score
 from napari_darl.inference.loading import Model
 from napari_darl.inference.scale import guess_resize
-from napari_darl.inference.segment import iter_probability
 from napari_darl.inference.tiling import pad_to_multiple
 from napari_darl.samples import sample_angiogram
 from napari_darl.synthetic.phantom import phantom_angiogram, phantom_movie
@@ -106,7 +105,7 @@ def test_frames_are_computed_as_they_are_asked_for(untrained: Model) -> None:
         return phantom_angiogram((1024, 1024), np.random.default_rng(0))[0][None]
 
     lazy = dask.map_blocks(block, chunks=((1,) * 5, (1024,), (1024,)), dtype=np.float32, meta=np.empty((0, 0, 0)))
-    index, frame = next(iter_probability(lazy, untrained, resize=1))
+    index, frame = next(iter_probability(lazy, untrained, SegmentOptions(resize=1)))
     assert index == (0,)
     assert frame.shape == (1024, 1024)
     assert len(seen) < 5
@@ -184,21 +183,16 @@ class _Small:
 
 
 def test_out_of_memory_makes_batches_smaller(untrained: Model) -> None:
-    from napari_darl.inference.segment import Predictor
-
-    predictor = Predictor(untrained.network)
-    frames = np.stack([FRAME] * 4)
-    expected = predictor(frames, 1.0)
+    windows = Windows(np.stack([FRAME] * 4), untrained, SegmentOptions(resize=1))
+    expected = windows.compute()
     small = _Small(untrained, most=1)
-    predictor.network = small  # type: ignore[assignment]
-    np.testing.assert_allclose(predictor(frames, 1.0), expected, atol=1e-4)
+    windows.pipeline.predictor.network = small  # type: ignore[assignment]
+    np.testing.assert_allclose(windows.compute(), expected, atol=1e-4)
     assert max(small.calls) == 4
     assert small.calls.count(1) == 4
 
 
 def test_out_of_memory_ends_on_the_cpu_with_a_notice(untrained: Model) -> None:
-    from napari_darl.inference.segment import Predictor
-
     class Full(torch.nn.Module):
         config = untrained.network.config
 
@@ -210,16 +204,16 @@ def test_out_of_memory_ends_on_the_cpu_with_a_notice(untrained: Model) -> None:
         def __deepcopy__(self, _: object) -> "Full":
             return self
 
-    predictor = Predictor(untrained.network)
-    expected = predictor(FRAME[None], 1.0)
-    predictor.network = Full()  # type: ignore[assignment]
-    predictor.device = torch.device("meta")
-    with pytest.warns(DarlWarning, match="going on with the CPU"):
-        result = predictor(FRAME[None], 1.0)
+    windows = Windows(FRAME, untrained, SegmentOptions(resize=1))
+    expected = windows.compute()
+    windows.pipeline.predictor.network = Full()  # type: ignore[assignment]
+    windows.pipeline.predictor.device = torch.device("meta")
+    with pytest.warns(DarlWarning, match="meta ran out of memory"):
+        result = windows.compute()
     np.testing.assert_allclose(result, expected, atol=1e-5)
-    predictor.network = _Small(untrained, most=0)  # type: ignore[assignment]
+    windows.pipeline.predictor.network = _Small(untrained, most=0)  # type: ignore[assignment]
     with pytest.raises(DarlError, match="Memory ran out"):
-        predictor(FRAME[None], 1.0)
+        windows.compute()
 
 
 def test_the_bundled_model_finds_vessels() -> None:

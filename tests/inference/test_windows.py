@@ -11,15 +11,22 @@ import torch
 import torch.nn.functional as F
 import zarr
 
-from napari_darl.errors import InputError
-from napari_darl.inference.lazy import lazy_mask, lazy_probability
-from napari_darl.inference.loading import Model
+from napari_darl import (
+    InputError,
+    Model,
+    SegmentOptions,
+    Windows,
+    lazy_mask,
+    lazy_probability,
+    segment,
+    segment_probability,
+)
 from napari_darl.inference.resampling import resample, resampling
-from napari_darl.inference.segment import segment, segment_probability
-from napari_darl.inference.windows import Windows
 from napari_darl.io.lazy import open_lazily
 from napari_darl.samples import sample_angiogram
 
+FULL = SegmentOptions(resize=1)
+TILED = SegmentOptions(resize=1, tile=128)
 ALIKE = 1e-3  # what resampling in another order may change; without it nothing does
 
 
@@ -50,35 +57,35 @@ def test_parts_are_resampled_as_torch_resamples_the_whole(length: int, resized: 
 
 def test_parts_at_full_size_are_those_of_the_whole_to_the_bit(wide: np.ndarray) -> None:
     whole = segment_probability(wide, resize=1.0, tile=128)
-    windows = Windows(wide, resize=1.0, tile=128)
+    windows = Windows(wide, options=TILED)
     assert len(windows.chunks()) > 4
     np.testing.assert_array_equal(put_together(windows), whole)
-    odd = Windows(wide, resize=1.0, tile=128).probability((), slice(33, 301), slice(5, 7))
+    odd = Windows(wide, options=TILED).probability((), slice(33, 301), slice(5, 7))
     np.testing.assert_array_equal(odd, whole[33:301, 5:7])
 
 
 @pytest.mark.parametrize("resize", [0.7, 1.4])
 def test_resized_parts_are_those_of_the_whole(wide: np.ndarray, resize: float) -> None:
     whole = segment_probability(wide, resize=resize, tile=128)
-    np.testing.assert_allclose(put_together(Windows(wide, resize=resize, tile=128)), whole, atol=ALIKE)
+    np.testing.assert_allclose(put_together(Windows(wide, options=TILED.updated(resize=resize))), whole, atol=ALIKE)
 
 
 def test_movies_colours_and_bright_vessels(untrained: Model) -> None:
     movie = np.stack([np.roll(sample_angiogram()[:96, :128], 8 * t, 1) for t in range(5)])
     movie[0] = 7  # before contrast comes, and before anything does
-    windows = Windows(movie, untrained, resize=1.0, bright=True)
+    windows = Windows(movie, untrained, FULL.updated(bright=True))
     assert windows.chunk_shape == (5, 96, 128)
     found = put_together(windows)
     np.testing.assert_allclose(found, segment_probability(movie, untrained, resize=1.0, bright=True), atol=1e-5)
     assert not found[0].any()
     colours = np.stack([movie[1]] * 3, -1)
-    coloured = put_together(Windows(colours, untrained, rgb=True, resize=1.0))
+    coloured = put_together(Windows(colours, untrained, FULL.updated(rgb=True)))
     np.testing.assert_allclose(coloured, segment_probability(movie[1], untrained, resize=1.0), atol=1e-5)
 
 
 @pytest.mark.parametrize("chunks", [(400, 610), (64, 64), (97, 333)])
 def test_dask_images_become_dask_masks_whatever_their_chunks(wide: np.ndarray, chunks: tuple[int, int]) -> None:
-    windows = Windows(da.from_array(wide, chunks=chunks), resize=1.0, tile=128)
+    windows = Windows(da.from_array(wide, chunks=chunks), options=TILED)
     lazy = lazy_probability(windows)
     assert lazy.shape == wide.shape
     whole = segment_probability(wide, resize=1.0, tile=128)
@@ -94,13 +101,13 @@ def test_lazy_results_of_files(tmp_path: Path, untrained: Model, kind: str) -> N
         zarr.create_array(path, shape=movie.shape, chunks=(1, 50, 50), dtype=movie.dtype)[:] = movie
     else:
         tifffile.imwrite(path, movie, photometric="minisblack", tile=(32, 32), compression="zlib")
-    lazy = lazy_mask(Windows(open_lazily(path).data, untrained, resize=1.0))
+    lazy = lazy_mask(Windows(open_lazily(path), untrained, FULL))
     np.testing.assert_array_equal(lazy.compute(), segment(movie, untrained, resize=1.0))
 
 
 def test_lazy_stacks_keep_their_leading_axes(untrained: Model) -> None:
     stack = np.stack([sample_angiogram()[:64, i : i + 64] for i in range(6)]).reshape(2, 3, 64, 64)
-    lazy = lazy_mask(Windows(stack, untrained, resize=1.0))
+    lazy = lazy_mask(Windows(stack, untrained, FULL))
     assert lazy.dtype == np.uint8
     np.testing.assert_array_equal(lazy.compute(), segment(stack, untrained, resize=1.0))
 
@@ -115,7 +122,7 @@ def test_only_what_a_part_needs_is_read(wide: np.ndarray) -> None:
             asked.append(wide[index].size)
             return wide[index]
 
-    windows = Windows(Watched(), resize=1.0, tile=128)
+    windows = Windows(Watched(), options=TILED)
     windows.limits(())
     asked.clear()
     windows.probability((), slice(0, 50), slice(0, 50))
@@ -125,7 +132,7 @@ def test_only_what_a_part_needs_is_read(wide: np.ndarray) -> None:
 def test_windows_travel_to_other_processes(tmp_path: Path, wide: np.ndarray) -> None:
     array = zarr.create_array(tmp_path / "wide.zarr", shape=wide.shape, chunks=(100, 100), dtype=wide.dtype)
     array[:] = wide
-    windows = Windows(array, resize=1.0, tile=128)
+    windows = Windows(array, options=TILED)
     part = (), slice(0, 60), slice(200, 300)
     first = windows.probability(*part)
     copy = pickle.loads(pickle.dumps(windows))
@@ -136,8 +143,10 @@ def test_bad_parts_say_so(wide: np.ndarray) -> None:
     holed = wide.astype(np.float32)
     holed[390:, 600:] = np.nan
     with pytest.raises(InputError, match="NaN"):
-        Windows(holed, resize=1.0, tile=128).limits(())
-    with pytest.raises(InputError, match="resize"):
-        Windows(wide, resize=40.0)
+        Windows(holed, options=TILED).limits(())
+    with pytest.raises(InputError, match=r"0\.05.*400 x 610"):
+        Windows(wide, options=SegmentOptions(resize=0.05))
+    with pytest.raises(InputError, match="100 pixels"):
+        Windows(wide, options=SegmentOptions(tile=100))
     with pytest.raises(InputError, match="threshold"):
         lazy_mask(Windows(wide), 1.5)

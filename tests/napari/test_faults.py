@@ -65,7 +65,7 @@ def test_nothing_to_segment(window: Window, frame: np.ndarray) -> None:
         (np.zeros((0, 64, 64)), "The image is empty"),
         (np.zeros((1, 1)), "A frame of 1 x 1 pixels is smaller than 32 x 32"),
         (np.full((64, 64), np.nan), "NaN or infinite values"),
-        (np.zeros((64, 64)), "holds nothing but the value"),
+        (np.zeros((64, 64)), "at every pixel"),
     ],
     ids=["empty", "one pixel", "NaN", "constant"],
 )
@@ -76,7 +76,7 @@ def test_an_image_that_cant_be_segmented(window: Window, frame: np.ndarray, bad:
     window.finish()
     (message,) = window.messages
     assert said in message
-    assert ": " in message  # what to do follows
+    assert message.endswith(".")
     assert len(window.viewer.layers) == 1
     assert_usable(window, widget, frame)
 
@@ -154,7 +154,7 @@ class Graphics(torch.nn.Module):
 
 def test_a_gpu_out_of_memory(window: Window, movie: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl.inference import loading as models
-    from napari_darl.inference import segment
+    from napari_darl.inference import predictor
 
     model = load_model(device="cpu")
     monkeypatch.setattr(
@@ -162,12 +162,13 @@ def test_a_gpu_out_of_memory(window: Window, movie: np.ndarray, monkeypatch: pyt
         "as_model",
         lambda *_: Model(Graphics(model), "default", "", {}),  # type: ignore[arg-type]
     )
-    monkeypatch.setitem(segment._PIXELS_AT_ONCE, "meta", 2**20)
+    monkeypatch.setitem(predictor._PIXELS_AT_ONCE, "meta", 2**20)
     widget = window.open_segment()
     window.viewer.add_image(movie[:6], name="movie")
     widget.segment()
     window.wait(lambda: "movie vessels" in window.viewer.layers and not window.busy())
-    assert window.messages == ["Meta ran out of memory: going on with the CPU, which is slower."]
+    [message] = window.messages
+    assert "meta ran out of memory" in message
     assert window.viewer.layers["movie vessels"].data.all(axis=0).any()
 
 

@@ -90,8 +90,10 @@ def segment(
     """
     from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.loading import load_model
+    from napari_darl.inference.options import SegmentOptions
     from napari_darl.io.lazy import opens_lazily
 
+    options = SegmentOptions().updated(bright=bright, resize=resize)
     cleaning = Cleaning().updated(
         threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
     )
@@ -107,14 +109,12 @@ def segment(
     loaded = load_model(model, device)
     smoothed = False
     for path, files in tracked(list(whole.items()), "Segmenting") if whole else ():
-        smoothed |= segment_file(
-            path, files, loaded, cleaning, smooth_time=smooth_time, bright=bright, resize=resize, overwrite=overwrite
-        )
+        smoothed |= segment_file(path, files, loaded, options, cleaning, smooth_time=smooth_time, overwrite=overwrite)
     if smooth_time and not smoothed:
         warnings.warn("Nothing was smoothed over time: no file holds more than one frame.", DarlWarning, stacklevel=1)
     with connected(cluster) as client:
         for path, files in zarrs.items():
-            segment_zarr(path, files, loaded, threshold, client, bright=bright, resize=resize, overwrite=overwrite)
+            segment_zarr(path, files, loaded, options, threshold, overwrite=overwrite, client=client)
     messages.print(f"{len(paths)} segmented by {model}: {output}")
 
 
@@ -236,6 +236,7 @@ def assess(
 
     from napari_darl.evaluation.report import markdown_table
     from napari_darl.inference.loading import load_model
+    from napari_darl.inference.options import SegmentOptions
     from napari_darl.inference.trust import assess as look
     from napari_darl.io.output import write_frames
 
@@ -244,7 +245,7 @@ def assess(
     scores: dict[str, float] = {}
     for name, frame, bits in tracked(named_frames(paths), "Assessing", len(paths)):
         with naming(name):
-            trust = look(frame, loaded, bright=bright, bits=bits)
+            trust = look(frame, loaded, SegmentOptions().updated(bright=bright, bits=bits))
         scores[name] = trust.score
         if output:
             target = output / f"{name}_uncertainty.tif"
@@ -278,6 +279,7 @@ def noise(
     from napari_darl.evaluation.robustness import mean_robustness, robustness, robustness_table
     from napari_darl.inference.loading import load_model
     from napari_darl.inference.noise import noisy_views
+    from napari_darl.inference.options import SegmentOptions
     from napari_darl.io.output import write_mask
 
     levels, deviations = numbers(noise_levels, int, "--noise-levels"), numbers(sigmas, float, "--sigmas")
@@ -288,7 +290,8 @@ def noise(
     rows = []
     for name, frame, bits, expert in tracked(with_experts(pairs), "Segmenting", len(pairs)):
         with naming(name):
-            views = noisy_views(frame, loaded, noise_levels=levels, sigmas=deviations, bright=bright, bits=bits)
+            options = SegmentOptions().updated(bright=bright, bits=bits)
+            views = noisy_views(frame, loaded, options, noise_levels=levels, sigmas=deviations)
             masks = {view.noise: view.probability > 0.5 for view in views}
             rows.append(robustness(masks, expert))
         if output:

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
     from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.loading import Model
+    from napari_darl.inference.options import SegmentOptions
 
 
 def segment_file(
     path: Path,
     files: dict[str, Path],
     model: "Model",
+    options: "SegmentOptions",
     cleaning: "Cleaning",
     *,
     smooth_time: bool,
-    bright: bool,
-    resize: float | None,
     overwrite: bool,
 ) -> bool:
     """Segment an image, and write its mask and, where a file for it is given, its probability.
@@ -33,31 +33,34 @@ def segment_file(
     Returns
     -------
     bool
-        Whether it was smoothed over time: a single frame isn't.
+        Whether it was smoothed over time, which single frames aren't.
     """
     from napari_darl.frames.arrays import as_grey
     from napari_darl.frames.smoothing import smooth_over_time
     from napari_darl.inference.cleaning import clean_mask
-    from napari_darl.inference.scale import guess_resize
-    from napari_darl.inference.segment import segment_probability
+    from napari_darl.inference.windows import Windows
     from napari_darl.io.images import read_image
     from napari_darl.io.output import write_frames, write_mask
 
-    image = as_grey(read_image(path))
-    if resize is None:
-        resize = guess_resize(*image.frame_shape, model.network.config.side)
+    image = read_image(path)
     with naming(path):
-        pixels = image.data
-        smooth_time &= pixels.ndim > 2
+        smooth_time &= bool(image.leading_shape)
         if smooth_time:
-            pixels = smooth_over_time(pixels)
-        result = segment_probability(pixels, model, bright=bright, bits=image.bits, resize=resize)
-    told: dict[str, str | float] = {"smooth_time": smooth_time, "bright": bright, "resize": resize}
-    provenance = model.provenance(**cleaning.model_dump(), **told, source=path.name)
-    mask = replace(image, data=clean_mask(result, cleaning))
+            image = as_grey(image, options.channel)
+            image = replace(image, data=smooth_over_time(image.data))
+        windows = Windows(image, model, options)
+        probability = windows.compute()
+    provenance = model.provenance(
+        **cleaning.model_dump(),
+        smooth_time=smooth_time,
+        bright=options.bright,
+        resize=windows.resize,
+        source=path.name,
+    )
+    mask = replace(image, data=clean_mask(probability, cleaning))
     write_mask(files["mask"], mask, provenance=provenance, overwrite=overwrite)
     if "probability" in files:
-        write_frames(files["probability"], replace(image, data=result), provenance=provenance, overwrite=overwrite)
+        write_frames(files["probability"], replace(image, data=probability), provenance=provenance, overwrite=overwrite)
     return smooth_time
 
 
@@ -65,32 +68,40 @@ def segment_zarr(
     path: Path,
     files: dict[str, Path],
     model: "Model",
+    options: "SegmentOptions",
     threshold: float,
-    client: "Client | None",
     *,
-    bright: bool,
-    resize: float | None,
     overwrite: bool,
+    client: "Client | None",
 ) -> None:
-    """Segment an image part by part into zarr arrays; Ctrl-C stops after the part under way."""
+    """Segment an image chunk by chunk into zarr arrays; Ctrl-C stops after the chunk at hand."""
     from napari_darl.inference.windows import Windows
-    from napari_darl.inference.zarr_output import ZarrOutput
+    from napari_darl.inference.zarr_output import write_zarr
     from napari_darl.io.images import open_image
 
     image = open_image(path, lazy=True)
-    with naming(path):
-        windows = Windows(image.data, model, rgb=image.rgb, bright=bright, bits=image.bits, resize=resize)
-        settings = model.provenance(bright=bright, resize=windows.resize, source=path.name)
+    with naming(path), stop_on_interrupt() as stop, progress_bar() as progress:
+        windows = Windows(image, model, options)
+        provenance = model.provenance(bright=options.bright, resize=windows.resize, source=path.name)
         if image.pixel_size:
-            settings |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
-        output = ZarrOutput(files["mask"], files.get("probability"), threshold)
-        total = len(windows.chunks())
-        with stop_on_interrupt() as stop, progress_bar() as progress:
-            task = progress.add_task(f"Segmenting {path.name}", total=total)
-            for done in output.write(windows, settings, overwrite=overwrite, client=client):
-                progress.update(task, completed=done)
-                if stop.is_set() and done < total:
-                    raise InputError(f"Stopped after {done} of {total} parts: the same command goes on from there.")
+            provenance |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
+        task = progress.add_task(f"Segmenting {path.name}")
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+            if stop.is_set() and done < total:
+                raise InputError(f"Stopped after {done} of {total} parts. The same command resumes from there.")
+
+        write_zarr(
+            windows,
+            files["mask"],
+            files.get("probability"),
+            threshold=threshold,
+            provenance=provenance,
+            overwrite=overwrite,
+            client=client,
+            progress=show,
+        )
 
 
 @contextmanager

@@ -196,10 +196,15 @@ def check_frame(frame: Array, where: str) -> None:
             f"{where} has shape {frame.shape} and type {frame.dtype}: hand a grey frame (Y, X) of real numbers, of at "
             f"least {MIN_SIZE} x {MIN_SIZE} pixels"
         )
-    if frame.dtype.kind == "f" and (bad := int(frame.size - np.count_nonzero(np.isfinite(frame)))):
-        raise InputError(f"{where} has {bad} NaN or infinite values: replace them, as with numpy.nan_to_num")
+    check_finite(frame, where)
     if frame.min() == frame.max():
         raise InputError(f"{where} holds nothing but the value {frame.flat[0]}: hand a frame that shows something")
+
+
+def check_finite(frame: Array, where: str) -> None:
+    """Raise InputError if a frame, which the message calls `where`, has NaN or infinite values."""
+    if frame.dtype.kind == "f" and (bad := int(frame.size - np.count_nonzero(np.isfinite(frame)))):
+        raise InputError(f"{where} has {bad} NaN or infinite values. Replace them, for example by numpy.nan_to_num.")
 
 
 def is_blank(frame: Array) -> bool:

@@ -1,23 +1,24 @@
-"""Path A as a dask array: computed part by part, when and where it is asked for."""
+"""Path A as a dask array: computed chunk by chunk, when and where it is asked for."""
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import InputError
-from napari_darl.inference.segment import check_threshold
-from napari_darl.inference.windows import Chunk, Limits, Windows
+from napari_darl.inference.cleaning import Cleaning
+from napari_darl.inference.pipeline import Array, Index, Limits, Pipeline, Probability
+from napari_darl.inference.windows import Chunk, Windows
 
 if TYPE_CHECKING:
     import dask.array
 
 
 def lazy_probability(windows: Windows) -> "dask.array.Array":
-    """Probability of vessel, to be computed by whatever dask scheduler is at work: threads, or a cluster's client.
+    """Return the probability of vessel as a dask array.
 
-    The model reaches each worker once. Dask images are computed as part of the same graph.
+    It is computed by whatever dask scheduler is active: threads, or a cluster's client. The model is sent to each
+    worker once. An image that is a dask array is computed as part of the same graph.
 
     Parameters
     ----------
@@ -33,55 +34,89 @@ def lazy_probability(windows: Windows) -> "dask.array.Array":
     ------
     InputError
         If dask isn't installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_darl import Windows, lazy_probability
+    >>> from napari_darl.samples import sample_angiogram
+    >>> probability = lazy_probability(Windows(np.tile(sample_angiogram(), (8, 8))))
+    >>> probability.shape  # nothing is computed yet
+    (4096, 4096)
     """
     try:
         import dask.array as da
         from dask.delayed import delayed
     except ImportError as error:
-        raise InputError('dask isn\'t installed: pip install "napari-darl[large]".') from error
-    image = windows.image
+        raise InputError('dask isn\'t installed. Install it by: pip install "napari-darl[large]".') from error
+    image = windows.image.data
     if not isinstance(image, da.Array):
         image = da.from_array(image, chunks=getattr(image, "chunks", None) or "auto", name=False)
-    bare = copy.copy(windows)
-    bare.image = None  # type: ignore[assignment] # its pixels come as arguments
-    shared = delayed(bare)
-    limits = {place: shared.limits_of(image[(*place, *windows.sample)]) for place in np.ndindex(windows.shape[:-2])}
+    pipeline = delayed(windows.pipeline)
+    limits = {
+        index: delayed(_limits)(pipeline, image[(*index, *windows.sample)], index)
+        for index in np.ndindex(windows.shape[:-2])
+    }
     blocks = np.empty([-(-n // step) for n, step in zip(windows.shape, windows.chunk_shape, strict=True)], object)
     for chunk in windows.chunks():
-        starts = (*chunk.places[0], chunk.rows.start, chunk.columns.start)
-        place = tuple(start // step for start, step in zip(starts, windows.chunk_shape, strict=True))
-        pixels = image[(*chunk.slices[:-2], *windows.source(chunk.rows, chunk.columns))]
-        found = delayed(_of_pixels)(shared, pixels, [limits[one] for one in chunk.places], chunk)
-        blocks[place] = da.from_delayed(found, _shape(chunk, windows), np.float32)
+        starts = (*chunk.frames[0], *(part.start for part in chunk.window))
+        block = tuple(start // step for start, step in zip(starts, windows.chunk_shape, strict=True))
+        pixels = image[(*chunk.slices[:-2], *windows.pipeline.source(chunk.window))]
+        found = delayed(_compute)(pipeline, pixels, [limits[index] for index in chunk.frames], chunk)
+        blocks[block] = da.from_delayed(found, _shape(chunk), np.float32)
     array: da.Array = da.block(blocks.tolist())
     return array
 
 
 def lazy_mask(windows: Windows, threshold: float = 0.5) -> "dask.array.Array":
-    """Mask of the vessels, uint8 0 and 1: where `lazy_probability` is above the threshold.
+    """Return the mask of the vessels as a dask array: uint8, 1 where `lazy_probability` is above the threshold.
+
+    Parameters
+    ----------
+    windows : Windows
+        The image and how to segment it.
+    threshold : float
+        Pixels of a greater probability are vessel; above 0 and below 1.
+
+    Returns
+    -------
+    dask.array.Array of uint8, shape (..., Y, X)
+        0 and 1, in chunks of `windows.chunk_shape`.
 
     Raises
     ------
     InputError
         If the threshold isn't between 0 and 1, or dask isn't installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_darl import SegmentOptions, Windows, lazy_mask
+    >>> from napari_darl.samples import sample_angiogram
+    >>> slide = np.tile(sample_angiogram(), (8, 8))
+    >>> mask = lazy_mask(Windows(slide, options=SegmentOptions(resize=1)))
+    >>> mask.dtype, mask.shape  # nothing is computed yet
+    (dtype('uint8'), (4096, 4096))
     """
-    check_threshold(threshold)
-    mask: dask.array.Array = (lazy_probability(windows) > threshold).astype(np.uint8)
+    cleaning = Cleaning().updated(threshold=threshold)
+    mask: dask.array.Array = (lazy_probability(windows) > cleaning.threshold).astype(np.uint8)
     return mask
 
 
-def _shape(chunk: Chunk, windows: Windows) -> tuple[int, ...]:
-    window = (chunk.rows.stop - chunk.rows.start, chunk.columns.stop - chunk.columns.start)
-    leading = len(windows.shape) - 2
-    return ((*(1,) * (leading - 1), len(chunk.places)) if leading else ()) + window
+def _limits(pipeline: Pipeline, sample: Array, index: Index) -> Limits:
+    return pipeline.limits(pipeline.grey(sample, index), index)
 
 
-def _of_pixels(
-    windows: Windows, pixels: npt.NDArray[Any], limits: list[Limits], chunk: Chunk
-) -> npt.NDArray[np.float32]:
-    if not chunk.places[0]:
-        return windows.of_pixels(pixels, limits[0], chunk.rows, chunk.columns)
-    frames = [
-        windows.of_pixels(one, known, chunk.rows, chunk.columns) for one, known in zip(pixels, limits, strict=True)
+def _shape(chunk: Chunk) -> tuple[int, ...]:
+    """Return the shape of a chunk with all leading axes."""
+    leading = len(chunk.frames[0])
+    return ((*(1,) * (leading - 1), len(chunk.frames)) if leading else ()) + chunk.window.shape
+
+
+def _compute(pipeline: Pipeline, pixels: npt.NDArray[Any], limits: list[Limits], chunk: Chunk) -> Probability:
+    frames = pixels if chunk.frames[0] else pixels[None]
+    found = [
+        pipeline([pipeline.grey(frame, index)], [known], chunk.window)[0]
+        for frame, known, index in zip(frames, limits, chunk.frames, strict=True)
     ]
-    return np.stack(frames).reshape(_shape(chunk, windows))
+    return np.stack(found).reshape(_shape(chunk))

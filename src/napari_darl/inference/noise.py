@@ -12,7 +12,8 @@ from napari_darl.errors import InputError
 from napari_darl.frames.arrays import check_frame
 from napari_darl.frames.normalisation import Normalisation, intensity_range
 from napari_darl.inference.loading import Model, as_model
-from napari_darl.inference.segment import iter_probability
+from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.windows import Windows
 
 NOISE_LEVELS = (50, 100, 200, 400)
 """Timesteps, of 2000: from what vessels survive well to where most are gone."""
@@ -42,13 +43,10 @@ class NoisyView:
 def noisy_views(
     frame: npt.NDArray[Any],
     model: Model | str | Path | None = None,
+    options: SegmentOptions | None = None,
     *,
     noise_levels: Sequence[int] = NOISE_LEVELS,
     sigmas: Sequence[float] = SIGMAS,
-    bright: bool = False,
-    bits: int | None = None,
-    resize: float | None = None,
-    device: str = "auto",
 ) -> Iterator[NoisyView]:
     """Segment a frame as it is, then under noise.
 
@@ -56,8 +54,10 @@ def noisy_views(
     ----------
     frame : numpy.ndarray, shape (H, W)
         A grey frame, as for `segment_probability`.
-    model, bright, bits, resize, device
+    model : Model, str or Path, optional
         As for `segment_probability`.
+    options : SegmentOptions, optional
+        How to segment.
     noise_levels : sequence of int
         Timesteps t at which path A looks at the frame, noised accordingly.
     sigmas : sequence of float
@@ -68,12 +68,13 @@ def noisy_views(
     DarlError
         As `segment_probability`; InputError, too, for noise that can't be.
     """
-    used = as_model(model, device)
+    options = options or SegmentOptions()
+    used = as_model(model, options.device)
     views = [("none", frame, 0), *((f"t={level}", frame, level) for level in noise_levels)]
-    views += [(f"sigma={sigma:g}", add_gaussian_noise(frame, sigma, bits=bits), 0) for sigma in sigmas]
+    views += [(f"sigma={sigma:g}", add_gaussian_noise(frame, sigma, bits=options.bits), 0) for sigma in sigmas]
     for noise, seen, level in views:
-        options: dict[str, Any] = {"bright": bright, "bits": bits, "resize": resize, "noise_level": level}
-        yield NoisyView(noise, seen, next(iter_probability(seen, used, **options))[1])
+        windows = Windows(seen, used, options, noise_level=level)
+        yield NoisyView(noise, seen, next(windows.frames())[1])
 
 
 def add_gaussian_noise(

@@ -1,4 +1,4 @@
-"""The pixel sizes that suit models, and how frames are brought to them."""
+"""The factor that brings frames to the pixel size of a model's training."""
 
 from napari_darl.darl.config import SIDE
 from napari_darl.errors import InputError
@@ -6,20 +6,22 @@ from napari_darl.frames.arrays import MIN_SIZE
 
 
 def guess_resize(height: int, width: int, side: int = SIDE) -> float:
-    """Guess the factor that brings frames to the pixel sizes that suit a model, resizing them no more than that takes.
+    """Estimate the resize factor of whole frames from their shape.
+
+    Models know frames whose shorter side has from `side` to one and a half times as many pixels. Frames outside of this
+    range are resized just enough to lie in it.
 
     Parameters
     ----------
     height, width : int
-        Of a frame, in pixels; a whole one, such as an angiography system or a fundus camera makes it.
+        Of a whole frame, as an angiography system or a fundus camera makes it, in pixels.
     side : int
-        Least shorter side, in pixels, of the frames that suit the model; up to one and a half times as many do, too.
+        The least shorter side, in pixels, of the frames that suit the model.
 
     Returns
     -------
     float
-        1 where the shorter side has from `side` to one and a half times as many pixels, else what brings it there;
-        from 0.25 to 4, to two digits.
+        1 in that range; from 0.25 to 4, rounded to two digits.
     """
     shorter = max(min(height, width), 1)
     factor = min(max(1.0, side / shorter), 1.5 * side / shorter)
@@ -27,18 +29,19 @@ def guess_resize(height: int, width: int, side: int = SIDE) -> float:
 
 
 def checked_resize(resize: float | None, height: int, width: int, side: int = SIDE) -> float:
-    """Take a factor as it is, or guess it where there is none.
+    """Return a resize factor that is possible: the one given, or else an estimate.
 
     Raises
     ------
     InputError
-        If it is no positive factor up to 16, or leaves too little of a frame.
+        If it isn't above 0 and at most 16, or leaves less than `MIN_SIZE` pixels of a side.
     """
     factor = guess_resize(height, width, side) if resize is None else resize
     if not 0 < factor <= 16:
-        raise InputError(f"resize is {factor}: choose a factor above 0 and up to 16.")
+        raise InputError(f"The resize factor is {factor}. Choose one above 0, of at most 16.")
     if min(height, width) * factor < MIN_SIZE:
         raise InputError(
-            f"resize {factor} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame: enlarge it."
+            f"A resize factor of {factor} leaves less than {MIN_SIZE} pixels of a {height} x {width} frame. "
+            "Choose a larger one."
         )
     return factor

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.frames.arrays import is_blank
+from napari_darl.frames.arrays import as_image, is_blank, to_grey
 from napari_darl.inference.loading import Model, as_model
-from napari_darl.inference.segment import iter_probability
+from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.windows import Windows
 
 Frame = npt.NDArray[np.float32]
 
@@ -41,46 +42,64 @@ class Trust:
 
 
 def assess(
-    frame: npt.NDArray[Any],
+    frame: object,
     model: Model | str | Path | None = None,
+    options: SegmentOptions | None = None,
     *,
-    bright: bool = False,
-    bits: int | None = None,
-    resize: float | None = None,
     noise_levels: Sequence[int] = NOISE_LEVELS,
-    device: str = "auto",
 ) -> Trust:
     """Segment a frame and views of it, and measure how well they agree.
 
+    The views are mirror images, a shift by a pixel (another phase of the network's space-to-depth stem), and noisy
+    frames. A probability that depends on the view is uncertain.
+
     Parameters
     ----------
-    frame : numpy.ndarray, shape (H, W)
-        A grey frame, as for `segment_probability`; one of a single value has no vessel, and a score of 0.
-    model, bright, bits, resize, device
+    frame : ImageData or numpy.ndarray, shape (H, W) or, where `options.rgb`, (H, W, 3 or 4)
+        A frame, as for `segment_probability`. One of a single value has no vessels and a score of 0.
+    model : Model, str or Path, optional
         As for `segment_probability`.
+    options : SegmentOptions, optional
+        How to segment.
     noise_levels : sequence of int
         Timesteps of the noisy views.
+
+    Returns
+    -------
+    Trust
+        Probability, uncertainty and score.
 
     Raises
     ------
     DarlError
         As `segment_probability`.
+
+    Examples
+    --------
+    >>> from napari_darl import assess
+    >>> from napari_darl.samples import sample_angiogram
+    >>> trust = assess(sample_angiogram()[128:320, 128:320])
+    >>> trust.uncertainty.shape, 0 < trust.score < 1
+    ((192, 192), True)
     """
-    used = as_model(model, device)
-    if is_blank(frame):
-        nothing = np.zeros(frame.shape, np.float32)
+    options = options or SegmentOptions()
+    image = as_image(frame, rgb=options.rgb, bits=options.bits)
+    pixels = np.asarray(image.data)
+    grey = to_grey(pixels, options.channel) if image.rgb else pixels
+    options = options.updated(rgb=False, bits=image.bits)
+    if is_blank(grey):
+        nothing = np.zeros(grey.shape, np.float32)
         return Trust(nothing, nothing, 0.0)
+    used = as_model(model, options.device)
 
-    def look(view: npt.NDArray[Any], noise_level: int = 0) -> Frame:
-        view = np.ascontiguousarray(view)
-        options: dict[str, Any] = {"bright": bright, "bits": bits, "resize": resize, "noise_level": noise_level}
-        _, found = next(iter_probability(view, used, **options))
-        return found
+    def probability_of(view: npt.NDArray[Any], noise_level: int = 0) -> Frame:
+        windows = Windows(np.ascontiguousarray(view), used, options, noise_level=noise_level)
+        return next(windows.frames())[1]
 
-    probability = look(frame)
-    mirrored = [np.flip(look(np.flip(frame, axes)), axes) for axes in _MIRRORED]
-    shifted = look(np.pad(frame, ((_SHIFT, 0), (_SHIFT, 0)), mode="edge"))[_SHIFT:, _SHIFT:]
-    noisy = [look(frame, level) for level in noise_levels]
+    probability = probability_of(grey)
+    mirrored = [np.flip(probability_of(np.flip(grey, axes)), axes) for axes in _MIRRORED]
+    shifted = probability_of(np.pad(grey, ((_SHIFT, 0), (_SHIFT, 0)), mode="edge"))[_SHIFT:, _SHIFT:]
+    noisy = [probability_of(grey, level) for level in noise_levels]
     uncertainty = np.std([probability, *mirrored, shifted, *noisy], axis=0, dtype=np.float32)
     return Trust(probability, uncertainty, quality([probability, *mirrored]))
 

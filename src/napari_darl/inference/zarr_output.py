@@ -1,9 +1,14 @@
-"""Segmenting into zarr, chunk by chunk, here or on a cluster; what was interrupted goes on where it was."""
+"""Masks and probabilities written as zarr arrays chunk by chunk, here or on a cluster; interrupted work resumes.
+
+An unfinished array holds a log, the numbers of the chunks that are written. A chunk is added to it once it is on disk,
+so that a later call computes only what is missing. The log goes when the last chunk is there. The attributes of an
+array say how it is made, with a hash of image, model and options: a result of anything else is never continued.
+"""
 
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
@@ -15,216 +20,241 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from napari_darl.errors import DarlError, FileError, InputError
-from napari_darl.inference.segment import check_threshold
+from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.windows import Chunk, Windows
 
 if TYPE_CHECKING:
     from distributed import Client
 
-_DONE = ".darl-done"  # in an unfinished array: the numbers of the chunks that are there
-_WAITING = 4  # chunks handed out for each thread of a cluster, so that none runs dry
+_LOG = ".darl-done"
+_WAITING = 4  # chunks sent ahead for each thread of a cluster, so that none runs dry
 _RETRIES = 3
 
 
-@dataclass(frozen=True)
-class ZarrOutput:
-    """A mask in zarr, and its probability if asked for, that are made chunk by chunk.
+def write_zarr(
+    windows: Windows,
+    mask: str | Path,
+    probability: str | Path | None = None,
+    *,
+    threshold: float = 0.5,
+    provenance: Mapping[str, str | float] | None = None,
+    overwrite: bool = False,
+    client: "Client | None" = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Segment an image of any size into zarr arrays, chunk by chunk.
 
-    Attributes
+    Interrupted work resumes: a call with the same image, model, options and paths computes what is missing, and leaves
+    a finished result as it is. A result of anything else is refused unless it may be overwritten.
+
+    Parameters
     ----------
-    mask : Path
-        A zarr array, uint8 0 and 1, of the shape of the result; made if missing.
-    probability : Path or None
-        A zarr array of float32, likewise.
+    windows : Windows
+        The image and how to segment it. For a cluster, the image is one that its workers can open, such as a zarr
+        array on a shared disk.
+    mask : str or Path
+        Zarr array of the mask, uint8 0 and 1, of shape `windows.shape`; created if missing.
+    probability : str or Path, optional
+        Zarr array of the probability, float32 in [0, 1], likewise; by default none is written.
     threshold : float
-        Greater probabilities count as vessel.
+        Pixels of a greater probability are vessel; above 0 and below 1.
+    provenance : mapping, optional
+        How the result is made, kept as attributes of the arrays; by default `windows.model.provenance()`.
+    overwrite : bool
+        Whether other results at these paths may be replaced.
+    client : distributed.Client, optional
+        The cluster to compute on; by default this process. Its workers write the files. The first worker is waited
+        for, and those that join later are used.
+    progress : callable, optional
+        Called with the numbers of finished chunks and of all chunks, first with those of earlier calls. What it raises
+        ends the work, which then can be resumed.
+
+    Raises
+    ------
+    InputError
+        If the threshold isn't between 0 and 1, or zarr isn't installed.
+    FileError
+        If there is another result already, another process is writing it, or it can't be written.
+    DarlError
+        If the cluster fails: its scheduler is gone, or a chunk failed four times.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from napari_darl import Windows, write_zarr
+    >>> from napari_darl.samples import sample_angiogram
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_zarr(Windows(sample_angiogram()), Path(folder) / "mask.zarr", progress=print)
+    0 1
+    1 1
     """
+    if find_spec("zarr") is None:
+        raise InputError('zarr isn\'t installed. Install it by: pip install "napari-darl[large]".')
+    cleaning = Cleaning().updated(threshold=threshold)
+    output = _Output(Path(mask), None if probability is None else Path(probability), cleaning.threshold)
+    attributes = {
+        **(windows.model.provenance() if provenance is None else provenance),
+        "threshold": cleaning.threshold,
+        "probability": probability is not None,
+        "fingerprint": windows.fingerprint(),
+    }
+    total = len(windows.chunks())
+    try:
+        output.mask.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(output.mask), closing(_write(output, windows, attributes, overwrite, client)) as counts:
+            for done in counts:
+                if progress is not None:
+                    progress(done, total)
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(
+            f"{error.filename or mask} can't be written ({error.strerror}). Check it and the disk, then resume."
+        ) from error
+
+
+def is_result(path: Path) -> bool:
+    """Return whether `write_zarr` made the array at a path."""
+    made = _made(path)
+    return made is not None and made[0] is not None
+
+
+@dataclass(frozen=True)
+class _Output:
+    """The arrays that are written; what a cluster's workers get."""
 
     mask: Path
-    probability: Path | None = None
-    threshold: float = 0.5
+    probability: Path | None
+    threshold: float
 
-    def write(
-        self,
-        windows: Windows,
-        settings: Mapping[str, str | float],
-        *,
-        overwrite: bool = False,
-        client: "Client | None" = None,
-    ) -> Iterator[int]:
-        """Segment what isn't there yet; whoever stops iterating, or is killed, can go on later.
+    @property
+    def dtypes(self) -> dict[Path, type]:
+        return {self.mask: np.uint8} | ({self.probability: np.float32} if self.probability else {})
 
-        A result that is there is of this very image, model and settings, and is gone on with or, if finished, left as
-        it is; or it is refused. A chunk counts as done once it is written whole; what was under way is made again.
-
-        Parameters
-        ----------
-        windows : Windows
-            The image and how to segment it; for a cluster one that its workers can open, such as a zarr array.
-        settings : mapping
-            How the result is made; kept as attributes of the arrays.
-        overwrite : bool
-            Whether results that are there, finished or of other settings, may be replaced.
-        client : distributed.Client, optional
-            Where to compute; by default here. Its workers need to reach the files. The first one is waited for, and
-            those that join later get their part.
-
-        Yields
-        ------
-        int
-            How many chunks are done, at first those of former runs, of `len(windows.chunks())`.
-
-        Raises
-        ------
-        InputError
-            If the threshold isn't between 0 and 1, or zarr isn't installed.
-        FileError
-            If there is another result already, another run is at work on it, or it can't be written.
-        DarlError
-            If the cluster fails: its scheduler has gone, or a chunk came to nothing four times.
-        """
-        if find_spec("zarr") is None:
-            raise InputError('zarr isn\'t installed: pip install "napari-darl[large]".')
-        check_threshold(self.threshold)
-        told = {
-            **settings,
-            "threshold": self.threshold,
-            "probability": self.probability is not None,
-            "fingerprint": windows.fingerprint(),
-        }
-        chunks = windows.chunks()
-        kinds = {self.mask: np.uint8} | ({self.probability: np.float32} if self.probability else {})
-        try:
-            self.mask.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(self.mask):
-                if not overwrite and all(_state(path, windows, told) == "finished" for path in kinds):
-                    yield len(chunks)
-                    return
-                new = [_prepare(path, windows, told, kind, overwrite) for path, kind in kinds.items()]
-                log = self.mask / _DONE
-                if any(new):
-                    log.write_text("")
-                done = _read(log, len(chunks))
-                yield len(done)
-                with log.open("a") as file:
-                    todo = [number for number in range(len(chunks)) if number not in done]
-                    for number in self._computed(windows, chunks, todo, client):
-                        file.write(f"{number}\n")
-                        file.flush()
-                        done.add(number)
-                        yield len(done)
-                for path in reversed(kinds):
-                    (path / _DONE).unlink(missing_ok=True)
-        except FileError:
-            raise
-        except OSError as error:
-            where = f"{error.filename or self.mask} can't be written ({error.strerror})"
-            raise FileError(f"{where}: check it and the disk, then go on.") from error
-
-    def _computed(
-        self, windows: Windows, chunks: list[Chunk], todo: list[int], client: "Client | None"
-    ) -> Iterator[int]:
-        """Write chunks, and tell the number of each once it is there."""
-        if client is None:
-            for number in todo:
-                self._write_chunk(windows, chunks[number])
-                yield number
-            return
-        from distributed import as_completed
-
-        waiting = iter(todo)
-        with _cluster_errors():
-            client.wait_for_workers(1)
-            # As a task, which is done again if all the workers that have it are lost; others copy it from them.
-            with warnings.catch_warnings(action="ignore", category=UserWarning):  # of its size
-                shared = client.submit(_itself, windows, key=f"windows-{uuid4().hex}")
-            working = as_completed()
-            while True:
-                wanted = _WAITING * max(sum(client.nthreads().values()), 1)  # workers come and go
-                for number in islice(waiting, max(wanted - working.count(), 0)):
-                    key = f"segment-{uuid4().hex}"
-                    working.add(client.submit(self._compute, shared, chunks[number], number, key=key, retries=_RETRIES))
-                if not working.count():
-                    return
-                yield next(working).result()
-
-    def _compute(self, windows: Windows, chunk: Chunk, number: int) -> int:
-        self._write_chunk(windows, chunk)
-        return number
-
-    def _write_chunk(self, windows: Windows, chunk: Chunk) -> None:
+    def write(self, windows: Windows, chunk: Chunk, number: int) -> int:
+        """Compute and write a chunk; return its number."""
         import zarr
 
         found = windows(chunk)
         if self.probability is not None:
             zarr.open_array(self.probability, mode="r+")[chunk.slices] = found
         zarr.open_array(self.mask, mode="r+")[chunk.slices] = (found > self.threshold).astype(np.uint8)
+        return number
 
 
-def _itself(windows: Windows) -> Windows:
+def _write(
+    output: _Output, windows: Windows, attributes: dict[str, Any], overwrite: bool, client: "Client | None"
+) -> Generator[int, None, None]:
+    """Write the missing chunks; yield how many are done, at first those of earlier calls."""
+    chunks = windows.chunks()
+    if not overwrite and all(_state(path, windows, attributes) == "finished" for path in output.dtypes):
+        yield len(chunks)
+        return
+    created = [_prepare(path, dtype, windows, attributes, overwrite) for path, dtype in output.dtypes.items()]
+    log = output.mask / _LOG
+    if any(created):
+        log.write_text("")
+    done = _read_log(log, len(chunks))
+    yield len(done)
+    missing = [(number, chunk) for number, chunk in enumerate(chunks) if number not in done]
+    numbers = _write_here(output, windows, missing) if client is None else _write_on(client, output, windows, missing)
+    with log.open("a") as file:
+        for number in numbers:
+            file.write(f"{number}\n")
+            file.flush()
+            done.add(number)
+            yield len(done)
+    for path in reversed(output.dtypes):
+        (path / _LOG).unlink(missing_ok=True)
+
+
+def _write_here(output: _Output, windows: Windows, missing: list[tuple[int, Chunk]]) -> Iterator[int]:
+    for number, chunk in missing:
+        yield output.write(windows, chunk, number)
+
+
+def _write_on(client: "Client", output: _Output, windows: Windows, missing: list[tuple[int, Chunk]]) -> Iterator[int]:
+    """Write chunks on a cluster, whose workers come and go; yield the number of each once it is written."""
+    from distributed import as_completed
+
+    waiting = iter(missing)
+    with _cluster_errors():
+        client.wait_for_workers(1)
+        # As a task, which runs again if all workers that hold its result are lost; others copy it from them.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # about its size
+            shared = client.submit(_identity, windows, key=f"windows-{uuid4().hex}")
+        working = as_completed()
+        while True:
+            wanted = _WAITING * max(sum(client.nthreads().values()), 1)
+            for number, chunk in islice(waiting, max(wanted - working.count(), 0)):
+                key = f"segment-{uuid4().hex}"
+                working.add(client.submit(output.write, shared, chunk, number, key=key, retries=_RETRIES))
+            if not working.count():
+                return
+            yield next(working).result()
+
+
+def _identity(windows: Windows) -> Windows:
     return windows
 
 
-def _prepare(path: Path, windows: Windows, told: dict[str, Any], kind: type, overwrite: bool) -> bool:
-    """Make an empty array, or leave the one that an interrupted run of the same settings left; tell which."""
+def _prepare(path: Path, dtype: type, windows: Windows, attributes: dict[str, Any], overwrite: bool) -> bool:
+    """Create an empty array, unless one of the same attributes can be resumed; return whether it was created."""
     import zarr
 
-    state = _state(path, windows, told)
-    if state == "unfinished" or (state == "finished" and not overwrite):  # finished beside one that isn't
+    state = _state(path, windows, attributes)
+    if state == "unfinished" or (state == "finished" and not overwrite):  # the other array isn't finished
         return False
     if state is not None:
         if not overwrite:
-            other = "holds an unfinished result of another image or of other settings"
-            what = other if (path / _DONE).exists() else "is there already"
-            raise FileError(f"{path} {what}: choose another folder or pass --overwrite (overwrite=True).")
+            if (path / _LOG).exists():
+                what = "holds an unfinished result of another image or of other settings"
+            else:
+                what = "exists already"
+            raise FileError(f"{path} {what}. Choose another folder, or pass --overwrite (overwrite=True).")
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    # Made beside it, so that it is there whole or not at all.
+    # Created beside its place, so that it is there whole or not at all.
     draft = path.with_name(f".{path.name}.{uuid4().hex}")
     zarr.create_array(
-        draft, shape=windows.shape, chunks=windows.chunk_shape, dtype=kind, attributes={"napari-darl": told}
+        draft, shape=windows.shape, chunks=windows.chunk_shape, dtype=dtype, attributes={"napari-darl": attributes}
     )
-    (draft / _DONE).touch()
+    (draft / _LOG).touch()
     draft.rename(path)
     return True
 
 
-def is_result(path: Path) -> bool:
-    """Tell whether `ZarrOutput` made what is at a path."""
-    found = _told_by(path)
-    return found is not None and found[0] is not None
-
-
-def _told_by(path: Path) -> tuple[Any, ...] | None:
-    """Tell settings, shape and chunks of an array; none if it is something else."""
+def _made(path: Path) -> tuple[Any, ...] | None:
+    """Return our attributes, the shape and the chunks of an array; None for anything else."""
     import zarr
 
     try:
         array = zarr.open_array(path, mode="r")
         return array.attrs.asdict().get("napari-darl"), array.shape, array.chunks
-    except Exception:  # noqa: BLE001 - whatever it is, it isn't ours
+    except Exception:  # noqa: BLE001 - zarr raises nearly anything for what isn't an array
         return None
 
 
 def _state(
-    path: Path, windows: Windows, told: dict[str, Any]
+    path: Path, windows: Windows, attributes: dict[str, Any]
 ) -> Literal["unfinished", "finished", "something else"] | None:
-    """Tell what is at a path where a result of these settings is to be; none if there is nothing."""
+    """Return what is at the path of a result with these attributes; None if nothing is."""
     if not path.exists():
         return None
-    if _told_by(path) != (told, windows.shape, windows.chunk_shape):
+    if _made(path) != (attributes, windows.shape, windows.chunk_shape):
         return "something else"
-    return "unfinished" if (path / _DONE).exists() else "finished"
+    return "unfinished" if (path / _LOG).exists() else "finished"
 
 
-def _read(log: Path, count: int) -> set[int]:
-    """Which chunks are done; a last line that was cut short doesn't count."""
+def _read_log(log: Path, count: int) -> set[int]:
+    """Return the numbers of the finished chunks; a last line without its end doesn't count."""
     *lines, _ = log.read_text().split("\n")
     return {int(line) for line in lines if line.isdigit() and int(line) < count}
 
 
 @contextmanager
 def _cluster_errors() -> Iterator[None]:
-    """Say in one sentence that a cluster failed; errors of ours, and of the disk, stay what they are."""
+    """Turn what a cluster raises into a DarlError; our own errors and those of the disk stay."""
     try:
         yield
     except DarlError:
@@ -233,7 +263,7 @@ def _cluster_errors() -> Iterator[None]:
         if isinstance(error, OSError) and error.strerror:
             raise
         reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
-        raise DarlError(f"The cluster failed ({reason}): see to its scheduler and workers, then go on.") from error
+        raise DarlError(f"The cluster failed ({reason}). Check its scheduler and workers, then resume.") from error
 
 
 @contextmanager
@@ -244,4 +274,4 @@ def _locked(path: Path) -> Iterator[None]:
             yield
             Path(lock.lock_file).unlink(missing_ok=True)
     except Timeout:
-        raise FileError(f"Another run is at work on {path}: wait for it, or choose another folder.") from None
+        raise FileError(f"Another process is writing {path}. Wait for it, or choose another folder.") from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_darl._napari.stacks import Reading
 from napari_darl._napari.task import warm_up
 from napari_darl.errors import InputError
+from napari_darl.inference.options import SegmentOptions
 
 if TYPE_CHECKING:
     from napari_darl.inference.synthesize import SyntheticPair
@@ -87,9 +88,8 @@ def noising(
 
     stack = reading()
     clean = None
-    for view in noisy_views(
-        stack.frames[index], settings["model"], noise_levels=levels, bits=stack.bits, **_looking(settings)
-    ):
+    options = _options(settings, stack.bits)
+    for view in noisy_views(stack.frames[index], settings["model"], options, noise_levels=levels):
         if stop.is_set():
             return
         mask = view.probability > 0.5
@@ -110,9 +110,9 @@ def assessing(reading: Reading, settings: dict[str, Any], stop: Event) -> Genera
     for frame in frames:
         if stop.is_set():
             return
-        yield assess(frame, settings["model"], bits=stack.bits, **_looking(settings))
+        yield assess(frame, settings["model"], _options(settings, stack.bits))
     yield None
 
 
-def _looking(settings: dict[str, Any]) -> dict[str, Any]:
-    return {key: settings[key] for key in ("bright", "resize", "device")}
+def _options(settings: dict[str, Any], bits: int | None) -> SegmentOptions:
+    return SegmentOptions().updated(bits=bits, **{key: settings[key] for key in ("bright", "resize", "device")})

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from math import prod
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image
@@ -14,7 +14,6 @@ from napari_darl._napari.bit_depth import bit_depth
 from napari_darl._napari.layers import finest, frames_shape, pixels, visible_centre, visible_frame
 from napari_darl._napari.segmenting.options import Options, Part, Update
 from napari_darl._napari.task import warm_up
-from napari_darl.inference.scale import guess_resize
 
 if TYPE_CHECKING:
     import napari
@@ -72,18 +71,18 @@ class Run:
                 raise _StoppedError
 
         model = as_model(self.options.model, self.options.segment.device)
-        height, width = self._shape[-2:]
-        resize = self.options.segment.resize or guess_resize(height, width, model.network.config.side)
-        chosen = self.options.segment.updated(rgb=self._rgb, bits=self._bit_depth(), resize=resize)
-        options = replace(self.options, segment=chosen)
+        chosen = self.options.segment.updated(rgb=self._rgb, bits=self._bit_depth())
+        windows = Windows(self._data, model, chosen, interrupt=interrupt)
+        options = replace(self.options, segment=windows.options)
         vessels = "bright" if chosen.bright else "dark"
-        provenance = model.provenance(source=self.name, resize=resize, vessels=vessels, region=options.region.name)
+        provenance = model.provenance(
+            source=self.name, resize=windows.resize, vessels=vessels, region=options.region.name
+        )
         if chosen.bits:
             provenance["bits"] = chosen.bits
         yield Update(options, provenance)
-        windows = Windows(self._data, model, **_keywords(chosen), interrupt=interrupt)
-        whole = windows.chunk_shape[-2:] == (height, width)
-        parts = self._frames(model, chosen, interrupt) if whole else self._windows(windows)
+        whole = windows.chunk_shape[-2:] == self._shape[-2:]
+        parts = self._frames(model, windows.options, interrupt) if whole else self._windows(windows)
         with suppress(_StoppedError):
             for part in self._within_region(parts):
                 yield Update(options, provenance, part)
@@ -96,7 +95,7 @@ class Run:
         frames = iter_probability(
             self._data if whole else np.asarray(self._data[self._first]),
             model,
-            **_keywords(options),
+            options,
             first=self._first if whole else None,
             interrupt=interrupt,
         )
@@ -121,10 +120,6 @@ class Run:
             if part.frame != frame:
                 frame, mask = part.frame, self.options.region.mask_of(part.frame)
             yield part if mask is None else replace(part, probability=part.probability * mask[part.rows, part.columns])
-
-
-def _keywords(options: "SegmentOptions") -> dict[str, Any]:
-    return options.model_dump(exclude={"device"})
 
 
 def _distance(window: tuple[slice, slice], centre: tuple[float, float]) -> float:

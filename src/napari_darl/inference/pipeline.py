@@ -1,0 +1,246 @@
+"""Path A in use: from the stored pixels of a frame to the probability of vessel.
+
+Every probability of this package is computed here, whether of a whole frame or of a window of one, in this order:
+
+1. colours become grey, and values are checked (`Pipeline.grey`);
+2. the intensities of the whole frame that become -1 and 1 are looked up (`Pipeline.limits`);
+3. pixels are normalised by them, resized, cut into tiles, segmented by the network, put together and resized back
+   (`Pipeline.__call__`, planned by `axes`).
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_darl.darl.config import ModelConfig
+from napari_darl.darl.device import is_out_of_memory
+from napari_darl.errors import DarlError, InputError
+from napari_darl.frames.arrays import check_finite, to_grey
+from napari_darl.frames.normalisation import encode, intensity_range, normalise
+from napari_darl.inference.axes import Axis, Plan
+from napari_darl.inference.loading import Model
+from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.predictor import Predictor
+from napari_darl.inference.resampling import resample
+from napari_darl.inference.scale import checked_resize
+from napari_darl.inference.tiling import Tile, apply_tiled, tile_grid
+
+Index = tuple[int, ...]
+"""Where a frame lies on the leading axes of its image; () for a single frame."""
+
+Limits = tuple[float, float]
+"""The intensities of a frame that become -1 and 1; both the same if the frame shows nothing."""
+
+Array = npt.NDArray[Any]
+Probability = npt.NDArray[np.float32]
+
+
+class Window(NamedTuple):
+    """A part of a frame, or all of it."""
+
+    rows: slice
+    columns: slice
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
+
+
+class Pipeline:
+    """Path A on the frames of one image, without its pixels.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the image without its channel axis, (..., Y, X).
+    model : Model
+        The model.
+    options : SegmentOptions
+        How to apply it.
+    noise_level : int
+        Timestep t at which path A sees the frames; above 0 they are noised accordingly.
+    interrupt : callable, optional
+        Called before each tile; what it raises ends the work.
+
+    Attributes
+    ----------
+    options : SegmentOptions
+        Those given, with `resize` and `tile` decided.
+    resize : float
+        The factor by which frames are resized before the network.
+    whole : Window
+        A frame as a window.
+
+    Raises
+    ------
+    InputError
+        If the resize factor, the tile or the noise level isn't possible with these frames and this model.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        model: Model,
+        options: SegmentOptions,
+        *,
+        noise_level: int = 0,
+        interrupt: Callable[[], None] | None = None,
+    ) -> None:
+        config = model.network.config
+        *leading, height, width = shape
+        if not 0 <= noise_level < config.schedule.steps:
+            raise InputError(
+                f"The noise level is {noise_level}. Choose a timestep from 0 to {config.schedule.steps - 1}."
+            )
+        self.resize = checked_resize(options.resize, height, width, config.side)
+        self.tile, self.overlap = _tiles(config, options.tile)
+        self.options = options.updated(resize=self.resize, tile=self.tile)
+        self.whole = Window(slice(0, height), slice(0, width))
+        self.predictor = Predictor(model.network, noise_level, interrupt)
+        self._config = config
+        self._alone = all(length == 1 for length in leading)
+        self._rows = Axis(height, self.resize, self.tile, self.overlap)
+        self._columns = Axis(width, self.resize, self.tile, self.overlap)
+
+    def grey(self, pixels: Array, index: Index) -> Array:
+        """Return the grey values of pixels as stored, (Y, X) or (Y, X, C).
+
+        Raises
+        ------
+        InputError
+            If some are NaN or infinite; the message names the frame by its index.
+        """
+        grey = to_grey(pixels, self.options.channel) if self.options.rgb else pixels
+        check_finite(grey, _name(index))
+        return grey
+
+    def limits(self, grey: Array, index: Index) -> Limits:
+        """Return the intensities of a frame that become -1 and 1.
+
+        Frames of a single value, such as the black ones before a series begins, show nothing: both limits are the same.
+        So are those of frames in which all values look the same after normalising.
+
+        Parameters
+        ----------
+        grey : numpy.ndarray, shape (Y, X)
+            All grey values of the frame, or an even grid of them.
+        index : tuple of int
+            Where the frame lies in its image.
+
+        Raises
+        ------
+        InputError
+            If the image is a single frame that shows nothing.
+        """
+        ends = np.array([grey.min(), grey.max()], grey.dtype)
+        low = float(ends[0])
+        if ends[0] == ends[1]:
+            if self._alone and grey.shape == self.whole.shape:
+                raise InputError(
+                    f"{_name(index)} has the value {ends[0]} at every pixel. Choose an image that shows something."
+                )
+            return low, low
+        limits = intensity_range(grey, self._config.normalisation, self.options.bits)
+        darkest, brightest = self._encoded(ends, limits)
+        return limits if darkest != brightest else (low, low)
+
+    def source(self, window: Window) -> tuple[slice, slice]:
+        """Return the rows and columns of a frame that a window is computed from."""
+        return self._rows.plan(window.rows).source, self._columns.plan(window.columns).source
+
+    def at_once(self) -> int:
+        """Return how many whole frames make a batch."""
+        height, width = self.whole.shape
+        return self.predictor.at_once(round(height * width * self.resize**2))
+
+    def __call__(
+        self,
+        greys: Sequence[Array],
+        limits: Sequence[Limits],
+        window: Window,
+        run: Callable[[Tensor, Tile], Tensor] | None = None,
+    ) -> Probability:
+        """Compute a window of each of several frames.
+
+        Parameters
+        ----------
+        greys : sequence of numpy.ndarray, shape (Y, X)
+            What `grey` returned for the pixels at `source(window)`.
+        limits : sequence of tuple of float
+            What `limits` returned for each whole frame.
+        window : Window
+            The window.
+        run : callable, optional
+            Replaces the network's call for a batch of tiles, (N, 1, h, w), to keep its results, say.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (N, height, width)
+            In [0, 1]; 0 in frames that show nothing.
+
+        Raises
+        ------
+        DarlError
+            If memory runs out, or the network returns NaN.
+        """
+        shown = [low < high for low, high in limits]
+        if not any(shown):
+            return np.zeros((len(greys), *window.shape), np.float32)
+        try:
+            rows, columns = self._rows.plan(window.rows), self._columns.plan(window.columns)
+            frames = self._network_input(greys, limits, rows, columns)
+            found = apply_tiled(
+                run or (lambda tiles, _: self.predictor(tiles)),
+                frames,
+                tile_grid(rows.tiles, columns.tiles),
+                self._config.stride,
+                (rows.region.start, columns.region.start),
+            )
+            kept = found[:, 0, rows.kept, columns.kept].numpy()
+            probability = np.stack([resample(frame, rows.resize_back, columns.resize_back) for frame in kept])
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            height, width = window.shape
+            raise DarlError(
+                f"Memory ran out for {height} x {width} pixels resized by {self.resize}. Choose a smaller factor."
+            ) from error
+        return np.clip(probability, 0, 1) * np.array(shown, np.float32)[:, None, None]
+
+    def _network_input(self, greys: Sequence[Array], limits: Sequence[Limits], rows: Plan, columns: Plan) -> Tensor:
+        """Return what the network sees of the frames: float32 (N, 1, h, w) in [-1, 1], or noised."""
+        frames = np.stack([self._encoded(grey, known) for grey, known in zip(greys, limits, strict=True)])
+        if rows.resize is not None or columns.resize is not None:
+            resized = [resample(frame, rows.resize, columns.resize) for frame in frames]
+            frames = np.clip(np.stack(resized), -1, 1)
+        tensor = torch.from_numpy(np.ascontiguousarray(frames))[:, None]
+        level = self.predictor.noise_level
+        if not level:
+            return tensor
+        # The same noise for every frame and call, so that results never differ by their draw.
+        noise = np.random.default_rng(level).standard_normal((self._rows.resized, self._columns.resized), np.float32)
+        schedule = copy.deepcopy(self.predictor.network.schedule).cpu()
+        return schedule.add_noise(tensor, torch.tensor([level]), torch.from_numpy(noise[rows.region, columns.region]))
+
+    def _encoded(self, grey: Array, limits: Limits) -> npt.NDArray[np.float32]:
+        normalisation = self._config.normalisation
+        return encode(normalise(grey, limits, self.options.bright), normalisation)
+
+
+def _name(index: Index) -> str:
+    return f"Frame {index}" if index else "The image"
+
+
+def _tiles(config: ModelConfig, tile: int | None) -> tuple[int, int]:
+    """Return side and overlap of the tiles, in pixels: the model's, or those asked for."""
+    if tile is None:
+        return config.tile, config.overlap
+    if tile < 64 or tile % config.stride:
+        raise InputError(f"The tile is {tile} pixels. Choose a multiple of {config.stride}, of at least 64.")
+    return tile, min(config.overlap, tile // 2)
