@@ -120,7 +120,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
         "a.npy",
     ),
     "folder for a file": (lambda f: read_image(f), "folder"),
-    "empty folder": (lambda f: read_stack(f / "here"), "has no image"),
+    "empty folder": (lambda f: read_stack(f / "here"), "holds no image"),
     "empty stack": (lambda f: train(f, []), "stack of angiograms is empty"),
     "constant background": (lambda f: train(f, [FRAME], backgrounds=[np.ones((64, 64))]), "background 0"),
     "NaN in a stack": (lambda f: train(f, [FRAME, with_values(np.nan)]), "angiogram 1"),
@@ -145,7 +145,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "truth missing": (lambda f: evaluate(png(f), f / "truth.png"), "truth.png"),
     "output is there": (
         lambda f: [write_mask(f / "m.tif", FRAME > 0.5, provenance={}) for _ in range(2)],
-        "is there already",
+        "m.tif exists",
     ),
     "output in a file": (lambda f: write_mask(file(f, "x") / "m.tif", FRAME > 0.5, provenance={}), "can't be written"),
 }

@@ -184,11 +184,11 @@ def test_zarr_with_a_codec_that_unpickles_is_refused_by_us_too(tmp_path: Path) -
     class Lenient:
         shape, dtype, chunks, filters, compressors = array.shape, array.dtype, array.chunks, (), (Codec(),)
 
-    refused(lambda: ZarrPixels(tmp_path, Lenient()), "aren't executed")
+    refused(lambda: ZarrPixels(tmp_path, Lenient()), "Python objects")
 
 
 def test_damaged_zarr(tmp_path: Path, untrained: Model) -> None:
-    refused(lambda: open_lazily(zarr_of(tmp_path / "huge.zarr", chunks=[2**40, 2**40])), "more than fit")
+    refused(lambda: open_lazily(zarr_of(tmp_path / "huge.zarr", chunks=[2**40, 2**40])), "chunks of")
     refused(lambda: open_lazily(zarr_of(tmp_path / "text.zarr", dtype="<U8", fill_value="")), "no image")
     packed = zarr_of(tmp_path / "packed.zarr", compressor={"id": "zlib", "level": 1})
     refused(lambda: open_lazily(packed).data[:], "can't be read as zarr")

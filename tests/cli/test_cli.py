@@ -332,4 +332,4 @@ def test_a_resumed_run_stays_what_it_was(tmp_path: Path, frames: Path, capsys: p
     assert "has done 2 steps" in capsys.readouterr().err
     assert run("train", "--angiograms", frames, "--output", tmp_path / "other", "--seed", 2**64) == 2
     assert run("train", "--angiograms", tmp_path / "nosuch", "--output", tmp_path / "other") == 2
-    assert "nosuch isn't there" in capsys.readouterr().err
+    assert "nosuch doesn't exist" in capsys.readouterr().err

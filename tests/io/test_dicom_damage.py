@@ -32,7 +32,7 @@ from napari_darl.io.images import read_image
 
 
 def refusal(path: Path, caplog: pytest.LogCaptureFixture) -> str:
-    """Message of a file that isn't read: fast, in silence, with no memory taken and without a name in any of it."""
+    """Return the message that refuses a file: fast, without warnings, allocations or a patient's name."""
     start = time.perf_counter()
     tracemalloc.start()
     try:
@@ -54,14 +54,14 @@ def refusal(path: Path, caplog: pytest.LogCaptureFixture) -> str:
 @pytest.mark.parametrize(
     ("elements", "part"),
     [
-        ({"Rows": 65535, "Columns": 65535, "NumberOfFrames": "1000000000"}, "promises more than 64 GiB"),
+        ({"Rows": 65535, "Columns": 65535, "NumberOfFrames": "1000000000"}, "more than 64 GiB"),
         ({"Rows": 65535, "Columns": 65535}, "is cut short"),
         ({"NumberOfFrames": "1000000"}, "is cut short"),
-        ({"NumberOfFrames": "-1"}, "promises no pixels"),
-        ({"Rows": 0}, "promises no pixels"),
-        ({"Columns": None}, "promises no pixels"),
+        ({"NumberOfFrames": "-1"}, "no pixels"),
+        ({"Rows": 0}, "no pixels"),
+        ({"Columns": None}, "no pixels"),
         ({"Rows": None}, "holds no image"),
-        ({"BitsAllocated": 12, "BitsStored": 12, "HighBit": 11}, "in an unusual way (12 of 12 bits)"),
+        ({"BitsAllocated": 12, "BitsStored": 12, "HighBit": 11}, "12 of 12 bits"),
         ({"HighBit": 5}, "in an unusual way"),
         ({"PhotometricInterpretation": "CMYK", "SamplesPerPixel": 4}, "colours of an unusual kind"),
         ({"PhotometricInterpretation": "MUSTERMANN"}, "colours of an unusual kind"),
@@ -77,7 +77,7 @@ def test_hostile_headers(tmp_path, elements, part, packed, caplog):
     for name, value in elements.items():
         setattr(made, name, value)
     message = refusal(saved(tmp_path / "a.dcm", made), caplog)
-    assert part in message or (packed and "can't be decompressed (RLE Lossless)" in message)
+    assert part in message or (packed and "(RLE Lossless)" in message)
 
 
 def test_numbers_that_are_none(tmp_path, caplog):
@@ -136,7 +136,7 @@ def test_no_image(tmp_path, caplog):
     assert "holds no pixels" in refusal(saved(tmp_path / "a.dcm", made), caplog)
     other = tmp_path / "b.dcm"
     other.write_bytes(b"not at all " * 100)
-    assert "is no DICOM file" in refusal(other, caplog)
+    assert "isn't a DICOM file" in refusal(other, caplog)
     assert "can't be opened (No such file" in refusal(tmp_path / "nowhere.dcm", caplog)
     for path in (other, tmp_path / "nowhere.dcm"):
         with pytest.raises(DarlError):
@@ -147,16 +147,16 @@ def test_ways_of_compression_that_nothing_can_undo(tmp_path, caplog, monkeypatch
     def with_syntax(syntax: str) -> Path:
         return saved(tmp_path / "a.dcm", compressed(dataset(MOVIE), [jpeg(frame) for frame in MOVIE], syntax))
 
-    assert "(MPEG2 Main Profile / Main Level): export it without" in refusal(with_syntax(MPEG2MPML), caplog)
+    assert "(MPEG2 Main Profile / Main Level)" in refusal(with_syntax(MPEG2MPML), caplog)
     path = with_syntax(JPEGBaseline8Bit)
     path.write_bytes(path.read_bytes().replace(JPEGBaseline8Bit.encode(), b"1.2.840.10008.9.9.9.99"))
-    assert "(an unknown transfer syntax): export it without" in refusal(path, caplog)
+    assert "(an unknown transfer syntax)" in refusal(path, caplog)
     deflated = dataset(MOVIE)
     deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     assert "as a whole" in refusal(saved(tmp_path / "a.dcm", deflated), caplog)
     monkeypatch.setattr(pydicom.pixels.decoders.base.Decoder, "is_available", False)
-    assert 'pip install "napari-darl[dicom]", or export' in refusal(with_syntax(JPEGLosslessSV1), caplog)
-    assert 'pip install "napari-darl[dicom]", or' in refusal(with_syntax(HTJ2KLossless), caplog)
+    assert '(pip install "napari-darl[dicom]")' in refusal(with_syntax(JPEGLosslessSV1), caplog)
+    assert '(pip install "napari-darl[dicom]")' in refusal(with_syntax(HTJ2KLossless), caplog)
 
 
 def test_frames_that_unpack_to_more_than_promised(tmp_path, caplog):
@@ -168,7 +168,7 @@ def test_frames_that_unpack_to_more_than_promised(tmp_path, caplog):
     made = compressed(dataset(MOVIE), [jpeg(SMOOTH)] * 4, JPEGBaseline8Bit)
     assert "is cut short" in refusal(saved(tmp_path / "a.dcm", made), caplog)
     made = compressed(dataset(MOVIE[0]), [b"\2" + bytes(200)], RLELossless)
-    assert "can't be decompressed (RLE Lossless)" in refusal(saved(tmp_path / "a.dcm", made), caplog)
+    assert "(RLE Lossless)" in refusal(saved(tmp_path / "a.dcm", made), caplog)
 
 
 def test_no_patient_in_what_is_returned_or_logged(tmp_path, caplog):
@@ -207,7 +207,8 @@ def test_without_pydicom_all_else_works(tmp_path):
         "except OSError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == f'{path} is a DICOM file, which needs pydicom: pip install "napari-darl[dicom]"'
+    assert str(path) in done.stdout
+    assert 'pip install "napari-darl[dicom]"' in done.stdout
 
 
 def test_reading_images_imports_pydicom_for_dicom_only(tmp_path):

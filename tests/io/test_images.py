@@ -66,7 +66,7 @@ def test_other_kinds_of_tiff_pixels(tmp_path):
     assert image.rgb
     np.testing.assert_array_equal(image.data, np.moveaxis(palette[:, GREY] >> 8, 0, -1))
     tifffile.imwrite(path, np.dstack([COLOURS, GREY]), photometric="separated")
-    with pytest.raises(FileError, match="SEPARATED: save it as grey or RGB"):
+    with pytest.raises(FileError, match="SEPARATED"):
         read_image(path)
 
 
@@ -174,7 +174,7 @@ class Trap:
 def test_arrays_that_are_none(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("a.npy", np.array([Trap()] * 40, object), allow_pickle=True)
-    with pytest.raises(FileError, match="no plain array of numbers"):
+    with pytest.raises(FileError, match=r"a\.npy isn't a plain array"):
         read_image("a.npy")
     assert not Path("sprung").exists()
     for array in (np.full((40, 40), "a"), np.zeros((40, 40), complex), np.zeros(40)):
@@ -252,7 +252,7 @@ def test_absurd_headers_take_no_memory(tmp_path):
     header = bytearray(picture.read_bytes())
     header[18:26] = struct.pack("<ii", 100_000, 100_000)
     picture.write_bytes(header)
-    with pytest.raises(FileError, match="save it as a TIFF"):
+    with pytest.raises(FileError, match="too many pixels"):
         read_image(picture)
 
 
@@ -286,18 +286,18 @@ def test_a_file_of_a_larger_data_set_is_read_alone(tmp_path):
 
 
 def test_missing_files_folders_and_suffixes(tmp_path, monkeypatch):
-    with pytest.raises(FileError, match="isn't there"):
+    with pytest.raises(FileError, match=r"a\.tif doesn't exist"):
         read_image(tmp_path / "a.tif")
-    with pytest.raises(FileError, match="isn't there"):
+    with pytest.raises(FileError, match=r"a\.tif doesn't exist"):
         read_stack(tmp_path / "a.tif")
     with pytest.raises(FileError, match="is a folder"):
         read_image(tmp_path)
     (tmp_path / "a.docx").touch()
-    with pytest.raises(FileError, match=r"convert it to one of \.tif, \.tiff, \.png"):
+    with pytest.raises(FileError, match=r"a\.docx .* \.tif, \.tiff, \.png"):
         read_image(tmp_path / "a.docx")
-    with pytest.raises(FileError, match="can't be listed"):
+    with pytest.raises(FileError, match="nowhere can't be listed"):
         image_paths(tmp_path / "nowhere")
-    with pytest.raises(FileError, match="has no image"):
+    with pytest.raises(FileError, match="holds no image"):
         read_stack(tmp_path)
     path = saved(tmp_path, "a.png")
 
@@ -330,7 +330,7 @@ def test_large_pictures_make_no_noise(tmp_path, monkeypatch, recwarn):
     assert read_image(path).data.shape == (40, 50)
     assert not recwarn.list
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
-    with pytest.raises(FileError, match="save it as a TIFF"):
+    with pytest.raises(FileError, match="too many pixels"):
         read_image(path)
 
 

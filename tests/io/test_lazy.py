@@ -100,10 +100,10 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path, monkeypatch: pytest.Monk
     group.create_array("mine", shape=(4, 4), dtype="u1")
     group.create_group("0").attrs["multiscales"] = [{"datasets": [{"path": "0"}]}]  # as bioformats2raw does
     group.create_group("OME")
-    with pytest.raises(FileError, match=r"name one of the images in it \(0, mine\)"):
+    with pytest.raises(FileError, match=r"group\.zarr .* \(0, mine\)"):
         open_lazily(tmp_path / "group.zarr")
     (tmp_path / "group.zarr" / "notes").mkdir()
-    with pytest.raises(FileError, match="name one of the images"):  # and no warning
+    with pytest.raises(FileError, match=r"\(0, mine\)"):  # and no warning
         open_lazily(tmp_path / "group.zarr")
     group.attrs["multiscales"] = [{"datasets": [{"path": "../../secret"}]}]
     with pytest.raises(FileError, match="can't be read as zarr"):
@@ -116,9 +116,9 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(FileError, match="MINISWHITE"):
         open_lazily(tmp_path / "white.tif")
     (tmp_path / "picture.png").touch()
-    with pytest.raises(FileError, match="neither zarr nor TIFF"):
+    with pytest.raises(FileError, match=r"picture\.png can't be read part by part"):
         open_lazily(tmp_path / "picture.png")
     monkeypatch.setattr(lazy_files, "MAX_CHUNK", 1000)
     tifffile.imwrite(tmp_path / "strip.tif", FRAMES, photometric="minisblack", compression="zlib", rowsperstrip=40)
-    with pytest.raises(FileError, match="smaller ones"):
+    with pytest.raises(FileError, match=r"strip\.tif has tiles"):
         open_lazily(tmp_path / "strip.tif")

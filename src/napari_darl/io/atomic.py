@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Write files whole or not at all."""
 
 import os
 import uuid
@@ -12,26 +12,31 @@ from napari_darl.errors import FileError
 
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
-    """Open a file beside `path` that takes its place once it is complete and on the disk.
+    """Open a temporary file beside `path` that replaces it once it is complete and on the disk.
 
     Parameters
     ----------
     path : Path
-        What to write; folders that are missing are made.
+        The file to write; missing folders are created.
     overwrite : bool
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
+
+    Yields
+    ------
+    BinaryIO
+        The temporary file, open for writing.
 
     Raises
     ------
     FileError
-        If `path` is there and may not be replaced, is a folder, or can't be written, say for a full disk; what
-        was there before stays.
+        If `path` exists and may not be replaced, is a folder, or can't be written, for example because the disk is
+        full. An existing file is left as it was.
     """
     try:
         if path.is_dir():
-            raise FileError(f"{path} is a folder: choose the name of a file")
+            raise FileError(f"{path} is a folder. Choose the name of a file.")
         if path.exists() and not overwrite:
-            raise FileError(f"{path} is there already: choose another name, or use --overwrite (overwrite=True)")
+            raise FileError(f"{path} exists already. Choose another name, or pass --overwrite (overwrite=True).")
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{uuid.uuid4().hex}.part")
         try:
@@ -46,4 +51,6 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
         raise
     except OSError as error:
         reason = error.strerror or error
-        raise FileError(f"{path} can't be written ({reason}): check the folder, its rights and the disk") from error
+        raise FileError(
+            f"{path} can't be written ({reason}). Check the folder, its permissions and the disk."
+        ) from error

@@ -1,11 +1,13 @@
-"""Files that give what they have, and take no memory for more."""
+"""Reader that never allocates more memory than the file holds."""
 
 import io
 from pathlib import Path
 
 
 class BoundedFile(io.BufferedReader):
-    """A file to read whose lengths may be damaged: Python's own take all the memory that they are asked for.
+    """A file, open for reading, of which no read allocates more than is left.
+
+    A damaged header may ask for any number of bytes, and Python's own files allocate them before they read.
 
     Parameters
     ----------
@@ -18,6 +20,6 @@ class BoundedFile(io.BufferedReader):
         self._size = path.stat().st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read at most what is left."""
+        """Read `size` bytes, or what is left if that is less."""
         left = max(self._size - self.tell(), 0)
         return super().read(left if size is None or size < 0 else min(size, left))

@@ -1,4 +1,4 @@
-"""Movies and pictures of DICOM files, without anything that tells who they are of."""
+"""Read movies and pictures of DICOM files, without anything that identifies the patient."""
 
 import logging
 import math
@@ -27,7 +27,7 @@ DICOM_SUFFIXES = (".dcm", ".dicom")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _PALETTE = "PALETTE COLOR"
-# No other elements are taken from a file: none of these tells who a patient is.
+# Only these elements are read. None of them identifies the patient.
 _ELEMENTS = (
     *("Modality", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows"),
     *("Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept"),
@@ -36,40 +36,41 @@ _ELEMENTS = (
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
     *(f"{c}PaletteColorLookupTable{part}" for c in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")),
 )
-# An element may hold anything, a name included, so only what means a kind of image is told.
+# An element may hold anything, a name included, so a modality is passed on only if DICOM defines it.
 _MODALITIES = (
     *("AR", "BI", "CR", "CT", "DMS", "DX", "ECG", "ES", "GM", "IO", "IVOCT", "IVUS", "LS", "MG", "MR", "NM", "OAM"),
     *("OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS", "OT", "PT", "PX", "RF", "RG", "SC", "SM", "TG"),
     *("US", "VA", "XA", "XC"),
 )
-_LONGEST = 2**20  # bytes; an element that is longer can only be damaged
+_LONGEST = 2**20  # bytes of an element; a longer one is damaged
+_AGAIN = "Export or copy it again from its source."
 _LOGGERS = ("pydicom", "pylibjpeg", "libjpeg", "openjpeg")
 
 
 @dataclass(frozen=True, eq=False)
 class DicomMovie:
-    """Frames of a DICOM file, and what of its header isn't about a patient.
+    """Frames of a DICOM file, and those parts of its header that aren't about the patient.
 
     Attributes
     ----------
     data : numpy.ndarray, shape (T, Y, X), (Y, X) or, where `rgb`, (T, Y, X, 3) or (Y, X, 3)
-        Integers, or float32 where the rescaling isn't by integers. Bigger is brighter: MONOCHROME1 is turned round.
-        A bitmap is 0 and 255.
+        Integers, or float32 if the rescaling isn't by integers. Greater values are brighter: MONOCHROME1 is inverted.
+        Bitmaps are 0 and 255.
     rgb : bool
         Whether the last axis holds colours.
     bits : int, optional
-        Bits that the values use, from 0, where fewer than the dtype has.
+        Bits that the values use, where fewer than the dtype has.
     pixel_size : tuple of float, optional
         Height and width of a pixel, in mm.
     pixel_size_from : {"PixelSpacing", "ImagerPixelSpacing"}, optional
-        Which element told it: PixelSpacing is meant for the patient, ImagerPixelSpacing is that of the detector, where
-        all is larger by the magnification.
+        The element that holds the pixel size. PixelSpacing applies to the patient. ImagerPixelSpacing applies to the
+        detector, where everything is larger by the magnification.
     frame_time : float, optional
-        From one frame to the next, in ms.
+        Time from one frame to the next, in ms.
     window : tuple of float, optional
-        The values to be shown black and white.
+        The values to show as black and as white.
     modality : str
-        Such as "XA" or "OP", of those that DICOM defines; empty if it is none of them.
+        Such as "XA" or "OP"; empty unless DICOM defines it.
     """
 
     data: Array
@@ -88,43 +89,44 @@ def read_dicom(path: str | os.PathLike[str]) -> DicomMovie:
     Parameters
     ----------
     path : path-like
-        A file in the DICOM File Format with a single frame or many, grey, with a palette or in colours, uncompressed or
-        compressed. Colours become RGB. A rescaling (slope and intercept) that holds for all frames is applied, other
-        tables aren't: those of XA files aren't meant for display.
+        A file in the DICOM File Format with one frame or more, grey, with a palette or in colours, uncompressed or
+        compressed. Colours become RGB. Rescaling (slope and intercept) is applied if it is the same for all frames.
+        Lookup tables other than palettes aren't: those of XA files aren't meant for display.
 
     Returns
     -------
     DicomMovie
-        The frames. Nothing about the patient is taken from the file, and neither messages nor logs have any of it.
+        The frames. Nothing about the patient is read, nor does it reach messages or logs.
 
     Raises
     ------
     FileError
-        If the file is missing, damaged, cut short or no DICOM image, promises more than `MAX_BYTES`, is compressed in a
-        way that nothing installed can undo, or if pydicom isn't installed.
+        If the file is missing, damaged, cut short or no DICOM image, declares more than `MAX_BYTES`, is compressed in a
+        way that no installed package can decode, or if pydicom isn't installed.
     """
     try:
         import pydicom.pixels  # noqa: F401
     except ImportError:
-        raise FileError(f'{path} is a DICOM file, which needs pydicom: pip install "napari-darl[dicom]"') from None
-    # Errors of pydicom quote values of the file, so none is chained to the one that is raised.
+        message = f'{path} is a DICOM file. Install what reads it: pip install "napari-darl[dicom]".'
+        raise FileError(message) from None
+    # Errors of pydicom quote values of the file, so none is chained to the raised one.
     try:
         with _in_silence():
             return _read(Path(path))
     except FileError as error:
         problem = str(error)
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        problem = f"{path} can't be opened ({error.strerror}): check its name and its rights"
+        problem = f"{path} can't be opened ({error.strerror}). Check its name and its permissions."
     except MemoryError:
-        problem = f"{path} doesn't fit into memory: split it into files of fewer frames"
+        problem = f"{path} doesn't fit into memory. Split it into files of fewer frames."
     except Exception:  # noqa: BLE001 (damaged data raise nearly anything)
-        problem = f"{path} is damaged, or no image as DICOM defines it: export or copy it again from its source"
+        problem = f"{path} is damaged, or no image as DICOM defines it. {_AGAIN}"
     raise FileError(problem)
 
 
 @contextmanager
 def _in_silence() -> Iterator[None]:
-    """Keep warnings and logs of this thread back that may quote values of the file."""
+    """Suppress this thread's warnings and logs, which may quote values of the file."""
     thread = threading.get_ident()
 
     def others(record: logging.LogRecord) -> bool:
@@ -152,14 +154,14 @@ def _read(path: Path) -> DicomMovie:
         try:
             read_preamble(file, force=False)
         except InvalidDicomError:
-            raise FileError(f"{path} is no DICOM file: export it again from its source, as DICOM (Part 10)") from None
+            raise FileError(f"{path} isn't a DICOM file. Export it again from its source as DICOM (Part 10).") from None
         about = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
         syntax = about.get("TransferSyntaxUID")
         check_syntax(path, syntax)
         file.seek(0)
         header = dcmread(file, defer_size=_LONGEST, stop_before_pixels=True, specific_tags=list(_ELEMENTS))
         for tag in list(header.keys()):
-            if getattr(header.get_item(tag), "value", None) is None:  # empty, or too long to be read
+            if getattr(header.get_item(tag), "value", None) is None:  # empty, or longer than _LONGEST
                 del header[tag]
         layout = _layout(path, header)
         check_pixel_data(path, file, syntax, layout)
@@ -182,35 +184,32 @@ def _read(path: Path) -> DicomMovie:
 
 def _layout(path: Path, header: "Dataset") -> Layout:
     if "Rows" not in header or "BitsAllocated" not in header:
-        raise FileError(f"{path} holds no image: choose the file of a movie or a picture")
+        raise FileError(f"{path} holds no image. Choose the file of a movie or a picture.")
     whole = {name: int(header.get(name) or 0) for name in ("Rows", "Columns", "BitsAllocated", "BitsStored")}
     frames = int(header.get("NumberOfFrames") or 1)
     allocated, stored = whole["BitsAllocated"], whole["BitsStored"]
     if min(frames, *whole.values()) < 1:
-        raise FileError(f"{path} promises no pixels: export or copy it again from its source")
+        raise FileError(f"{path} declares no pixels. {_AGAIN}")
     if max(allocated, stored) > 64:
-        raise FileError(f"{path} is damaged, or no image as DICOM defines it: export or copy it again from its source")
+        raise FileError(f"{path} is damaged, or no image as DICOM defines it. {_AGAIN}")
     if allocated not in (1, 8, 16, 32) or stored > allocated or int(header.get("HighBit", stored - 1)) != stored - 1:
         raise FileError(
-            f"{path} keeps its values in an unusual way ({stored} of {allocated} bits): export it with 8 or 16 bits"
+            f"{path} stores its values in an unusual way ({stored} of {allocated} bits). Export it with 8 or 16 bits."
         )
     samples, photometric = int(header.get("SamplesPerPixel") or 1), str(header.get("PhotometricInterpretation", ""))
     if photometric not in {1: (*_GREY, _PALETTE), 3: _COLOURS}.get(samples, ()):
-        raise FileError(f"{path} has colours of an unusual kind: export it as grey or RGB")
+        raise FileError(f"{path} has colours of an unusual kind. Export it as grey or RGB.")
     signed = bool(header.get("PixelRepresentation", 0))
     layout = Layout(
         frames, whole["Rows"], whole["Columns"], samples, allocated, stored, signed and samples == 1, photometric
     )
     if layout.values * math.ceil(allocated / 8) > MAX_BYTES:
-        raise FileError(
-            f"{path} promises more than {MAX_BYTES // 2**30} GiB of pixels, which is damage: copy it again from its "
-            "source"
-        )
+        raise FileError(f"{path} is damaged: it declares more than {MAX_BYTES // 2**30} GiB of pixels. {_AGAIN}")
     return layout
 
 
 def _finisher(header: "Dataset", layout: Layout) -> tuple[Callable[[Array], Array], tuple[float, float]]:
-    """Say what is done to each frame, and how far the values may reach then."""
+    """Return the function that finishes each decoded frame, and the range of values that it returns."""
     low, high = layout.range
     if layout.photometric == _PALETTE:
         return lambda frame: _coloured(frame, header), (low, high)
@@ -223,7 +222,7 @@ def _finisher(header: "Dataset", layout: Layout) -> tuple[Callable[[Array], Arra
     intercept = (_numbers(header, "RescaleIntercept") or [0.0])[0]
     ends = sorted((low * slope + intercept, high * slope + intercept))
     if max(map(abs, ends)) > np.finfo(np.float32).max:
-        raise ValueError("a rescaling beyond all floats")
+        raise ValueError("rescaled values overflow float32")
     types = ("u1", "u2", "i2", "i4") if slope.is_integer() and intercept.is_integer() else ()
     fitting = (np.dtype(kind) for kind in types if np.iinfo(kind).min <= ends[0] and ends[1] <= np.iinfo(kind).max)
     dtype = next(fitting, np.dtype(np.float32))
@@ -242,7 +241,7 @@ def _coloured(frame: Array, header: "Dataset") -> npt.NDArray[np.uint8]:
     from pydicom.pixels import apply_color_lut
 
     colours = apply_color_lut(frame, header)[..., :3]
-    deep = colours.dtype.itemsize > 1 and colours.max() > 255  # some keep colours of 8 bits in 16
+    deep = colours.dtype.itemsize > 1 and colours.max() > 255  # some files store colours of 8 bits in 16
     return (colours >> 8 if deep else colours).astype(np.uint8)
 
 
@@ -252,17 +251,19 @@ def _bits(layout: Layout, data: Array) -> int | None:
 
 
 def _numbers(header: "Dataset", keyword: str) -> list[float]:
-    """Take finite numbers that hold for all frames; none if they aren't there or are anything else."""
+    """Return the finite numbers of an element that are the same for all frames; none if there are none.
+
+    Enhanced files keep them in functional groups, either one shared by all frames or one per frame.
+    """
     with suppress(Exception):
-        # Newer kinds of files have them in groups, for all frames or for each.
         shared = [_groups(group) for group in header.get("SharedFunctionalGroupsSequence") or ()]
         for datasets in ([header], *shared):
-            if found := _values(datasets, keyword):
-                return found
+            if numbers := _values(datasets, keyword):
+                return numbers
         first, *others = header.get("PerFrameFunctionalGroupsSequence") or [[]]
-        found = _values(_groups(first), keyword)
-        if found and all(_values(_groups(other), keyword) == found for other in others):
-            return found
+        numbers = _values(_groups(first), keyword)
+        if numbers and all(_values(_groups(other), keyword) == numbers for other in others):
+            return numbers
     return []
 
 
@@ -291,7 +292,7 @@ def _pixel_size(
 
 
 def _frame_time(header: "Dataset") -> float | None:
-    vector = _numbers(header, "FrameTimeVector")[1:]  # the first one is the time before the first frame
+    vector = _numbers(header, "FrameTimeVector")[1:]  # the first entry is the time before the first frame
     times = [*_numbers(header, "FrameTime")[:1], *([float(np.median(vector))] if vector else [])]
     for rate in ("CineRate", "RecommendedDisplayFrameRate"):
         times += [1000 / value for value in _numbers(header, rate)[:1] if value > 0]
@@ -303,7 +304,7 @@ def _window(header: "Dataset", layout: Layout, limits: tuple[float, float], data
     if not centre or not width or layout.allocated == 1:
         return None
     half, middle = width[0] / 2, centre[0]
-    if str(header.get("VOILUTFunction") or "LINEAR") == "LINEAR":  # its ends are pixel values, half a step inside
+    if str(header.get("VOILUTFunction") or "LINEAR") == "LINEAR":  # its ends lie half a value further inside
         half, middle = half - 0.5, middle - 0.5
     low, high = middle - half, middle + half
     if layout.photometric == "MONOCHROME1":

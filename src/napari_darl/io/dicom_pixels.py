@@ -1,4 +1,4 @@
-"""Pixels of DICOM files: what a file promises, whether it has that, and how it is decompressed."""
+"""Check and decode the pixels of DICOM files."""
 
 import math
 import os
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-_DENSEST = 1000  # times that a movie shrinks by compression
+_MAX_RATIO = 1000  # of compression
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _ITEM, _END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
-_UNCOMPRESSED = "export it without compression (Explicit VR Little Endian)"
+_UNCOMPRESSED = "xport it without compression (Explicit VR Little Endian)."
 
 
 class Layout(NamedTuple):
-    """What the header promises; sizes in pixels."""
+    """The layout of pixels as the header declares it; sizes in pixels."""
 
     frames: int
     rows: int
@@ -40,68 +40,90 @@ class Layout(NamedTuple):
 
     @property
     def values(self) -> int:
-        """How many numbers there are."""
+        """Number of values in all frames."""
         return self.frames * self.rows * self.columns * self.samples
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That they are kept in."""
+        """Smallest integer type that holds the allocated bits."""
         return np.dtype(f"{'i' if self.signed else 'u'}{math.ceil(self.allocated / 8)}")
 
     @property
     def range(self) -> tuple[int, int]:
-        """Least and greatest that can be."""
+        """Representable range."""
         half = 2 ** (self.stored - 1)
         return (-half, half - 1) if self.signed else (0, 2 * half - 1)
 
 
 def check_syntax(path: Path, syntax: "UID | None") -> None:
-    """Refuse a file that is encoded as nothing installed can read."""
+    """Refuse a file whose encoding no installed package can decode."""
     from pydicom.pixels import get_decoder
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
     if not syntax:
-        raise FileError(f"{path} doesn't tell how it is encoded: export it again from its source")
-    name = "an unknown transfer syntax" if syntax.name == str(syntax) else syntax.name  # others have no name
+        raise FileError(f"{path} doesn't name its transfer syntax. Export it again from its source.")
+    name = "an unknown transfer syntax" if syntax.name == str(syntax) else syntax.name  # only known ones have a name
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
-        raise FileError(f"{path} is compressed as can't be read here ({name}): {_UNCOMPRESSED}") from None
-    if syntax == DeflatedExplicitVRLittleEndian:  # its size is known only when all of it is in memory
-        raise FileError(f"{path} is compressed as a whole, header included ({name}): {_UNCOMPRESSED}")
+        raise FileError(f"{path} has a compression that isn't supported ({name}). E{_UNCOMPRESSED}") from None
+    if syntax == DeflatedExplicitVRLittleEndian:  # its size is known only after all of it is decoded
+        raise FileError(f"{path} is compressed as a whole, header included ({name}). E{_UNCOMPRESSED}")
     if not decoder.is_available:
-        raise FileError(f'{path} is compressed ({name}): pip install "napari-darl[dicom]", or {_UNCOMPRESSED}')
+        install = 'Install its decoder (pip install "napari-darl[dicom]")'
+        raise FileError(f"{path} is compressed ({name}). {install}, or e{_UNCOMPRESSED}")
 
 
 def check_pixel_data(path: Path, file: BinaryIO, syntax: "UID", layout: Layout) -> None:
-    """See that the file has what its header promises; the file is at the element of the pixels, and comes back."""
+    """Check that the file holds the pixels that its header promises, without decoding them.
+
+    An uncompressed file needs as many bytes as its frames have values. A compressed one needs at least one fragment
+    per frame, each of them complete, as many frames as declared, and streams that declare the same height and width as
+    the header.
+
+    Parameters
+    ----------
+    path : Path
+        The file's name, for messages.
+    file : BinaryIO
+        The open file, at the element PixelData; its position is restored.
+    syntax : UID
+        Transfer syntax.
+    layout : Layout
+        What the header declares.
+
+    Raises
+    ------
+    FileError
+        If pixels are missing or damaged.
+    """
     start = file.tell()
     order = "<" if syntax.is_little_endian else ">"
     head = file.read(8)
     tag = struct.unpack(order + "HH", head[:4]) if len(head) == 8 else None
     if tag != _PIXEL_DATA:
-        raise FileError(f"{path} holds no pixels, or is cut short before them: copy it again from its source")
+        raise FileError(f"{path} holds no pixels, or is cut short before them. Copy it again from its source.")
     length = struct.unpack(order + "L", head[4:] if syntax.is_implicit_VR else file.read(4))[0]
     values = file.tell()
-    there = os.fstat(file.fileno()).st_size - values
+    available = os.fstat(file.fileno()).st_size - values
     if syntax.is_encapsulated:
         promised = layout.values * math.ceil(layout.allocated / 8)
-        complete = can_unpack(there, promised, _DENSEST) and _fragments(file, there) >= layout.frames
+        complete = can_unpack(available, promised, _MAX_RATIO) and _fragments(file, available) >= layout.frames
         file.seek(values)
         complete = complete and _check_sizes(path, file, syntax, layout) == layout.frames
     else:
-        samples = 2 if layout.photometric == "YBR_FULL_422" else layout.samples  # two pixels share their colours
+        samples = 2 if layout.photometric == "YBR_FULL_422" else layout.samples  # two pixels share their chroma
         promised = math.ceil(layout.values // layout.samples * samples * layout.allocated / 8)
-        complete = promised <= (there if length == _UNDEFINED else min(there, length))
+        complete = promised <= (available if length == _UNDEFINED else min(available, length))
     if not complete:
-        raise FileError(f"{path} is cut short: its header promises more pixels than it has, so copy it again")
+        raise FileError(f"{path} is cut short: its header promises more pixels than it has. Copy it again.")
     file.seek(start)
 
 
-def _fragments(file: BinaryIO, there: int) -> int:
-    """Count the pieces of compressed data that are there in whole, without reading them."""
-    end = file.tell() + there
-    count = -1  # the first one is a table of offsets
+def _fragments(file: BinaryIO, available: int) -> int:
+    """Return the number of fragments of compressed data, without reading them; -1 unless all are complete."""
+    end = file.tell() + available
+    count = -1  # the first item is a table of offsets
     while len(head := file.read(8)) == 8:
         *tag, length = struct.unpack("<HHL", head)
         if tuple(tag) != _ITEM or file.tell() + length > end:
@@ -112,22 +134,22 @@ def _fragments(file: BinaryIO, there: int) -> int:
 
 
 def _check_sizes(path: Path, file: BinaryIO, syntax: "UID", layout: Layout) -> int:
-    """Count the compressed frames, and refuse any that would unpack to another size than the header tells."""
+    """Return the number of compressed frames, and refuse any that declares another size than the header."""
     from pydicom.encaps import generate_frames
     from pydicom.uid import RLELossless
 
     count = 0
     for frame in islice(generate_frames(file, number_of_frames=layout.frames), layout.frames):
         count += 1
-        if syntax == RLELossless or frame[4:8] == b"jP  ":  # can't unpack to more; is checked by its decoder
+        if syntax == RLELossless or frame[4:8] == b"jP  ":  # its decoder checks it
             continue
         if coded_size(frame) != (layout.rows, layout.columns):
-            raise FileError(f"{path} is damaged at frame {count}: copy it again from its source")
+            raise FileError(f"{path} is damaged at frame {count}. Copy it again from its source.")
     return count
 
 
 def decoded(path: Path, file: BinaryIO, syntax: "UID", layout: Layout, finish: Callable[[Array], Array]) -> Array:
-    """Read all frames, each finished by a function before the next is read."""
+    """Decode all frames, and apply `finish` to each before the next is decoded."""
     from pydicom.pixels import iter_pixels
 
     colours = (3,) if layout.samples == 3 else ()
@@ -135,8 +157,8 @@ def decoded(path: Path, file: BinaryIO, syntax: "UID", layout: Layout, finish: C
     try:
         for frame in islice(iter_pixels(file), layout.frames):
             if frame.shape != (layout.rows, layout.columns, *colours) or frame.itemsize > layout.dtype.itemsize:
-                raise ValueError("a frame of another kind")
-            finished = finish(frame.astype(layout.dtype, copy=False))  # some decoders give fewer bytes
+                raise ValueError("a frame of another shape or type")
+            finished = finish(frame.astype(layout.dtype, copy=False))  # some decoders return a smaller type
             if count == 0:
                 data = np.empty((layout.frames, *finished.shape), finished.dtype)
             data[count] = finished
@@ -149,7 +171,7 @@ def decoded(path: Path, file: BinaryIO, syntax: "UID", layout: Layout, finish: C
         if not syntax.is_encapsulated:
             raise
         raise FileError(
-            f"{path} has a frame that can't be decompressed ({syntax.name}): "
-            f'pip install "napari-darl[dicom]" if that isn\'t done, copy it again, or {_UNCOMPRESSED}'
+            f"{path} has a frame that can't be decoded ({syntax.name}). "
+            f'Install all decoders (pip install "napari-darl[dicom]"), copy it again, or e{_UNCOMPRESSED}'
         ) from None
     return data

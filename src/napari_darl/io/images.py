@@ -1,4 +1,4 @@
-"""Reading images from files: every frame whole, or an error that says what to do."""
+"""Open images from files. Every frame is complete, or an error says what to do."""
 
 import math
 import os
@@ -23,7 +23,7 @@ from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, pixe
 
 PathLike = str | os.PathLike[str]
 FileImage = ImageData[npt.NDArray[Any]]
-"""An image that was read whole: integers or floats in native byte order, alpha dropped, 1-bit images as 0 and 255."""
+"""An image in memory: integers or floats in native byte order, without alpha, 1-bit images as 0 and 255."""
 
 
 def open_image(path: PathLike, *, lazy: bool | None = None) -> ImageData[ImageArray]:
@@ -69,7 +69,7 @@ def open_image(path: PathLike, *, lazy: bool | None = None) -> ImageData[ImageAr
 
 
 def read_image(path: PathLike) -> FileImage:
-    """Read an image or a stack of frames of one size.
+    """Read an image or a stack of frames of one size into memory.
 
     Parameters
     ----------
@@ -79,18 +79,17 @@ def read_image(path: PathLike) -> FileImage:
     Returns
     -------
     FileImage
-        The pixels, and what the file tells of them.
+        The pixels and what the file says about them.
 
     Raises
     ------
     FileError
-        If the file is missing, isn't of a supported kind, is damaged or cut short, or holds
-        frames of several sizes.
+        If the file is missing, of an unsupported kind, damaged or cut short, or holds frames of several sizes.
     """
     images = _read(Path(path))
     if len(images) > 1:
         raise FileError(
-            f"{path} holds frames of {len(images)} different sizes or types: save each kind as its own file"
+            f"{path} holds frames of {len(images)} different sizes or types. Save each kind as its own file."
         )
     return images[0]
 
@@ -101,17 +100,17 @@ def read_images(path: PathLike) -> list[FileImage]:
     Parameters
     ----------
     path : path-like
-        A folder of images, in natural order of their names, or an image as for `read_image`.
+        A folder, whose images are read in the natural order of their names, or an image as for `read_image`.
 
     Returns
     -------
     list of FileImage
-        At least one; a TIFF whose pages are of several kinds gives one for each kind.
+        At least one. A TIFF whose pages differ in size or type gives one for each kind.
 
     Raises
     ------
     FileError
-        As `read_image`, or if a folder has no image.
+        As `read_image`, or if a folder holds no image.
     """
     source = Path(path)
     paths = image_paths(source) if os.path.isdir(source) else [source]
@@ -119,12 +118,12 @@ def read_images(path: PathLike) -> list[FileImage]:
 
 
 def image_paths(folder: PathLike) -> list[Path]:
-    """List the images of a folder in natural order: frame_2 before frame_10.
+    """Return the images of a folder in natural order: frame_2 before frame_10.
 
     Parameters
     ----------
     folder : path-like
-        A folder; its subfolders and hidden files are left out.
+        A folder. Its subfolders and hidden files are left out.
 
     Returns
     -------
@@ -134,16 +133,16 @@ def image_paths(folder: PathLike) -> list[Path]:
     Raises
     ------
     FileError
-        If the folder is missing, can't be listed or has no image.
+        If the folder is missing, can't be listed or holds no image.
     """
     root = Path(folder)
     try:
         entries = list(root.iterdir())
     except OSError as error:
-        raise FileError(f"{root} can't be listed ({error.strerror}): hand a folder of images") from error
+        raise FileError(f"{root} can't be listed ({error.strerror}). Pass a folder of images.") from error
     images = [entry for entry in entries if is_image(entry)]
     if not images:
-        raise FileError(f"{root} has no image: put files of the kinds {_supported()} into it")
+        raise FileError(f"{root} holds no image. Supported kinds are {_supported()}.")
     return sorted(images, key=natural_order)
 
 
@@ -155,7 +154,7 @@ def is_image(path: Path) -> bool:
 def natural_order(path: Path) -> tuple[list[str | int], str]:
     """Return the sort key that puts frame_2 before frame_10."""
     parts = re.split(r"(\d+)", path.name.casefold())
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], path.name
+    return [int(part) if number % 2 else part for number, part in enumerate(parts)], path.name
 
 
 def _supported() -> str:
@@ -164,21 +163,21 @@ def _supported() -> str:
 
 def _read(path: Path) -> list[FileImage]:
     if os.path.isdir(path):
-        raise FileError(f"{path} is a folder: hand one of the files in it")
+        raise FileError(f"{path} is a folder. Pass one of the files in it.")
     if path.suffix.lower() not in _READERS and path.exists():
-        raise FileError(f"{path} is of no supported kind: convert it to one of {_supported()}")
+        raise FileError(f"{path} is of an unsupported kind. Convert it to one of {_supported()}.")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
     except FileNotFoundError as error:
-        raise FileError(f"{path} isn't there: check its name and its folder") from error
+        raise FileError(f"{path} doesn't exist. Check its name and its folder.") from error
     except OSError as error:
-        raise FileError(f"{path} can't be opened ({error.strerror}): check the rights to read it") from error
+        raise FileError(f"{path} can't be opened ({error.strerror}). Check its permissions.") from error
     if empty:
-        raise FileError(f"{path} is an empty file: copy it again from its source")
+        raise FileError(f"{path} is an empty file. Copy it again from its source.")
     images = _READERS[path.suffix.lower()](path)
     if any(image.data.size == 0 for image in images):
-        raise FileError(f"{path} holds an image without pixels: save it again from its source")
+        raise FileError(f"{path} holds an image without pixels. Save it again from its source.")
     return images
 
 
@@ -194,7 +193,7 @@ def _read_tiff(path: Path) -> list[FileImage]:
             image = replace(image, data=_native(path, image.data), pixel_size=size, unit=unit, bits=bits)
             images.append(replace(image, at_detector=own.get("at_detector") is True, frame_time=time))
     if not images:
-        raise FileError(f"{path} holds no image: copy it again from its source")
+        raise FileError(f"{path} holds no image. Copy it again from its source.")
     return images
 
 
@@ -204,41 +203,39 @@ def _frame_time(told: object) -> float | None:
 
 
 def _read_picture(path: Path) -> list[FileImage]:
-    """Read a PNG, JPEG or BMP; 16 bits survive in grey, while Pillow reduces 16-bit colours to 8."""
+    """Read a PNG, JPEG or BMP. Grey keeps 16 bits; Pillow reduces colours of 16 bits to 8."""
     try:
-        content = path.read_bytes()  # what a damaged header claims isn't asked of a file then
+        content = path.read_bytes()  # so that a damaged header can't ask a file for more than it holds
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of large pictures and odd metadata, which do no harm
-            told = iio.improps(content, plugin="pillow", index=0)
-            bits = 1 if told.dtype == np.bool_ else 8 * told.dtype.itemsize
-            if not can_unpack(len(content), math.prod(told.shape) * bits / 8):
-                raise ValueError("more pixels than it can have")
+            warnings.simplefilter("ignore")  # large pictures and odd metadata do no harm
+            properties = iio.improps(content, plugin="pillow", index=0)
+            bits = 1 if properties.dtype == np.bool_ else 8 * properties.dtype.itemsize
+            if not can_unpack(len(content), math.prod(properties.shape) * bits / 8):
+                raise ValueError("more pixels than the file can hold")
             mode = iio.immeta(content, plugin="pillow", index=0)["mode"]
             grey = mode in ("1", "L", "LA") or mode.startswith(("I", "F"))
             target = {"1": "L", "LA": "L"}.get(mode) if grey else "RGB"
             data = iio.imread(content, plugin="pillow", index=0, mode=target)
     except Exception as error:  # decoders raise nearly anything on damaged data
         if isinstance(error.__cause__, DecompressionBombError):
-            raise FileError(f"{path} has too many pixels for a file of its kind: save it as a TIFF") from error
-        raise FileError(f"{path} is damaged, cut short or no image: copy it again from its source") from error
+            raise FileError(f"{path} has too many pixels for a file of its kind. Save it as a TIFF.") from error
+        raise FileError(f"{path} is damaged, cut short or no image. Copy it again from its source.") from error
     return [ImageData(_native(path, data), rgb=not grey, axes="YX" if grey else "YXS", path=path)]
 
 
 def _read_npy(path: Path) -> list[FileImage]:
     try:
         _check_npy_header(path)
-        with warnings.catch_warnings(action="ignore"):  # of shapes that no integer holds, which are refused
+        with warnings.catch_warnings(action="ignore"):  # about shapes that overflow, which are refused
             data = np.array(np.lib.format.open_memmap(path, mode="r"))  # refuses Python objects and cut files
-    except Exception as error:  # a damaged header is parsed as Python, and fails in as many ways
-        raise FileError(
-            f"{path} is no plain array of numbers, or is cut short: save it again with numpy.save"
-        ) from error
+    except Exception as error:  # a damaged header is parsed as Python, which raises nearly anything
+        raise FileError(f"{path} isn't a plain array of numbers, or is cut short. Save it with numpy.save.") from error
     rgb = looks_coloured(data.shape)
     return [ImageData(_native(path, data[..., :3] if rgb else data), rgb, path=path)]
 
 
 def _check_npy_header(path: Path) -> None:
-    """Refuse a header that claims to be longer than its file: NumPy takes memory for it before it looks."""
+    """Refuse a header that claims to be longer than its file, since NumPy allocates memory for it unchecked."""
     with path.open("rb") as file:
         head = file.read(12)
         if head[6:7] >= b"\2" and int.from_bytes(head[8:12], "little") > os.fstat(file.fileno()).st_size:
@@ -266,8 +263,8 @@ def _read_dicom(path: Path) -> list[FileImage]:
 
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if data.dtype.kind not in "buif" or data.ndim < 2:
-        kind = str(data.dtype)[:40]  # of tables, it names each column
-        raise FileError(f"{path} holds {kind} of shape {data.shape}, no image: save frames of real numbers")
+        kind = str(data.dtype)[:40]  # that of a table names each column
+        raise FileError(f"{path} holds {kind} of shape {data.shape}, no image. Save frames of real numbers.")
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 
@@ -279,4 +276,4 @@ _READERS: dict[str, Callable[[Path], list[FileImage]]] = {
 }
 
 SUPPORTED = tuple(_READERS)
-"""Suffixes of the files that are read, in lower case."""
+"""Suffixes of the supported formats, in lower case."""

@@ -1,4 +1,4 @@
-"""Opening images that may be larger than memory: zarr, OME-Zarr and TIFF."""
+"""Open images that may be larger than memory: zarr, OME-Zarr and TIFF."""
 
 import math
 import warnings
@@ -28,17 +28,27 @@ from napari_darl.io.tiff import (
 
 
 def is_zarr(path: Path) -> bool:
-    """Tell whether a path is a zarr array or group, by what lies in it."""
+    """Return whether a path is a zarr array or group, judged by the files in it."""
     return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
 def opens_lazily(path: Path) -> bool:
-    """Tell whether a path is of a kind that `open_lazily` takes."""
+    """Return whether a path is of a kind that `open_lazily` supports."""
     return is_zarr(path) or path.suffix.lower() in TIFF_SUFFIXES
 
 
 def open_lazily(path: Path) -> ImageData[ImageArray]:
-    """Open a zarr array (v2 or v3), the finest level of an OME-Zarr image, or a TIFF.
+    """Open a zarr array (v2 or v3), the finest level of an OME-Zarr image, or a TIFF, without reading its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+
+    Returns
+    -------
+    ImageData
+        Its `data` reads pixels when it is sliced, and can be pickled for the workers of a cluster.
 
     Raises
     ------
@@ -54,7 +64,7 @@ def open_lazily(path: Path) -> ImageData[ImageArray]:
     if path.suffix.lower() in TIFF_SUFFIXES:
         return _open_tiff(path)
     if path.exists() and not opens_lazily(path):
-        raise FileError(f"{path} is neither zarr nor TIFF, which alone are read part by part: convert it to one.")
+        raise FileError(f"{path} can't be read part by part. Convert it to zarr or TIFF.")
     from napari_darl.io.zarr_store import BoundedStore
 
     try:
@@ -63,13 +73,13 @@ def open_lazily(path: Path) -> ImageData[ImageArray]:
             return _of_zarr(path, node)
         multiscale = _multiscale(node.attrs.asdict())
         if multiscale is None:
-            with warnings.catch_warnings(action="ignore"):  # of files in it that aren't zarr's
+            with warnings.catch_warnings(action="ignore"):  # about foreign files in the folder
                 parts = [name for name, part in node.members() if _is_image(part)]
-            named = ", ".join(sorted(parts)) or "it has none"
-            raise FileError(f"{path} is a zarr group without OME levels: name one of the images in it ({named}).")
+            names = ", ".join(sorted(parts)) or "it has none"
+            raise FileError(f"{path} is a zarr group without OME levels. Pass one of the images in it ({names}).")
         level = node[str(multiscale["datasets"][0]["path"])]
         if not isinstance(level, zarr.Array):
-            raise FileError(f"{path} has a level that is no array: export it again.")
+            raise FileError(f"{path} has a level that is no array. Export it again.")
         return _of_zarr(path, level, multiscale)
     except FileError:
         raise
@@ -79,7 +89,7 @@ def open_lazily(path: Path) -> ImageData[ImageArray]:
 
 def _damaged(path: Path, error: Exception) -> FileError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return FileError(f"{path} can't be read as zarr ({reason}): copy or export it again.")
+    return FileError(f"{path} can't be read as zarr ({reason}). Copy or export it again.")
 
 
 def _is_image(part: Any) -> bool:
@@ -95,35 +105,37 @@ def _of_zarr(path: Path, array: Any, multiscale: dict[str, Any] | None = None) -
 
 
 class ZarrPixels:
-    """The pixels of a zarr array; chunks that are damaged are errors of the file.
+    """The pixels of a zarr array. A damaged chunk raises FileError when it is read.
 
     Raises
     ------
     FileError
-        If it doesn't hold real numbers, is unpacked by running what is in it, or in chunks of more than `MAX_CHUNK`.
+        If the array doesn't hold real numbers, has a codec that executes code, or chunks larger than `MAX_CHUNK`.
     """
 
     def __init__(self, path: Path, array: Any) -> None:
         self.path, self.shape, self.dtype, self._array = path, array.shape, array.dtype, array
         self.ndim, self.chunks = len(array.shape), array.chunks
         if self.dtype.kind not in "buif":
-            raise FileError(f"{path} holds {str(self.dtype)[:40]}, no image: save frames of real numbers.")
+            raise FileError(f"{path} holds {str(self.dtype)[:40]}, no image. Save frames of real numbers.")
         if any(getattr(codec, "codec_id", None) == "pickle" for codec in (*array.filters, *array.compressors)):
-            raise FileError(f"{path} holds Python objects, which aren't executed: export it as an array of numbers.")
+            raise FileError(f"{path} holds Python objects, which are never executed. Export it as an array of numbers.")
         if math.prod(array.chunks) * self.dtype.itemsize > MAX_CHUNK:
-            raise FileError(f"{path} has chunks of {array.chunks} pixels, more than fit: export it in smaller ones.")
+            raise FileError(
+                f"{path} has chunks of {array.chunks} pixels, which are too large. Export it in smaller ones."
+            )
 
     def __getitem__(self, index: Any, /) -> Any:
         try:
             return self._array[index]
-        except Exception as error:  # as above
+        except Exception as error:  # codecs raise nearly anything on damaged data
             raise _damaged(self.path, error) from error
 
 
 class TiffPixels:
-    """The pixels of a TIFF's first series, of which a look reads the pages and tiles that it needs.
+    """The pixels of a TIFF's first series. Slicing reads only the pages and tiles that it needs.
 
-    Each process opens the file once, at its first look.
+    Each process opens the file once, when it first reads from it.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -135,16 +147,16 @@ class TiffPixels:
         with reading_tiff(self.path):
             with self._lock:
                 if self._array is None:
-                    self._array = self._opened()
+                    self._array = self._open()
             return self._array[index].astype(self.dtype, copy=False)
 
-    def _opened(self) -> Any:
+    def _open(self) -> Any:
         import zarr
 
         tiff = tiff_file(self.path)
         finalize(self, tiff.close)
         series = full_size_series(tiff)[0]
-        if series.dataoffset is not None:  # plain values, one after the other
+        if series.dataoffset is not None:  # uncompressed values in one block
             dtype = np.dtype(self.dtype).newbyteorder(tiff.byteorder)
             return np.memmap(self.path, dtype, "r", series.dataoffset, series.shape)
         return zarr.open_array(series.aszarr(level=0), mode="r")
@@ -158,16 +170,16 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
         series = full_size_series(tiff)
         page = series[0].keyframe
         if len(series) > 1:
-            raise FileError(f"{path} holds frames of {len(series)} sizes or types: save each kind as its own file")
+            raise FileError(f"{path} holds frames of {len(series)} sizes or types. Save each kind as its own file.")
         rgb = is_rgb(page)
         if series[0].dtype is None or not (rgb or page.photometric == PHOTOMETRIC.MINISBLACK):
             kind = PHOTOMETRIC(page.photometric).name
-            raise FileError(f"{path} has colours of the kind {kind}: save it as grey or RGB")
+            raise FileError(f"{path} has colours of the kind {kind}. Save it as grey or RGB.")
         if "S" in series[0].axes and (not rgb or series[0].axes[-1] != "S"):
-            raise FileError(f"{path} has channels that aren't interleaved: save it as grey or RGB")
+            raise FileError(f"{path} has channels that aren't interleaved. Save it as grey or RGB.")
         at_once = math.prod(page.chunks)
         if series[0].dataoffset is None and at_once * series[0].dtype.itemsize > MAX_CHUNK:
-            raise FileError(f"{path} has tiles of {page.chunks} pixels, more than fit: save it in smaller ones.")
+            raise FileError(f"{path} has tiles of {page.chunks} pixels, which are too large. Save it in smaller ones.")
         check_segments(path, series[0], at_once)
         pixels = TiffPixels(path, series[0].shape, series[0].dtype)
         axes = series[0].axes if len(series[0].axes) == len(pixels.shape) else None
@@ -175,12 +187,12 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
 
 
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:
-    found = attributes.get("ome", attributes).get("multiscales")
-    return dict(found[0]) if found else None
+    multiscales = attributes.get("ome", attributes).get("multiscales")
+    return dict(multiscales[0]) if multiscales else None
 
 
 def _ome_pixel_size(multiscale: dict[str, Any]) -> tuple[tuple[float, float] | None, str | None]:
-    """Scale and unit of y and x, where both have the same unit."""
+    """Return the scale of y and x and their unit, if both have the same."""
     axes = multiscale.get("axes", [])
     for transformation in multiscale["datasets"][0].get("coordinateTransformations", []):
         scale = transformation.get("scale", [])

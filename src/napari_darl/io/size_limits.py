@@ -1,40 +1,41 @@
-"""What compressed data claim, and whether that can be: told before memory is taken for them."""
+"""Plausibility checks of declared sizes, before anything is allocated."""
 
 import struct
 
 MAX_BYTES = 64 * 2**30
-"""What one file may unpack to; more is taken for a damaged header."""
+"""Bytes that one file may unpack to; a header that declares more is taken for damaged."""
 
 MAX_CHUNK = 2**28
-"""Bytes of a chunk, strip or tile, which is read whole and so must fit into memory several times."""
+"""Bytes of a chunk, strip or tile. It is read whole, and so must fit into memory several times."""
 
-_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers of segments that tell the size
-DENSEST = 4000
-"""How many times pixels shrink at most by compression byte by byte, such as zlib's."""
+_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # markers of JPEG segments that hold the size
 
-EMPTIEST = 2**16
-"""And by codecs that tell of an empty tile in some bytes: masks with next to nothing in them."""
+MAX_RATIO = 4000
+"""Greatest ratio of compression for codecs that work byte by byte, such as zlib."""
 
-_HARMLESS = 2**26  # what unpacks to so few bytes may be anything
+MAX_RATIO_OF_TILES = 2**16
+"""Greatest ratio for codecs that store an empty tile in a few bytes, as in masks that hold next to nothing."""
+
+_HARMLESS = 2**26  # bytes that may be allocated whatever the ratio
 
 
-def can_unpack(stored: int, claimed: float, densest: int = DENSEST) -> bool:
-    """Tell whether so many bytes of a file can be those of an image of so many, at most `densest` times as many."""
-    return claimed <= max(stored * densest, _HARMLESS)
+def can_unpack(stored: int, declared: float, ratio: int = MAX_RATIO) -> bool:
+    """Return whether `stored` bytes of a file may unpack to the `declared` bytes, at most `ratio` times as many."""
+    return declared <= max(stored * ratio, _HARMLESS)
 
 
 def coded_size(frame: bytes) -> tuple[int, int] | None:
-    """Find height and width in a JPEG, JPEG-LS or JPEG 2000 stream; its first bytes are enough.
+    """Return height and width from the header of a JPEG, JPEG-LS or JPEG 2000 stream.
 
     Parameters
     ----------
     frame : bytes
-        The stream, or its beginning.
+        The stream, or its first bytes.
 
     Returns
     -------
     tuple of int or None
-        None where they aren't told.
+        None if the header doesn't hold them.
     """
     if frame.startswith(b"\xff\x4f\xff\x51") and len(frame) >= 24:
         right, bottom, left, top = struct.unpack(">4L", frame[8:24])

@@ -1,4 +1,13 @@
-"""What a TIFF file holds: frames, colours, stored bits and pixel size, with nothing damaged let through."""
+"""Read frames, colours, stored bits and pixel size of TIFF files, and refuse damaged ones.
+
+Decoders fill gaps in damaged files silently, allocate whatever a header declares, and follow pages that go in circles
+without end. So a file is checked in four steps before any pixel is decoded:
+
+1. The chain of pages ends (`_check_chain`).
+2. The declared size is plausible (`_check_complete`).
+3. The file holds as many bytes as its header promises, and they may unpack to that many pixels (`check_segments`).
+4. Each JPEG or JPEG 2000 stream declares the size of its tile (`_check_coded_sizes`).
+"""
 
 import logging
 import math
@@ -16,23 +25,23 @@ from tifffile import COMPRESSION, PHOTOMETRIC, RESUNIT
 
 from napari_darl.errors import DarlError, FileError
 from napari_darl.io.arrays import ImageData
-from napari_darl.io.size_limits import DENSEST, EMPTIEST, MAX_BYTES, can_unpack, coded_size
+from napari_darl.io.size_limits import MAX_BYTES, MAX_RATIO, MAX_RATIO_OF_TILES, can_unpack, coded_size
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 CENTIMETRES = {"nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "m": 100.0}
-"""Lengths of the metric units in centimetres, the metric unit of TIFF's resolution tags."""
+"""Metric units in centimetres, the unit of TIFF's resolution tags."""
 
 
-_HEAD = 2**12  # bytes in which a JPEG tells its size
+_HEAD = 2**12  # bytes of a JPEG that contain its size
 _BYTEWISE = {COMPRESSION[name] for name in ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "JPEG", "OJPEG")}
 _JPEGS = {COMPRESSION[name] for name in ("JPEG", "JPEG2000", "APERIO_JP2000_RGB", "APERIO_JP2000_YCBC")}
-_MICROMETRES = {"um", "micron", "microns", "micrometer", "\\u00B5m", "μm"}  # spellings found in files
+_MICROMETRES = {"um", "micron", "microns", "micrometer", "\\u00B5m", "μm"}  # spellings in real files
 _LENGTHLESS = {"", "pixel", "pixels", "none", "null"}
 
 
 @contextmanager
 def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
-    """Open a TIFF file, and turn whatever goes wrong while it is read into an error with a remedy.
+    """Open a TIFF file, and turn any exception that its reading raises into a FileError.
 
     Parameters
     ----------
@@ -54,8 +63,8 @@ def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
 
 
 def tiff_file(path: Path) -> tifffile.TiffFile:
-    """Open a TIFF file, to be closed by whoever asked for it; within `reading_tiff`."""
-    # A file is what it holds itself, whatever data set of several files it belongs to.
+    """Open a TIFF file inside `reading_tiff`; the caller closes it."""
+    # Of a data set of several files, only this one is read.
     tiff = tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False)
     try:
         _check_chain(path, tiff)
@@ -67,13 +76,13 @@ def tiff_file(path: Path) -> tifffile.TiffFile:
 
 @contextmanager
 def reading_tiff(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while a TIFF file is read, by this thread, into a FileError with a remedy."""
+    """Turn exceptions and tifffile's logged errors, of this thread, into a FileError that says what to do."""
     complaints: list[str] = []
 
     def collect(record: logging.LogRecord) -> bool:
         if record.thread != threading.get_ident():
             return True
-        # A tag that can't be read is no harm: those that matter are missed later.
+        # A tag that can't be read does no harm. If it matters, a later check misses it.
         if record.levelno >= logging.ERROR and "TiffTag" not in record.getMessage():
             complaints.append(record.getMessage())
         return False
@@ -87,27 +96,30 @@ def reading_tiff(path: Path) -> Iterator[None]:
     except DarlError:
         raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise FileError(f"{path} can't be opened ({error.strerror}): check its name and its rights") from error
+        raise FileError(f"{path} can't be opened ({error.strerror}). Check its name and its permissions.") from error
     except MemoryError as error:
-        raise FileError(f"{path} doesn't fit into memory: split it into smaller files") from error
+        raise FileError(f"{path} doesn't fit into memory. Split it into smaller files.") from error
     except Exception as error:  # decoders raise nearly anything on damaged data
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        remedy = "save or copy it again from its source"
+        remedy = "Save or copy it again from its source."
         if "imagecodecs" in reason:
-            remedy = "pip install imagecodecs, or save it with zlib compression or none"
-        raise FileError(f"{path} can't be read as a TIFF ({reason}): {remedy}") from error
+            remedy = "Install imagecodecs (pip install imagecodecs), or save it with zlib compression or none."
+        raise FileError(f"{path} can't be read as a TIFF ({reason}). {remedy}") from error
     finally:
         log.removeFilter(collect)
 
 
 def _check_chain(path: Path, tiff: tifffile.TiffFile) -> None:
-    """Refuse pages that go in circles, which tifffile follows without end."""
+    """Refuse pages that go in circles.
+
+    Each page ends with the offset of the next. An offset that has come before closes a circle.
+    """
     layout, file, seen = tiff.tiff, tiff.filehandle, set()
     offset = tiff.pages.first.offset
-    with suppress(struct.error):  # of the end of a file, which is told later
+    with suppress(struct.error):  # at the end of a file that is cut short, which is checked later
         while 0 < offset < file.size:
             if offset in seen:
-                raise FileError(f"{path} is damaged: its pages go in circles, so copy it again from its source")
+                raise FileError(f"{path} is damaged: its pages go in circles. Copy it again from its source.")
             seen.add(offset)
             file.seek(offset)
             (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
@@ -116,7 +128,7 @@ def _check_chain(path: Path, tiff: tifffile.TiffFile) -> None:
 
 
 def full_size_series(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
-    """List the series of a file, without thumbnails; a series is a run of pages of one size and dtype."""
+    """Return the series of a file without thumbnails; the pages of a series have the same size and type."""
     return [series for series in tiff.series if not series.keyframe.is_reduced] or list(tiff.series)
 
 
@@ -160,7 +172,7 @@ def series_frames(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPage
         return _image(path, colours, axes + "S", rgb=True)
     if page.photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE):
         kind = PHOTOMETRIC(page.photometric).name
-        raise FileError(f"{path} has colours of the kind {kind}: save it as grey or RGB")
+        raise FileError(f"{path} has colours of the kind {kind}. Save it as grey or RGB.")
     if samples:
         if any(int(sample) in (1, 2) for sample in page.extrasamples):
             data, axes = data[..., 0], axes[:-1]  # alpha is dropped
@@ -179,23 +191,27 @@ def _image(path: Path, data: npt.NDArray[Any], axes: str, rgb: bool = False) -> 
 
 
 def is_rgb(page: tifffile.TiffPage) -> bool:
-    """Tell whether a page's values come as red, green and blue; the decoder gives JPEG's YCbCr so, too."""
+    """Return whether a page decodes to red, green and blue, as JPEG's YCbCr does, too."""
     jpeg = page.compression in (COMPRESSION.JPEG, COMPRESSION.OJPEG)
     return page.photometric == PHOTOMETRIC.RGB or (page.photometric == PHOTOMETRIC.YCBCR and jpeg)
 
 
 def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
-    """Look for missing data before memory is taken for them: decoders fill gaps in silence."""
+    """Refuse a series whose type is unknown or whose size isn't plausible, or that lacks data."""
     if series.dtype is None:
-        raise FileError(f"{path} holds values of an unknown type: save it as 8 or 16 bit grey or RGB")
+        raise FileError(f"{path} holds values of an unknown type. Save it as grey or RGB of 8 or 16 bits.")
     declared = math.prod(series.shape) * series.dtype.itemsize
     if declared > MAX_BYTES:
-        raise FileError(f"{path} claims {declared / 2**30:.0f} GiB of pixels: it is damaged, or must be split")
+        raise FileError(f"{path} declares {declared / 2**30:.0f} GiB of pixels. It is damaged, or must be split.")
     check_segments(path, series, math.prod(series.shape))
 
 
 def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) -> None:
-    """See that a series has the data that its header promises, without reading them.
+    """Check that a series has the data that its header promises, without reading them.
+
+    An uncompressed series in one block ends before the end of the file. In any other, the segments (strips or tiles) of
+    each page lie within the file, an uncompressed page has as many bytes as its pixels need, and the file as a whole
+    isn't smaller than the strongest compression would make it.
 
     Parameters
     ----------
@@ -204,25 +220,25 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
     series : tifffile.TiffPageSeries
         One of its series, of a known type.
     at_once : int
-        How many values are to be unpacked at once.
+        Number of values that are decoded at once.
 
     Raises
     ------
     FileError
-        If data are missing, or could only be damaged to be that many.
+        If data are missing, or can't be as many as declared.
     """
     page = series.keyframe
     size = series.parent.filehandle.size if series.parent else path.stat().st_size
-    if series.dataoffset is not None:  # one block, of which only the first page may be listed
+    if series.dataoffset is not None:  # one block; tifffile may list only its first page
         complete = series.dataoffset + math.prod(series.shape) * series.dtype.itemsize <= size
     else:
         pages = [part for part in series.pages if part is not None]
         if len(pages) < len(series.pages):
-            raise FileError(f"{path} lacks frames that its metadata promises: copy or export it again")
+            raise FileError(f"{path} lacks frames that its metadata promises. Copy or export it again.")
         needed = page.size * page.bitspersample // 8 if page.compression == COMPRESSION.NONE else 1
         packed = at_once * min(page.bitspersample / 8, series.dtype.itemsize)
-        densest = DENSEST if page.compression in _BYTEWISE else EMPTIEST
-        complete = can_unpack(size, packed, densest) and all(
+        ratio = MAX_RATIO if page.compression in _BYTEWISE else MAX_RATIO_OF_TILES
+        complete = can_unpack(size, packed, ratio) and all(
             sum(part.databytecounts) >= needed
             and all(start + count <= size for start, count in zip(part.dataoffsets, part.databytecounts, strict=True))
             for part in pages
@@ -230,11 +246,11 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
         if complete and page.compression in _JPEGS:
             _check_coded_sizes(path, pages)
     if not complete:
-        raise FileError(f"{path} is cut short: its header promises more data than it has, so copy it again")
+        raise FileError(f"{path} is cut short: its header promises more data than it has. Copy it again.")
 
 
 def _check_coded_sizes(path: Path, pages: list[Any]) -> None:
-    """Refuse tiles that would unpack to far more pixels than the page has in them: decoders believe the tiles."""
+    """Refuse tiles whose streams declare far more pixels than the page's header; decoders believe the streams."""
     for page in pages:
         height, width = page.keyframe.chunks[:2]
         file = page.parent.filehandle
@@ -242,11 +258,11 @@ def _check_coded_sizes(path: Path, pages: list[Any]) -> None:
             file.seek(start)
             size = coded_size(file.read(min(count, _HEAD)))
             if size is not None and math.prod(size) > max(4 * height * width, 2**20):
-                raise FileError(f"{path} has a tile of {size[0]} x {size[1]} pixels, and is damaged: copy it again")
+                raise FileError(f"{path} is damaged: it has a tile of {size[0]} x {size[1]} pixels. Copy it again.")
 
 
 def stored_bits(series: tifffile.TiffPageSeries, data: npt.NDArray[Any]) -> int | None:
-    """Find how many bits the values use, if fewer than their dtype has: 12 for most X-ray detectors.
+    """Return how many bits the values use, if fewer than their dtype has: 12 for most X-ray detectors.
 
     Parameters
     ----------
@@ -258,7 +274,7 @@ def stored_bits(series: tifffile.TiffPageSeries, data: npt.NDArray[Any]) -> int 
     Returns
     -------
     int or None
-        From the tags BitsPerSample or MaxSampleValue; None where they add nothing to
+        From OME's SignificantBits or the tags BitsPerSample and MaxSampleValue. None where they say no more than
         the dtype, or contradict the values.
     """
     bits = promised_bits(series)
@@ -266,7 +282,7 @@ def stored_bits(series: tifffile.TiffPageSeries, data: npt.NDArray[Any]) -> int 
 
 
 def promised_bits(series: tifffile.TiffPageSeries) -> int | None:
-    """Find how many bits the values use by the tags alone, which may be wrong; as `stored_bits`."""
+    """Return what `stored_bits` does by the metadata alone, unchecked against the values."""
     if series.dtype is None or series.dtype.kind != "u":
         return None
     width = series.dtype.itemsize * 8
@@ -294,10 +310,10 @@ def _ome_pixels(tiff: tifffile.TiffFile) -> dict[str, Any]:
 
 
 def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str | None]:
-    """Find height and width of a pixel and their unit of length.
+    """Return height and width of a pixel and their unit of length.
 
-    Looked for in this project's own description, in OME's, in ImageJ's and in resolution tags per centimetre.
-    Tags per inch are left out: they speak of paper.
+    They are looked up in this project's own description, then OME's, then ImageJ's, then in resolution tags per
+    centimetre. Tags per inch are ignored, since they are about printing.
 
     Parameters
     ----------
@@ -307,9 +323,9 @@ def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str
     Returns
     -------
     size : tuple of float, optional
-        Height and width; None where the file doesn't tell.
+        Height and width; None if the file doesn't hold them.
     unit : str, optional
-        The unit, with "µm" for its many spellings.
+        The unit; "µm" for any spelling of it.
     """
     page = tiff.pages.first
     own = (tiff.shaped_metadata or ({},))[0]
@@ -333,7 +349,7 @@ def _first(entry: Any) -> dict[str, Any]:
 
 
 def checked_size(size: Any, unit: Any) -> tuple[tuple[float, float] | None, str | None]:
-    """Take height and width of a pixel and their unit, or neither if they are none."""
+    """Return height and width of a pixel and their unit, or None for both unless they are positive lengths."""
     try:
         height, width = (float(length) for length in size)
     except (TypeError, ValueError):

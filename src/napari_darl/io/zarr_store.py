@@ -1,4 +1,4 @@
-"""Folders of zarr whose files give what they have, and take no memory for more."""
+"""Zarr store that never allocates more memory than its files hold."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 
 class BoundedStore(LocalStore):
-    """A `LocalStore` in which the damaged index of a shard can't ask for more than the shard has."""
+    """A `LocalStore` that cuts ranges, such as those in the damaged index of a shard, to the size of the file."""
 
     async def get(
         self, key: str, prototype: "BufferPrototype | None" = None, byte_range: "ByteRequest | None" = None
     ) -> "Buffer | None":
-        """Read a file, or the part of a range that is there."""
-        return await super().get(key, prototype, self._there(key, byte_range))
+        """Read a file, or the part of a range that exists."""
+        return await super().get(key, prototype, self._existing(key, byte_range))
 
     def get_sync(
         self, key: str, *, prototype: "BufferPrototype | None" = None, byte_range: "ByteRequest | None" = None
     ) -> "Buffer | None":
-        """Do the same where zarr doesn't wait for it asynchronously."""
-        return super().get_sync(key, prototype=prototype, byte_range=self._there(key, byte_range))
+        """Read as `get` does, for zarr's synchronous calls."""
+        return super().get_sync(key, prototype=prototype, byte_range=self._existing(key, byte_range))
 
-    def _there(self, key: str, byte_range: "ByteRequest | None") -> "ByteRequest | None":
+    def _existing(self, key: str, byte_range: "ByteRequest | None") -> "ByteRequest | None":
         if isinstance(byte_range, RangeByteRequest):
-            with suppress(OSError):  # is told by the read itself
+            with suppress(OSError):  # the read itself raises it
                 size = (self.root / key).stat().st_size
                 start = min(byte_range.start, size)
                 return RangeByteRequest(start, max(start, min(byte_range.end, size)))
