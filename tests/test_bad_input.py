@@ -101,7 +101,7 @@ ARRAYS: dict[str, tuple[Callable[[], object], str]] = {
     "bits": (lambda: segment_probability((FRAME * 99).astype(np.uint16), bits=99), "bits"),
     "unknown model": (lambda: load_model("nothing"), "no model 'nothing'"),
     "unknown device": (lambda: load_model(device="tpu"), "Unknown device"),
-    "missing device": (lambda: load_model(device="cuda:99"), "isn't there"),
+    "missing device": (lambda: load_model(device="cuda:99"), "'cuda:99' is not available"),
     "no backgrounds": (lambda: next(synthesize("default", [], 1)), "no backgrounds"),
     "no pairs": (lambda: next(synthesize("default", [FRAME], 0)), "at least one pair"),
     "noise level": (lambda: next(synthesize("default", [FRAME], 1, noise_level=2000)), "0 to 1999"),

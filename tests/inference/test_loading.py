@@ -62,8 +62,8 @@ def test_hostile_and_foreign_files_are_refused(untrained_path: Path, tmp_path: P
     huge["denoiser"]["channels"] = 2048
     cases = {
         "newer": ({"version": "99"}, None, "newer napari-darl"),
-        "kind": ({"kind": "checkpoint"}, None, "no model file"),
-        "format": ({"format": "other"}, None, "no model file"),
+        "kind": ({"kind": "checkpoint"}, None, "not a model file"),
+        "format": ({"format": "other"}, None, "not a model file"),
         "huge": ({}, {"config": huge}, "don't fit"),
         "unknown": ({}, {"config": {"depth": 3}}, "no valid configuration"),
     }

@@ -1,1 +1,1 @@
-"""The method: networks, paths, losses, checkpoints; torch only."""
+"""The method: networks, the two paths, losses and model files; nothing here knows images or windows."""

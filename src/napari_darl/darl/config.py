@@ -1,4 +1,4 @@
-"""What a model is made of: frozen, validated, and saved in every checkpoint."""
+"""Configuration of a model: its networks, normalisation and sizes; saved in every model file."""
 
 from typing import Annotated, Literal, Self
 
@@ -8,14 +8,22 @@ from napari_darl.configuration import Config
 from napari_darl.frames.normalisation import Normalisation
 
 SIDE = 512
-"""Least shorter side, px, of the frames that suit models that don't say otherwise."""
+"""Default of `ModelConfig.side`, px."""
 
 Width = Annotated[int, Field(ge=1, le=2048)]
 Variant = Literal["darl", "c-darl"]
 
 
 class ScheduleConfig(Config):
-    """Linear noise schedule: beta from `first_beta` to `last_beta` in `steps` steps."""
+    """Linear noise schedule.
+
+    Attributes
+    ----------
+    steps
+        T.
+    first_beta, last_beta
+        beta_0 and beta_{T-1}.
+    """
 
     steps: int = Field(default=2000, ge=2, le=100_000)
     first_beta: float = Field(default=1e-6, gt=0, lt=1)
@@ -23,10 +31,20 @@ class ScheduleConfig(Config):
 
 
 class DenoiserConfig(Config):
-    """U-Net eps_theta: `channels` times `multipliers` level by level.
+    """U-Net eps_theta.
 
-    `blocks` residual blocks a level going down and one more coming up; self-attention on
-    `attention_levels` (0 is the finest) and, if there are any, in the middle.
+    Attributes
+    ----------
+    channels, multipliers
+        Level i has `channels * multipliers[i]` channels; level 0 is the finest, and each level halves the size.
+    blocks
+        Residual blocks per level on the way down; one more on the way up.
+    attention_levels
+        Levels with self-attention. If there are any, the bottom has self-attention, too.
+    time_channels
+        Channels of the time embedding.
+    norm
+        `group` (as published) or `channel`; see `feature_norm`.
     """
 
     channels: Width = 64
@@ -46,10 +64,27 @@ class DenoiserConfig(Config):
 
 
 class GeneratorConfig(Config):
-    """Generator G with switchable SPADE: an encoder of `widths`, `blocks` at the coarsest, a decoder back.
+    """Generator G with switchable SPADE: an encoder, blocks at the bottom, a decoder.
 
-    Without `spade`, for comparisons, the mask is put beside the input instead (all zeros on path A), and each path has
-    an affine norm of its own.
+    Attributes
+    ----------
+    widths
+        Channels of the encoder's levels, finest first; each level halves the size.
+    blocks
+        S-SPADE blocks at the coarsest level.
+    kernel
+        Kernel size of the first and the last convolution, px.
+    spade_channels
+        Hidden channels between the mask and SPADE's scale and shift.
+    norm
+        `instance` (as published) or `batch`.
+    spectral_norm
+        Normalise the convolutions of the S-SPADE blocks spectrally (as published).
+    skips
+        Concatenate the encoder's features to the decoder's. The published generator has no skips.
+    spade
+        If false, for ablations, the mask is concatenated to the input instead (all zeros on path A), and each path has
+        its own affine norm.
     """
 
     widths: tuple[Width, ...] = Field(default=(64, 128, 256), min_length=2, max_length=8)
@@ -63,21 +98,42 @@ class GeneratorConfig(Config):
 
 
 class DiscriminatorConfig(Config):
-    """PatchGAN; three `widths` before the last give the 70 x 70 receptive field."""
+    """PatchGAN discriminator.
+
+    Attributes
+    ----------
+    widths
+        Channels of its layers. All but the last halve the size; four widths give a receptive field of 70 x 70 px.
+    """
 
     widths: tuple[Width, ...] = Field(default=(64, 128, 256, 512), min_length=2, max_length=6)
 
 
 class ModelConfig(Config):
-    """A whole DARL model.
+    """A DARL model.
 
-    `phases` says where the four interleaved phases `x[i::2, j::2]` of a frame go: into the batch, each
-    a frame of half the size (as published), or into the channels of the networks' first layer.
-    `path_a_steps` bounds the noise level of path A in training: t_a lies in [0, path_a_steps), uniformly
-    as published, or nearer to 0 (`TrainingConfig.faint_noise`).
-    Whole frames suit it whose shorter side has from `side` to one and a half times as many pixels;
-    others are brought there.
-    Frames larger than `tile` pixels are segmented in tiles that share `overlap` pixels.
+    Attributes
+    ----------
+    preset
+        Name of the networks and of the training recipe.
+    variant
+        `darl` (Kim et al. 2023) or `c-darl` (Kim et al. 2024).
+    phases
+        Where the four interleaved phases `x[i::2, j::2]` of a frame go: into the batch, as four frames of half the size
+        (as published), or into the channels, as a space-to-depth stem.
+    path_a_steps
+        In training, the timestep t_a of path A lies in [0, path_a_steps).
+    initialisation
+        `published`: orthogonal for the denoiser, N(0, 0.02) for the others. `torch`: the defaults of PyTorch.
+    normalisation
+        How intensities are mapped to [-1, 1].
+    side
+        Pixel size of the training: frames whose shorter side has `side` to 1.5 `side` px are segmented as they are,
+        others are resized into this range.
+    tile, overlap
+        Frames larger than `tile` px are segmented in tiles that overlap by `overlap` px.
+    schedule, denoiser, generator, discriminator
+        The noise schedule and the networks.
     """
 
     preset: str = Field(default="published", max_length=64)
@@ -104,12 +160,12 @@ class ModelConfig(Config):
 
     @property
     def stem_factor(self) -> int:
-        """Factor of the space-to-depth stem: 2 with the phases as channels, else 1."""
+        """Factor of the space-to-depth stem: 2 if the phases are channels, else 1."""
         return 2 if self.phases == "channels" else 1
 
     @property
     def stride(self) -> int:
-        """Pixels of the frame that heights and widths must be a multiple of."""
+        """Height and width of a frame must be multiples of this, px."""
         levels = max(len(self.denoiser.multipliers), len(self.generator.widths)) - 1
         return int(2 * 2**levels)
 

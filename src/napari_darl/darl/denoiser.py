@@ -11,16 +11,18 @@ from napari_darl.darl.layers import feature_norm
 
 
 class Denoiser(nn.Module):
-    """Predicts the noise of a noisy frame.
+    """Predicts the noise in a noisy frame.
 
-    Every output on the way down, the stem's and the strided convolutions' too, is a skip to the way up.
+    The U-Net goes down through residual blocks and strided convolutions, and up through residual blocks and
+    upsampling. Every layer on the way down, stem and strided convolutions included, has a skip connection to the way
+    up.
 
     Parameters
     ----------
     config : DenoiserConfig
         Widths, depth and norm.
     channels : int
-        Channels of a noisy frame: 1, or 4 with the phases as channels.
+        Channels of a noisy frame: 1, or 4 if the phases are channels.
     """
 
     def __init__(self, config: DenoiserConfig, channels: int = 1) -> None:
@@ -59,11 +61,11 @@ class Denoiser(nn.Module):
                 self.up.append(Upsample(width))
         head = [feature_norm(config.norm, current), nn.SiLU()]
         if config.norm == "channel":
-            head = []  # it would take the amplitude out of the very noise that is asked for
+            head = []  # A norm per pixel would remove the amplitude of the noise that is to be predicted.
         self.out = nn.Sequential(*head, nn.Conv2d(current, channels, 3, padding=1))
 
     def forward(self, noisy: Tensor, t: Tensor) -> Tensor:
-        """Noise eps_theta(x_t, t).
+        """Predict the noise eps_theta(x_t, t).
 
         Parameters
         ----------
@@ -71,6 +73,11 @@ class Denoiser(nn.Module):
             x_t, float (N, C, H, W); H and W multiples of 2 ** (levels - 1).
         t : Tensor
             Timesteps, int64 (N,), from 0.
+
+        Returns
+        -------
+        Tensor
+            eps_hat, of the shape of `noisy`.
         """
         time = self.time(t)
         x = noisy
@@ -86,7 +93,7 @@ class Denoiser(nn.Module):
 
 
 class SinusoidalEmbedding(nn.Module):
-    """[sin, cos] of t * exp(-ln 10000 * arange(0, C, 2) / C), float32 (N, C)."""
+    """Embedding [sin, cos] of t * exp(-ln 10000 * arange(0, C, 2) / C), float32 (N, C)."""
 
     frequencies: Tensor
 
@@ -102,7 +109,10 @@ class SinusoidalEmbedding(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Norm - swish - conv3, plus the time, norm - swish - conv3, plus the input; then attention if asked for."""
+    """Residual block: norm, swish, 3 x 3 convolution, twice, with the time embedding added in between.
+
+    Self-attention follows if `attention` is set.
+    """
 
     def __init__(self, inputs: int, outputs: int, time: int, norm: str, attention: bool) -> None:
         super().__init__()
@@ -128,14 +138,14 @@ class SelfAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Let each pixel of (N, C, H, W) attend to all others."""
+        """Map features (N, C, H, W) to features of the same shape."""
         query, key, value = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, dim=2)
         attended = F.scaled_dot_product_attention(query, key, value)
         return x + self.out(attended.transpose(1, 2).reshape(x.shape))  # type: ignore[no-any-return]
 
 
 class Upsample(nn.Module):
-    """Nearest neighbour, twice the size, then conv3."""
+    """Nearest-neighbour upsampling by 2, then a 3 x 3 convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Which device to compute on, and why: the one place where it is decided."""
+"""Choice of the device, and of the precision on it."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,7 +10,7 @@ from napari_darl.errors import InputError
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """Device for a name.
+    """Return the device of a name.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def resolve_device(name: str = "auto") -> torch.device:
     Raises
     ------
     InputError
-        If the name is unknown or the device isn't there.
+        If the name is unknown or the device is not available.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -31,37 +31,43 @@ def resolve_device(name: str = "auto") -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda", "mps"):
-        raise InputError(f"Unknown device '{name}': choose auto, cpu, cuda, cuda:0, cuda:1, ... or mps.")
+        raise InputError(f"Unknown device '{name}'. Choose auto, cpu, cuda, cuda:0, cuda:1, ... or mps.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"Device '{name}' isn't there ({describe_device('auto')}): choose auto or cpu.")
+        raise InputError(f"Device '{name}' is not available ({describe_device('auto')}). Choose auto or cpu.")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise InputError("Device 'mps' needs a Mac with an Apple GPU: choose auto or cpu.")
+        raise InputError("Device 'mps' needs a Mac with an Apple GPU. Choose auto or cpu.")
     return device
 
 
 def describe_device(name: str = "auto") -> str:
-    """One plain line on what a device is and, where it is the CPU, why."""
+    """Return one line that describes a device and, if `auto` is the CPU, why.
+
+    Raises
+    ------
+    InputError
+        As `resolve_device`.
+    """
     device = resolve_device(name)
     if device.type == "cuda":
         return f"GPU: {torch.cuda.get_device_name(device)}"
     if device.type == "mps":
         return "GPU: Apple (MPS)"
     if name == "cpu":
-        return "CPU, as asked"
+        return "CPU, as chosen"
     if not torch.backends.cuda.is_built():
         return "CPU: this torch has no CUDA; install a CUDA build from pytorch.org to use an NVIDIA GPU"
     return "CPU: torch sees no NVIDIA GPU (is its driver installed?)"
 
 
 def working_precision(device: torch.device, choice: str = "auto") -> Callable[[], AbstractContextManager[None]]:
-    """Context in which to run the networks: bfloat16 autocast or plain float32.
+    """Return a function that makes the context in which to run the networks.
 
     Parameters
     ----------
     device : torch.device
-        Where the networks are.
+        The device of the networks.
     choice : {"auto", "float32", "bfloat16"}
-        `auto` takes bfloat16 on GPUs and processors that compute in it.
+        `bfloat16` is autocast. `auto` chooses it on GPUs and processors with bfloat16 arithmetic, else float32.
     """
     if choice == "auto":
         if device.type == "cuda":
@@ -77,7 +83,7 @@ def working_precision(device: torch.device, choice: str = "auto") -> Callable[[]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory ran out, the device's or the computer's."""
+    """Return whether an error says that memory ran out, on the device or on the computer."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     said = str(error).lower()

@@ -8,12 +8,12 @@ from napari_darl.darl.config import DiscriminatorConfig
 
 
 class Discriminator(nn.Sequential):
-    """Says of each patch how real it looks; with four widths a patch is 70 x 70 pixels.
+    """Scores how real each patch of an image looks; with four widths a patch has 70 x 70 px.
 
     Parameters
     ----------
     config : DiscriminatorConfig
-        Widths; all layers but the last of them halve the size.
+        Channels of the layers.
     """
 
     def __init__(self, config: DiscriminatorConfig) -> None:
@@ -29,5 +29,5 @@ class Discriminator(nn.Sequential):
         super().__init__(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Scores (N, 1, h, w) of images (N, 1, H, W): 1 for real, 0 for fake (LSGAN)."""
+        """Return scores (N, 1, h, w) of images (N, 1, H, W): near 1 for real, near 0 for fake (LSGAN)."""
         return super().forward(image)  # type: ignore[no-any-return, no-untyped-call]

@@ -14,14 +14,17 @@ _SLOPE = 0.2
 
 
 class Generator(nn.Module):
-    """Turns a noisy frame and its predicted noise into a vessel mask, or, given a mask, into a fake angiogram.
+    """Maps a noisy frame and its predicted noise to a vessel mask or, given a mask, to a fake angiogram.
+
+    All convolutions are shared by the two paths. The mask switches the norms: without one, path A, they have learnt
+    scales and shifts; with one, path B, scales and shifts are computed from the mask (SPADE).
 
     Parameters
     ----------
     config : GeneratorConfig
-        Widths, norm, skips.
+        Widths, norms and skips.
     channels : int
-        Channels of a frame: 1, or 4 with the phases as channels. The input has twice as many, a one-hot mask too.
+        Channels C of a frame: 1, or 4 if the phases are channels.
     """
 
     def __init__(self, config: GeneratorConfig, channels: int = 1) -> None:
@@ -47,14 +50,19 @@ class Generator(nn.Module):
         self.out = conv(widths[0], channels)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Mask (path A) or fake angiogram (path B), float (N, C, H, W) in (-1, 1).
+        """Generate a mask (path A) or a fake angiogram (path B).
 
         Parameters
         ----------
         x : Tensor
             concat[x_t, eps_hat], (N, 2 C, H, W); H and W multiples of 2 ** (len(widths) - 1).
         mask : Tensor, optional
-            One-hot mask (N, 2 C, H, W), background before vessel; none takes path A.
+            One-hot mask (N, 2 C, H, W), background before vessel, for path B; without it, path A.
+
+        Returns
+        -------
+        Tensor
+            float32 (N, C, H, W) in (-1, 1).
         """
         features = []
         if self.mask_channels:
@@ -68,11 +76,12 @@ class Generator(nn.Module):
         for block, fine in zip(self.decoder, reversed(features[:-1]), strict=True):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
             x = block(torch.cat([x, fine], dim=1) if self.skips else x, mask)
-        return torch.tanh(self.out(F.leaky_relu(x, _SLOPE)).float())  # bfloat16 would round to 1 too soon
+        # In float32, since bfloat16 would round values near 1 to 1.
+        return torch.tanh(self.out(F.leaky_relu(x, _SLOPE)).float())
 
 
 class SSpadeBlock(nn.Module):
-    """Residual block of two switchably normalised convolutions."""
+    """Residual block of two convolutions, each after a norm that the mask switches."""
 
     def __init__(self, inputs: int, outputs: int, mask_channels: int, config: GeneratorConfig) -> None:
         super().__init__()
@@ -101,7 +110,7 @@ class SSpadeBlock(nn.Module):
 
 
 class PathNorm(nn.Module):
-    """Norm that each path has its own of; without affine they differ in statistics alone."""
+    """Norm with statistics, and if `affine` also scale and shift, of its own for each path."""
 
     def __init__(self, norm: str, channels: int, affine: bool = False) -> None:
         super().__init__()
@@ -114,7 +123,11 @@ class PathNorm(nn.Module):
 
 
 class SwitchableSpade(nn.Module):
-    """Norm switched by the mask: with one, scale and shift come from it (SPADE); without, they are learnt."""
+    """Norm that the mask switches.
+
+    With a mask, scale 1 + gamma and shift beta of each pixel are computed from it (SPADE, Park et al. 2019, eq. 1).
+    Without a mask, they are learnt per channel.
+    """
 
     def __init__(self, channels: int, mask_channels: int, hidden: int, norm: str) -> None:
         super().__init__()

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 class ChannelNorm(nn.Module):
     """Layer norm over the channels of each pixel (as in ConvNeXt, Liu et al. 2022).
 
-    It has no statistics over space, so crop, tile and whole frame agree.
+    It has no statistics over space, so a crop gives the same values as the whole frame.
 
     Parameters
     ----------
     channels : int
         Number of channels C of the (N, C, H, W) input.
     affine : bool
-        Whether a scale and a shift are learnt.
+        Learn a scale and a shift per channel.
     """
 
     def __init__(self, channels: int, affine: bool = True) -> None:
@@ -31,7 +31,7 @@ class ChannelNorm(nn.Module):
 
 
 def feature_norm(kind: str, channels: int, affine: bool = True) -> nn.Module:
-    """Norm of (N, C, H, W) features: `group` (32 groups), `instance`, `batch` or `channel`."""
+    """Return a norm of features (N, C, H, W): `group` (32 groups), `instance`, `batch` or `channel`."""
     if kind == "group":
         return nn.GroupNorm(32, channels, affine=affine)
     if kind == "instance":

@@ -1,4 +1,14 @@
-"""Losses of DARL (Kim et al. 2023, section 3.3) and of C-DARL (Kim et al. 2024), each a plain function."""
+"""Losses of DARL (Kim et al. 2023, section 3.3) and of C-DARL (Kim et al. 2024).
+
+Each step makes three passes through the model:
+
+- Path A segments a noisy angiogram: x^a -> s_v.
+- Path B turns a noisy background and a pseudo-mask into a fake angiogram: (x^b, s^f) -> x^a_hat.
+- The cycle segments the fake angiogram by path A again: x^a_hat -> s^f_hat.
+
+No pass needs a label. Path A learns from the cycle, whose true mask s^f is known, and from the discriminator D_s, which
+compares s_v with pseudo-masks. Path B learns from the discriminator D_a, which compares x^a_hat with angiograms.
+"""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple, Self
@@ -11,29 +21,32 @@ from torch import Tensor, nn
 from napari_darl.configuration import Config
 from napari_darl.darl.model import Darl, Discriminators, PathOutput
 
-_LEAST = 1e-6  # likelihood: keeps its logarithm finite
+_LEAST = 1e-6  # Lower bound of a likelihood, which keeps its logarithm finite.
 
 CycleNorm = Literal["l1", "mse", "entropy"]
 
 
 class LossConfig(Config):
-    """Weights of the losses; the defaults are DARL's.
+    """Weights of the losses; the defaults are those of DARL.
 
     Attributes
     ----------
-    adversarial, adversarial_mask, cycle
-        alpha for D_a and for D_s, and beta.
     diffusion
-        Of the denoiser's error on path B.
+        L_diff, the error of the denoiser on path B.
+    adversarial, adversarial_mask
+        alpha, the weight of L_adv by D_a and by D_s.
+    cycle
+        beta, the weight of L_cyc.
     cycle_norm
-        How the cycle's mask is compared with the pseudo-mask: see `cycle`.
+        How L_cyc compares masks; see `cycle`.
     contrast
-        Of mask patches, C-DARL's.
+        The contrastive loss of C-DARL.
     teacher
-        Of path A's mask with the teacher's labels. Not in the paper: it grounds path A in real contrast from the first
-        step, and so does `rendering` path B.
+        Difference between path A's mask and the teacher's labels, compared as in L_cyc. Not in the paper: path A sees
+        real contrast from the first step.
     rendering
-        Mean absolute difference between path B's fake angiogram and the rendered one.
+        Mean absolute difference between path B's fake angiogram and the rendered one. Not in the paper: path B sees
+        real contrast from the first step.
     """
 
     diffusion: float = Field(default=1.0, ge=0)
@@ -47,7 +60,7 @@ class LossConfig(Config):
 
 
 C_DARL = {"cycle": 2.0, "contrast": 4e-4}
-"""What C-DARL changes in the weights."""
+"""Weights of C-DARL that differ from those of DARL."""
 
 
 class Batch(NamedTuple):
@@ -200,26 +213,35 @@ def discriminator_losses(
 
 
 def adversarial(scores: Tensor, *, real: bool) -> Tensor:
-    """Least-squares GAN loss: mean (score - 1)^2 for what should look real, mean score^2 for what shouldn't."""
+    """Return the least-squares GAN loss: mean (score - 1)^2 if the images should look real, else mean score^2."""
     return (scores.float() - float(real)).square().mean()
 
 
 def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor:
-    """Error of the cycle's mask, both in [-1, 1].
+    """Return L_cyc, the difference between a reconstructed mask and the pseudo-mask.
 
-    Mean absolute (`l1`, the released code) or squared (`mse`) error; `entropy` is the mean binary cross-entropy plus
-    the soft Dice loss of the batch (Milletari et al. 2016): to the others tanh passes hardly any gradient where it is
-    sure and wrong, to this one it does until likelihoods fall below 1e-6; and without the second the few pixels of
-    thin vessels count for nothing at first.
+    `l1` is the mean absolute error (as in the released code) and `mse` the mean squared error. Of
+    both, a saturated tanh passes hardly any gradient, even where it is wrong.
+
+    `entropy` is the mean binary cross-entropy plus the soft Dice loss of the batch (Milletari et al. 2016). Its
+    gradient passes a tanh that is saturated and wrong until likelihoods fall below 1e-6. The Dice loss gives weight to
+    thin vessels, whose few pixels hardly count in the mean.
+
+    Parameters
+    ----------
+    reconstructed, mask : Tensor
+        Float (N, 1, H, W) in [-1, 1].
+    norm : {"l1", "mse", "entropy"}
+        How they are compared.
     """
     if norm == "l1":
         return F.l1_loss(reconstructed, mask)
     if norm == "mse":
         return F.mse_loss(reconstructed, mask)
-    found, wanted = (reconstructed + 1) / 2, (mask + 1) / 2
-    overlap = (2 * (found * wanted).sum() + 1) / (found.sum() + wanted.sum() + 1)
-    likelihood = torch.where(wanted > 0.5, found, 1 - found).clamp(min=_LEAST)
-    return 1 - overlap - likelihood.log().mean()
+    probability, truth = (reconstructed + 1) / 2, (mask + 1) / 2
+    dice = (2 * (probability * truth).sum() + 1) / (probability.sum() + truth.sum() + 1)
+    likelihood = torch.where(truth > 0.5, probability, 1 - probability).clamp(min=_LEAST)
+    return 1 - dice - likelihood.log().mean()
 
 
 def _discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

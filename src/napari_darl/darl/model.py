@@ -1,4 +1,9 @@
-"""The DARL model: denoiser and generator, path A, path B and the cycle (Kim et al. 2023, figure 2)."""
+"""The DARL model: denoiser, generator, and the two paths through them (Kim et al. 2023, figure 2).
+
+Both paths begin alike: the denoiser predicts the noise of a noisy frame x_t, and the generator gets x_t together with
+the predicted noise. Without a mask, path A, the generator makes a vessel mask. With a pseudo-mask, path B, it makes a
+fake angiogram with vessels in that shape. Segmentation is path A at t = 0, in one step.
+"""
 
 from typing import NamedTuple
 
@@ -16,19 +21,27 @@ from napari_darl.darl.schedule import NoiseSchedule
 
 
 class PathOutput(NamedTuple):
-    """What a path makes of a noisy frame: the predicted noise, and a mask (A) or fake angiogram (B)."""
+    """Output of a path for noisy frames, float32 (N, 1, H, W).
+
+    Attributes
+    ----------
+    noise
+        The predicted noise eps_hat.
+    image
+        Vessel mask s_v (path A) or fake angiogram x^a_hat (path B), in (-1, 1).
+    """
 
     noise: Tensor
     image: Tensor
 
 
 class Darl(nn.Module):
-    """Denoiser and generator with the two paths through them.
+    """Denoiser, generator, and the two paths through them.
 
     Parameters
     ----------
     config : ModelConfig
-        Everything that decides the networks' shape.
+        Networks and noise schedule.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -40,7 +53,7 @@ class Darl(nn.Module):
         self.generator = Generator(config.generator, channels)
 
     def path_a(self, noisy: Tensor, t: Tensor) -> PathOutput:
-        """Path A, and the cycle: noisy angiogram to vessel mask.
+        """Map noisy angiograms to vessel masks (path A and the cycle).
 
         Parameters
         ----------
@@ -52,12 +65,12 @@ class Darl(nn.Module):
         Returns
         -------
         PathOutput
-            Predicted noise and mask in (-1, 1), vessels positive, both (N, 1, H, W).
+            Predicted noise and mask; vessels are positive.
         """
         return self._path(noisy, t, None)
 
     def path_b(self, noisy: Tensor, t: Tensor, mask: Tensor) -> PathOutput:
-        """Path B: noisy background and mask to fake angiogram.
+        """Map noisy backgrounds and pseudo-masks to fake angiograms (path B).
 
         Parameters
         ----------
@@ -67,32 +80,37 @@ class Darl(nn.Module):
             Timesteps, int64 (N,), from 0.
         mask : Tensor
             Pseudo-mask, float (N, 1, H, W), -1 background and 1 vessel.
+
+        Returns
+        -------
+        PathOutput
+            Predicted noise and fake angiogram.
         """
         return self._path(noisy, t, mask)
 
     def forward(self, frames: Tensor, t: int = 0) -> Tensor:
-        """Segment in one step: path A, at t = 0 unless the frames were noised.
+        """Segment frames in one step, by path A.
 
-        With the phases in the batch (`published`) a frame is segmented as its four interleaved phases.
+        If the phases are in the batch (`published`), the four interleaved phases of a frame are segmented apart.
 
         Parameters
         ----------
         frames : Tensor
             x_t, float (N, 1, H, W), the clean frame in [-1, 1]; H and W multiples of `config.stride`.
         t : int
-            Their timestep.
+            Their timestep; 0 for clean frames.
 
         Returns
         -------
         Tensor
-            (tanh + 1) / 2, the probability of vessel, (N, 1, H, W).
+            Probability of vessel, (tanh + 1) / 2, float32 (N, 1, H, W).
         """
         phases = self.split(frames)
         steps = torch.full((len(phases),), t, device=frames.device)
         return (self.join(self.path_a(phases, steps).image) + 1) / 2
 
     def synthesize(self, backgrounds: Tensor, masks: Tensor, noise: Tensor, t: int = 0) -> Tensor:
-        """Turn backgrounds into fake angiograms by path B.
+        """Generate fake angiograms from backgrounds and masks, by path B.
 
         Parameters
         ----------
@@ -104,7 +122,7 @@ class Darl(nn.Module):
         Returns
         -------
         Tensor
-            In (-1, 1), (N, 1, H, W).
+            Fake angiograms, float32 (N, 1, H, W) in (-1, 1).
         """
         clean = self.split(backgrounds)
         steps = torch.full((len(clean),), t, device=clean.device)
@@ -112,7 +130,7 @@ class Darl(nn.Module):
         return self.join(self.path_b(noisy, steps, self.split(masks)).image)
 
     def predict_noise(self, noisy: Tensor, t: Tensor) -> Tensor:
-        """Predict the noise in x_t by the denoiser alone, as the reverse process needs it.
+        """Predict the noise in x_t by the denoiser alone, for the reverse process.
 
         Parameters
         ----------
@@ -124,13 +142,13 @@ class Darl(nn.Module):
         Returns
         -------
         Tensor
-            eps, float32 (N, 1, H, W).
+            eps_hat, float32 (N, 1, H, W).
         """
         factor = self.config.stem_factor
         return F.pixel_shuffle(self.denoiser(F.pixel_unshuffle(noisy, factor), t), factor).float()
 
     def split(self, frames: Tensor) -> Tensor:
-        """Split (N, 1, H, W) into what the paths take: four phases a frame where they go into the batch."""
+        """Split frames (N, 1, H, W) into their phases, (4 N, 1, H / 2, W / 2), if the phases go into the batch."""
         if self.config.phases == "channels":
             return frames
         return F.pixel_unshuffle(frames, 2).flatten(0, 1)[:, None]
@@ -147,17 +165,26 @@ class Darl(nn.Module):
         noise = self.denoiser(folded, t)
         one_hot = None if mask is None else F.pixel_unshuffle(_one_hot(mask), factor)
         image = self.generator(torch.cat([folded, noise], dim=1), one_hot)
-        # float32 whatever the working precision: losses are taken of these
+        # Losses are computed in float32, whatever the working precision.
         return PathOutput(F.pixel_shuffle(noise, factor).float(), F.pixel_shuffle(image, factor).float())
 
 
 class Discriminators(nn.Module):
-    """What only training needs: D_a judges angiograms; D_s masks (DARL) or a contrast of patches (C-DARL).
+    """The networks that only training needs.
 
     Parameters
     ----------
     config : ModelConfig
         Widths and variant.
+
+    Attributes
+    ----------
+    angiogram : Discriminator
+        D_a, which compares fake angiograms with real ones.
+    mask : Discriminator or None
+        D_s, which compares path A's masks with pseudo-masks; none for C-DARL.
+    contrast : MaskContrast or None
+        The contrastive loss of C-DARL with its projections; none for DARL.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -168,10 +195,16 @@ class Discriminators(nn.Module):
 
 
 def build(config: ModelConfig, seed: int) -> tuple[Darl, Discriminators]:
-    """Networks to be trained, initialised as the configuration says; on the CPU.
+    """Build networks to train, on the CPU.
 
-    `published` is orthogonal for the denoiser and N(0, 0.02) for generator and discriminators; `torch` leaves
-    PyTorch's own initialisation, with which narrow networks learn to denoise four times as fast.
+    Parameters
+    ----------
+    config : ModelConfig
+        The networks. Its `initialisation` is `published` (orthogonal for the denoiser, N(0, 0.02) for generator and
+        discriminators) or `torch` (the defaults of PyTorch, with which narrow networks learn to denoise four times as
+        fast).
+    seed : int
+        Seed of the random weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

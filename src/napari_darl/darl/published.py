@@ -1,6 +1,6 @@
-"""Import of the checkpoints that the authors of DARL released, without executing anything in them.
+"""Import of the checkpoints that the authors of DARL released.
 
-Only the names of parameters are theirs: every tensor is checked against the `published` preset's shapes.
+Nothing in the files is executed. Parameters are renamed, and their shapes must be those of the `published` preset.
 """
 
 import pickle
@@ -16,7 +16,7 @@ from napari_darl.darl.model import Darl, Discriminators
 from napari_darl.errors import CheckpointError
 from napari_darl.io.bounded import BoundedFile
 
-# Theirs -> ours; applied in order, each at most once.
+# Patterns of their names and replacements in ours, applied in order.
 _NAMES = [
     (r"^denoise_fn\.time_mlp\.", "denoiser.time."),
     (r"^denoise_fn\.downs\.(\d+)\.(?:conv\.)?", r"denoiser.down.\1."),
@@ -48,25 +48,25 @@ _NAMES = [
 
 
 def import_published(generator: Path) -> tuple[Darl, Discriminators | None]:
-    """Networks of a released checkpoint.
+    """Read the networks of a released checkpoint.
 
     Parameters
     ----------
     generator : Path
-        `X_G.pth`: denoiser and generator. Where `X_Ds.pth` and `X_Da.pth` lie beside it, the discriminators are
-        read too, for going on with training.
+        `X_G.pth`, with denoiser and generator. If `X_Ds.pth` and `X_Da.pth` lie beside it, the discriminators are read,
+        too.
 
     Returns
     -------
     model : Darl
         In evaluation mode, on the CPU.
     discriminators : Discriminators or None
-        None where a discriminator's file is missing.
+        None if the file of a discriminator is missing.
 
     Raises
     ------
     CheckpointError
-        If a file is missing, damaged, would run code, or isn't such a checkpoint.
+        If a file is missing or damaged, would execute code, or holds other networks.
     """
     state = {
         _ours(name): tensor
@@ -91,19 +91,20 @@ def import_published(generator: Path) -> tuple[Darl, Discriminators | None]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint at {path}: give the path of a released X_G.pth.")
+        raise CheckpointError(f"There is no checkpoint at {path}. Give the path of a released X_G.pth.")
     try:
-        with warnings.catch_warnings(action="ignore"), BoundedFile(path) as file:  # of pickles that are refused below
+        # torch warns about some pickles before it refuses them.
+        with warnings.catch_warnings(action="ignore"), BoundedFile(path) as file:
             state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} isn't a plain checkpoint of tensors, and what else is in it is not executed: "
-            "export its state dict with torch.save(model.state_dict(), ...)."
+            f"{path} holds other objects than tensors, which are not executed. "
+            "Export its state dict with torch.save(model.state_dict(), ...)."
         ) from error
-    except Exception as error:  # torch raises nearly anything on files that are cut short or foreign
-        raise CheckpointError(f"{path} can't be read as a checkpoint: download it again.") from error
+    except Exception as error:  # Torch raises errors of many kinds for damaged or foreign files.
+        raise CheckpointError(f"{path} can't be read as a checkpoint. Download it again.") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path} holds no state dict of tensors: give a released X_G.pth.")
+        raise CheckpointError(f"{path} holds no state dict of tensors. Give a released X_G.pth.")
     return {str(name).removeprefix("module."): value for name, value in state.items()}
 
 
@@ -119,6 +120,6 @@ def _load(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     if wrong or len(state) != len(wanted):
         raise CheckpointError(
             f"{path} doesn't hold the published DARL networks ({len(wrong)} of {len(wanted)} tensors are missing "
-            "or have another shape): give a released X_G.pth."
+            "or have another shape). Give a released X_G.pth."
         )
     module.load_state_dict(state)

@@ -1,4 +1,9 @@
-"""The noise schedule of the diffusion module (Ho et al. 2020; Kim et al. 2023, section 3)."""
+"""The noise schedule of the diffusion module (Ho et al. 2020; Kim et al. 2023, section 3).
+
+The forward process adds noise step by step: q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I). With
+abar_t = prod_{s <= t} (1 - beta_s), x_t is drawn from x_0 at once. The reverse process removes the noise that the
+denoiser predicts. Timesteps count from 0, and abar_{-1} = 1.
+"""
 
 import numpy as np
 import torch
@@ -8,14 +13,14 @@ from napari_darl.darl.config import ScheduleConfig
 
 
 class NoiseSchedule(nn.Module):
-    """Forward and reverse steps of the diffusion, for timesteps counted from 0.
+    """Forward and reverse steps of the diffusion.
 
-    Coefficients are worked out in float64 and kept in float32, as published.
+    Coefficients are computed in float64 and kept in float32, as published.
 
     Parameters
     ----------
     config : ScheduleConfig
-        Number of steps T and the ends of the linear beta.
+        T and the range of beta.
     """
 
     coefficients: Tensor
@@ -37,7 +42,7 @@ class NoiseSchedule(nn.Module):
         self.register_buffer("coefficients", torch.tensor(table, dtype=torch.float32), persistent=False)
 
     def add_noise(self, clean: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Noise a frame by the closed form x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps.
+        """Return x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps (Ho et al. 2020, eq. 4).
 
         Parameters
         ----------
@@ -50,21 +55,21 @@ class NoiseSchedule(nn.Module):
         return signal * clean + sigma * noise
 
     def clean_estimate(self, noisy: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """x_0 = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t), clipped to [-1, 1]."""
+        """Return x_0 = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t), clipped to [-1, 1]."""
         signal, sigma, *_ = self._at(t)
         return ((noisy - sigma * noise) / signal).clamp(-1, 1)
 
     def reverse_mean(self, noisy: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Mean of q(x_{t-1} | x_t, x_0) with the clipped estimate of x_0 (Ho et al. 2020, eq. 7)."""
+        """Return the mean of q(x_{t-1} | x_t, x_0), with the clipped estimate of x_0 (Ho et al. 2020, eq. 7)."""
         *_, of_clean, of_noisy, _ = self._at(t)
         return of_clean * self.clean_estimate(noisy, t, noise) + of_noisy * noisy
 
     def reverse_variance(self, t: Tensor) -> Tensor:
-        """sigma_t^2 = beta_t (1 - abar_{t-1}) / (1 - abar_t), float32 (N, 1, 1, 1); 0 at t = 0."""
+        """Return sigma_t^2 = beta_t (1 - abar_{t-1}) / (1 - abar_t), float32 (N, 1, 1, 1); 0 at t = 0."""
         return self._at(t)[-1]
 
     def reverse_step(self, noisy: Tensor, t: Tensor, noise: Tensor, fresh: Tensor) -> Tensor:
-        """One ancestral step x_{t-1} = mu + sigma_t z.
+        """Return x_{t-1} = mu + sigma_t z, one ancestral step (Ho et al. 2020, algorithm 2).
 
         Parameters
         ----------
@@ -76,9 +81,9 @@ class NoiseSchedule(nn.Module):
         return self.reverse_mean(noisy, t, noise) + self.reverse_variance(t).sqrt() * fresh
 
     def implicit_step(self, noisy: Tensor, t: Tensor, before: Tensor, noise: Tensor) -> Tensor:
-        """One deterministic step from x_t to x_before (DDIM: Song et al. 2021, eq. 12 with sigma = 0).
+        """Return x_before, one deterministic step from x_t (DDIM; Song et al. 2021, eq. 12 with sigma = 0).
 
-        The noise that goes on is what the clipped estimate of x_0 leaves of x_t.
+        The noise of x_before is computed from x_t and the clipped estimate of x_0.
 
         Parameters
         ----------

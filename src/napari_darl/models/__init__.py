@@ -1,4 +1,4 @@
-"""The bundled weights, a model card beside each; and where model files are. Nothing here imports torch."""
+"""The bundled models, each with its model card, and the paths of model files. Nothing here imports torch."""
 
 import json
 from importlib.resources import files
@@ -8,19 +8,19 @@ from napari_darl.darl.config import SIDE
 from napari_darl.errors import InputError
 
 DEFAULT = "default"
+"""Name of the model that is used unless another one is chosen."""
 
-
-_LONGEST = 10**7  # bytes of a header that is read: what there is to know takes some thousands
+_LONGEST = 10**7  # Bytes of a header that are read; headers have some thousands.
 
 
 def bundled_models() -> dict[str, Path]:
-    """Names and files of the models that come with the package; a model card `<name>.md` lies beside each."""
+    """Return the files of the bundled models by name; the model card `<name>.md` lies beside each."""
     folder = Path(str(files("napari_darl") / "models"))
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
 def model_card(name: str) -> str:
-    """Model card of a bundled model: data, recipe, hardware, figures, limits; Markdown.
+    """Return the model card of a bundled model, in Markdown: data, recipe, hardware, figures, limits.
 
     Raises
     ------
@@ -29,12 +29,12 @@ def model_card(name: str) -> str:
     """
     bundled = bundled_models()
     if name not in bundled:
-        raise InputError(f"There is no bundled model '{name}': choose one of {', '.join(bundled)}.")
+        raise InputError(f"There is no bundled model '{name}'. Choose one of {', '.join(bundled)}.")
     return bundled[name].with_suffix(".md").read_text(encoding="utf-8")
 
 
 def model_path(name_or_path: str | Path = DEFAULT) -> Path:
-    """File of a model.
+    """Return the file of a model.
 
     Parameters
     ----------
@@ -53,21 +53,25 @@ def model_path(name_or_path: str | Path = DEFAULT) -> Path:
     if path.is_dir():
         path = path / "model.safetensors"
     if path.suffix == ".pth":
-        raise InputError(f"{path} is a released checkpoint: convert it with napari-darl import-checkpoint first.")
+        raise InputError(f"{path} is a released checkpoint. Convert it with napari-darl import-checkpoint first.")
     if not path.is_file():
         names = ", ".join(bundled) or "none"
-        raise InputError(f"There is no model '{name_or_path}': give a model file, a run folder or a name ({names}).")
+        raise InputError(f"There is no model '{name_or_path}'. Give a model file, a run folder or a name ({names}).")
     return path
 
 
 def model_side(name_or_path: str | Path = DEFAULT) -> int:
-    """Least shorter side, px, of the frames that suit a model: quickly, from the header of its file.
+    """Return `ModelConfig.side` of a model, px, read from the header of its file without loading the model.
 
     Parameters
     ----------
     name_or_path : str or Path
-        As `model_path` takes it; `SIDE` if the file says nothing, is damaged, or isn't there, which is for
-        `load_model` to tell.
+        As for `model_path`.
+
+    Returns
+    -------
+    int
+        `SIDE` if the file is missing or damaged, or doesn't contain it. Only `load_model` reports such a file.
     """
     try:
         with model_path(name_or_path).open("rb") as file:
