@@ -21,7 +21,7 @@ TOP = ("configuration", "errors")
 
 BELOW: dict[str, set[str]] = {
     "io": set(),
-    "measuring": set(),
+    "measuring": {"io"},
     "samples": set(),
     "synthetic": set(),
     "frames": {"io"},

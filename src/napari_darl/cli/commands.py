@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_darl.cli import measuring
 from napari_darl.cli.files import image_files, named_frames, naming, numbers, refuse_existing, targets, with_experts
 from napari_darl.cli.segmenting import connected, segment_file, segment_zarr
 from napari_darl.cli.terminal import fail, messages, progress_bar, show_warning, stop_on_interrupt, tracked
@@ -81,6 +82,7 @@ def segment(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to compute on, as tcp://host:8786, or local.")
     ] = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Measure the masks, too: see measure --help.")] = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -106,12 +108,19 @@ def segment(
         raise InputError(f"{other} can't be read part by part, as zarr and TIFF can: leave --zarr and --cluster out.")
     whole = targets([path for path in paths if path not in large], output, kinds, overwrite)
     zarrs = targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones go on
+    if measure and large:
+        raise InputError("Zarr is segmented part by part and isn't measured. Leave --measure out.")
+    if measure:
+        refuse_existing(measuring.table_files([path.stem for path in whole], output), overwrite)
     loaded = load_model(model, device)
     smoothed = False
     for path, files in tracked(list(whole.items()), "Segmenting") if whole else ():
         smoothed |= segment_file(path, files, loaded, options, cleaning, smooth_time=smooth_time, overwrite=overwrite)
     if smooth_time and not smoothed:
         warnings.warn("Nothing was smoothed over time: no file holds more than one frame.", DarlWarning, stacklevel=1)
+    if measure:
+        jobs = [measuring.Job(path.stem, files["mask"], path) for path, files in whole.items()]
+        measuring.measure_files(jobs, output, measuring.MeasureOptions(), overwrite)
     with connected(cluster) as client:
         for path, files in zarrs.items():
             segment_zarr(path, files, loaded, options, threshold, overwrite=overwrite, client=client)
@@ -314,6 +323,10 @@ def evaluate(
 
     report = compare(predictions, truth, fov=fov, by_order=by_order, track=lambda pairs: tracked(pairs, "Comparing"))
     typer.echo(report.to_json() if as_json else report.to_table())
+
+
+app.command()(measuring.measure)
+app.command()(measuring.stenosis)
 
 
 @app.command()
