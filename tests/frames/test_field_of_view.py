@@ -153,11 +153,11 @@ def test_agrees_with_the_fields_of_view_of_drive() -> None:
     ids=["empty", "one axis", "colours", "NaN", "complex"],
 )
 def test_refuses_what_is_no_frame(frame: NDArray[Any]) -> None:
-    with pytest.raises(InputError, match="hand a grey frame"):
+    with pytest.raises(InputError, match="type "):
         find_field_of_view(frame)
 
 
 @pytest.mark.parametrize("margin", [-0.1, 0.5, np.nan])
 def test_refuses_margins_that_leave_nothing(margin: float) -> None:
-    with pytest.raises(InputError, match="choose a part"):
+    with pytest.raises(InputError, match="The margin is"):
         find_field_of_view(np.zeros((5, 5)), margin)

@@ -1,1 +1,1 @@
-"""From arrays to 2-D frames in [-1, 1]: axes, colours, normalisation, field of view."""
+"""From arrays to 2-D frames in [-1, 1]: axes, colours, normalisation, field of view, smoothing."""

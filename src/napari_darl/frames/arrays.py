@@ -1,4 +1,4 @@
-"""From any array-like to 2-D frames in [-1, 1]: the one home of axis handling and of normalising."""
+"""Check images, split them into frames, and turn colours into grey."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ Channel = Literal["green", "luminance", "brightest"]
 """How colours become grey, see `to_grey`."""
 
 MIN_SIZE = 32
-"""The smallest height or width of a frame, in pixels, that a model can look at."""
+"""Least height and width of a frame, in pixels."""
 
 _LUMINANCE = (0.2125, 0.7154, 0.0721)  # Rec. 709, as scikit-image's rgb2gray
 
@@ -95,7 +95,7 @@ def _as_image_array(image: object) -> ImageArray:
     except (TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"a {type(image).__name__} can't be read as an image ({reason}): hand an array of numbers"
+            f"A {type(image).__name__} can't be read as an image ({reason}). Pass an array of numbers."
         ) from error
 
 
@@ -155,16 +155,22 @@ def to_grey(image: Array, channel: Channel = "green") -> Array:
     Parameters
     ----------
     image : numpy.ndarray, shape (..., 3 or 4)
-        Red, green, blue and perhaps alpha, which is left out.
+        Red, green, blue and perhaps alpha, which is ignored.
     channel : {"green", "luminance", "brightest"}
-        "green" takes the green channel, in which retinal vessels show best; "luminance" weighs the three by
-        Rec. 709, as `skimage.color.rgb2gray` does, and keeps the range of values; "brightest" takes the maximum of the
-        three, as masks in any colour need.
+        "green" takes the green channel, in which retinal vessels have the highest contrast. "luminance" weights the
+        three by Rec. 709, as `skimage.color.rgb2gray` does, and keeps the range of values. "brightest" takes the
+        maximum of the three, for masks of any colour.
 
     Returns
     -------
     numpy.ndarray, shape (...)
-        Of the image's dtype; green is a view.
+        Grey, of the image's dtype; green is a view.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> to_grey(np.array([[10, 20, 30]], np.uint8), "luminance")
+    array([19], dtype=uint8)
     """
     if channel == "green":
         return image[..., 1]
@@ -176,45 +182,45 @@ def to_grey(image: Array, channel: Channel = "green") -> Array:
 
 
 def check_frame(frame: Array, where: str) -> None:
-    """Refuse a frame that has no meaning for a model.
+    """Check that a model can segment a frame.
 
     Parameters
     ----------
     frame : numpy.ndarray, shape (Y, X)
         A grey frame.
     where : str
-        What the message calls the frame, such as "frame 3 of run.tif".
+        What the message calls the frame, such as "Frame 3 of run.tif".
 
     Raises
     ------
     InputError
-        If it is no frame of real numbers, is smaller than `MIN_SIZE`, or has values that are NaN, infinite or
-        all the same.
+        If it isn't a frame of real numbers, is smaller than `MIN_SIZE`, has NaN or infinite values, or has the same
+        value everywhere.
     """
     if frame.ndim != 2 or frame.dtype.kind not in "buif" or min(frame.shape) < MIN_SIZE:
         raise InputError(
-            f"{where} has shape {frame.shape} and type {frame.dtype}: hand a grey frame (Y, X) of real numbers, of at "
-            f"least {MIN_SIZE} x {MIN_SIZE} pixels"
+            f"{where} has shape {frame.shape} and type {frame.dtype}. Pass a grey frame (Y, X) of real "
+            f"numbers, of at least {MIN_SIZE} x {MIN_SIZE} pixels."
         )
     check_finite(frame, where)
     if frame.min() == frame.max():
-        raise InputError(f"{where} holds nothing but the value {frame.flat[0]}: hand a frame that shows something")
+        raise InputError(f"{where} holds nothing but the value {frame.flat[0]}, so there is nothing to segment.")
 
 
 def check_finite(frame: Array, where: str) -> None:
     """Raise InputError if a frame, which the message calls `where`, has NaN or infinite values."""
     if frame.dtype.kind == "f" and (bad := int(frame.size - np.count_nonzero(np.isfinite(frame)))):
-        raise InputError(f"{where} has {bad} NaN or infinite values. Replace them, for example by numpy.nan_to_num.")
+        raise InputError(f"{where} has {bad} NaN or infinite values. Replace them, for example with numpy.nan_to_num.")
 
 
 def is_blank(frame: Array) -> bool:
-    """Tell whether a grey frame holds a single number, such as the black ones before a series begins."""
+    """Return whether a grey frame has the same finite value everywhere, as black frames before a series have."""
     real = frame.ndim == 2 and frame.dtype.kind in "buif" and frame.size > 0
     return bool(real and frame.min() == frame.max() and np.isfinite(frame.flat[0]))
 
 
 def showing(frames: Sequence[Array], name: str) -> list[Array]:
-    """Check grey frames, and leave out those that are blank, if others aren't.
+    """Check grey frames, and leave out blank ones unless all are blank.
 
     Parameters
     ----------
@@ -223,20 +229,25 @@ def showing(frames: Sequence[Array], name: str) -> list[Array]:
     name : str
         What a message calls one of them, such as "background".
 
+    Returns
+    -------
+    list of numpy.ndarray
+        The frames that aren't blank.
+
     Raises
     ------
     InputError
-        As `check_frame`, if one can't be used, or all are blank.
+        As `check_frame`, if a frame can't be used or all are blank.
 
     Warns
     -----
     DarlWarning
-        If some are left out.
+        If frames are left out.
     """
     kept = [(index, frame) for index, frame in enumerate(frames) if not is_blank(frame)]
     for index, frame in kept or enumerate(frames):
-        check_frame(frame, f"{name} {index}")
+        check_frame(frame, f"{name.capitalize()} {index}")
     if len(kept) < len(frames):
-        blank = f"{len(frames) - len(kept)} of {len(frames)} {name}s hold nothing but one value"
-        warnings.warn(f"{blank}, and are left out.", DarlWarning, stacklevel=3)
+        blank = f"{len(frames) - len(kept)} of {len(frames)} {name}s"
+        warnings.warn(f"Left out {blank}, which have the same value everywhere.", DarlWarning, stacklevel=3)
     return [frame for _, frame in kept]

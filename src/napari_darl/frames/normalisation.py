@@ -1,4 +1,4 @@
-"""How intensities become [-1, 1]: plain values that a model's configuration carries."""
+"""Normalise intensities to [-1, 1]."""
 
 import math
 from typing import Any, Literal, Self
@@ -12,22 +12,22 @@ from napari_darl.errors import InputError
 
 Array = npt.NDArray[Any]
 
-_MAX_SAMPLES = 4_000_000  # enough for a percentile of 0.1 % to be steady, few enough to sort at once
+_MAX_SAMPLES = 4_000_000  # pixels for percentiles: enough for 0.1 % to be stable, few enough to sort fast
 
 
 class Normalisation(Config):
-    """The intensity range of a frame that is stretched to [-1, 1].
+    """How the intensities of a frame are stretched to [-1, 1].
 
     Attributes
     ----------
     kind : {"bits", "percentiles"}
-        "bits" takes the range of the stored bits, as published (uint8 / 255); frames whose bits aren't known,
-        as those of floats, fall back to percentiles. "percentiles" always takes percentiles of the frame.
+        "bits" takes the range of the stored bits, as published (uint8 / 255). Frames whose bits aren't known, such as
+        those of floats, use percentiles. "percentiles" always uses percentiles of the frame.
     low, high : float
         The percentiles, in percent, that map to -1 and to 1; 0 <= low < high <= 100.
     log_offset : float
-        Above 0, intensities I in [0, 1] are looked at as log(I + log_offset), stretched to [-1, 1]: attenuation by a
-        vessel then looks the same wherever it is. 0 leaves them linear, as published.
+        If above 0, the networks see log(I + log_offset) of intensities I in [0, 1], stretched to [-1, 1]. The
+        attenuation by a vessel then gives the same contrast at any intensity. 0 is linear, as published.
     """
 
     kind: Literal["bits", "percentiles"] = "bits"
@@ -43,16 +43,16 @@ class Normalisation(Config):
 
 
 def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None = None) -> tuple[float, float]:
-    """Find the intensities of a frame that are to become -1 and 1.
+    """Return the intensities of a frame that become -1 and 1.
 
-    A tile is normalised by the range of the whole frame that it is cut from, so that tiles agree.
+    Tiles are normalised by the range of the whole frame that they are cut from, so that they agree.
 
     Parameters
     ----------
     frame : numpy.ndarray, shape (Y, X)
-        A whole grey frame of finite values; from 4 million pixels on, an even grid of them is looked at.
+        A whole grey frame of finite values. Above 4 million pixels, percentiles are taken of a regular grid of them.
     normalisation : Normalisation
-        How to choose the range.
+        How the range is chosen.
     bits : int, optional
         Bits that the values of an integer frame use (0 to 2 ** bits - 1) if its dtype has more: 12 for most
         X-ray detectors. Used by the kind "bits"; uint8 and bool need none.
@@ -60,15 +60,21 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
     Returns
     -------
     low, high : float
-        In the frame's units. For a frame of one value and percentiles, both are that value.
+        In the frame's units. With percentiles, both are the same for a frame of one value.
 
     Raises
     ------
     InputError
         If `bits` isn't in 1 to 64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> intensity_range(np.zeros((64, 64), np.uint16), Normalisation(kind="bits"), bits=12)
+    (0.0, 4095.0)
     """
     if bits is not None and not 1 <= bits <= 64:
-        raise InputError(f"an image of {bits} bits can't be: hand 1 to 64, or leave the bits out")
+        raise InputError(f"An image can't have {bits} bits. Pass 1 to 64, or leave the bits out.")
     if normalisation.kind == "bits":
         if frame.dtype == np.bool_:
             return 0.0, 1.0
@@ -76,20 +82,20 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
         if known and frame.dtype.kind in "ui":
             return 0.0, float(2**known - 1)
     step = sampling_step(frame.shape)
-    sample = frame[::step, ::step].astype(np.float64) / 2  # halves, as differences may exceed what a float holds
+    sample = frame[::step, ::step].astype(np.float64) / 2  # halves, since differences may overflow
     low, high = np.percentile(sample, [normalisation.low, normalisation.high])
-    if low == high:  # nearly all pixels alike: what differs lies beyond the percentiles
+    if low == high:  # nearly all pixels are the same, and the others lie beyond the percentiles
         low, high = sample.min(), sample.max()
     return float(low) * 2, float(high) * 2
 
 
 def sampling_step(shape: tuple[int, ...]) -> int:
-    """Step between the rows and the columns of the grid of pixels that tells the intensities of a frame."""
+    """Return the step between rows and between columns of the grid of pixels that percentiles are taken of."""
     return math.ceil(math.sqrt(max(math.prod(shape[:2]) / _MAX_SAMPLES, 1)))
 
 
 def normalise(frame: Array, limits: tuple[float, float], bright: bool = False) -> npt.NDArray[np.float32]:
-    """Stretch intensities to [-1, 1] and clip what lies beyond.
+    """Stretch intensities to [-1, 1], and clip those beyond.
 
     Parameters
     ----------
@@ -98,34 +104,40 @@ def normalise(frame: Array, limits: tuple[float, float], bright: bool = False) -
     limits : tuple of float
         The intensities that become -1 and 1, from `intensity_range` of the whole frame.
     bright : bool
-        Whether vessels are brighter than the background; the sign is then inverted, since models
-        know dark vessels.
+        Whether vessels are brighter than the background. The sign is then inverted, since models are trained on
+        dark vessels.
 
     Returns
     -------
     numpy.ndarray of float32
-        Of the frame's shape, in [-1, 1]; all 0 where the limits coincide.
+        Of the frame's shape, in [-1, 1]; all 0 if the limits are the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> normalise(np.array([0, 50, 100]), (0, 100))
+    array([-1.,  0.,  1.], dtype=float32)
     """
     low, high = limits
     if high <= low:
         return np.zeros(frame.shape, np.float32)
     exact = np.float32 if frame.dtype.itemsize <= 2 else np.float64  # float32 holds 24 bits
     values = np.clip(frame.astype(exact), low, high)
-    # Halves, as differences may exceed what a float holds.
+    # Halves, since differences may overflow.
     values = (values / 2 - exact(low / 2)) / exact(high / 2 - low / 2) * 2 - 1
     result: npt.NDArray[np.float32] = (-values if bright else values).astype(np.float32, copy=False)
     return result
 
 
 def encode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.NDArray[np.float32]:
-    """Bring a normalised frame to the scale that the networks see: logarithmic, if the normalisation says so.
+    """Return a normalised frame on the scale of the networks, which is logarithmic if `log_offset` is above 0.
 
     Parameters
     ----------
     frame : numpy.ndarray of float32
         Intensities in [-1, 1].
     normalisation : Normalisation
-        Gives the offset o of log(I + o), where I is the intensity in [0, 1].
+        Holds the offset o of log(I + o), where I is the intensity in [0, 1].
 
     Returns
     -------
@@ -140,7 +152,7 @@ def encode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.
 
 
 def decode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.NDArray[np.float32]:
-    """Undo `encode`: from the networks' scale to linear intensities in [-1, 1]."""
+    """Return linear intensities in [-1, 1] from a frame on the scale of the networks: the inverse of `encode`."""
     offset = normalisation.log_offset
     if not offset:
         return frame

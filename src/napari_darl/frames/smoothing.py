@@ -1,4 +1,4 @@
-"""Movies smoothed over time, where they stand still."""
+"""Smooth movies over time, where nothing moves."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from scipy.ndimage import gaussian_filter
 from napari_darl.errors import InputError
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
 
-_CHANGE = 0.05  # of intensities in [-1, 1]: pixels that change by more are seen anew
-_BLUR = 2.0  # px, over which a change is looked at: single pixels change by their noise alone
+_CHANGE = 0.05  # of intensities in [-1, 1]; pixels that change by more share next to nothing
+_BLUR = 2.0  # px, standard deviation; single pixels change by their noise alone
 
 
 def smooth_over_time(movie: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Average each frame with those before and after it, where the movie doesn't change.
+    """Average each frame with the frames before and after it, where the movie doesn't change.
 
-    Pixels weigh less the more their blurred intensity differs from the neighbouring frame's (a Gaussian of 2.5 % of the
-    movie's range, in which the outermost .1 % of its values don't count), so that neither moving vessels nor contrast
-    agent that arrives leave a trail. Frames that differ by more than that in half of their pixels are on the two sides
-    of a cut, and share nothing.
+    The weight of a pixel falls with the difference d of the blurred intensities in the two frames, as
+    exp(-(d / c)^2 / 2), where c is 2.5 % of the movie's range (from its 0.1st to its 99.9th percentile). So neither
+    moving vessels nor arriving contrast agent leave a trail. Between frames that differ by more than c in half of their
+    pixels there is a cut, and the weight is zero.
 
     Parameters
     ----------
@@ -29,15 +29,22 @@ def smooth_over_time(movie: npt.NDArray[Any]) -> npt.NDArray[Any]:
     Returns
     -------
     numpy.ndarray, shape (T, Y, X)
-        Of the same dtype; integers are rounded.
+        The smoothed movie, of the same dtype; integers are rounded.
 
     Raises
     ------
     InputError
-        If it is no movie.
+        If it isn't a movie (T, Y, X).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> movie = np.random.default_rng(0).normal(100, 10, (20, 64, 64))
+    >>> bool(smooth_over_time(movie).std() < 0.8 * movie.std())
+    True
     """
     if movie.ndim != 3:
-        raise InputError(f"Only movies (T, Y, X) are smoothed over time, not images of shape {movie.shape}: leave it.")
+        raise InputError(f"Only movies (T, Y, X) can be smoothed over time, not images of shape {movie.shape}.")
     if movie.min() == movie.max():
         return movie.copy()
     limits = intensity_range(movie.reshape(-1, movie.shape[-1]), Normalisation(kind="percentiles"))
@@ -60,7 +67,7 @@ def _blurred(frame: npt.NDArray[Any], limits: tuple[float, float]) -> npt.NDArra
 
 
 def _shared(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """How much pixels of two frames, blurred, count for each other."""
+    """Return the weight of each pixel of one blurred frame in the average at the other."""
     change = np.abs(one - other)
     if np.median(change) >= _CHANGE:
         return np.zeros_like(change)

@@ -1,4 +1,4 @@
-"""Stacks of grey frames for training: series by series, from files, folders or arrays."""
+"""Read stacks of grey frames for training, series by series, from files and folders."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +14,10 @@ Frames = list[npt.NDArray[Any]]
 
 
 class Stack(NamedTuple):
-    """Series of grey frames (Y, X) of any sizes and dtypes, and the bits their integers use, if known and the same.
+    """Series of grey frames (Y, X), of any sizes and dtypes.
 
-    A series is what lies along the last axis before y and x; a single frame is a series of one.
+    The frames of a series follow each other in time: they lie along the last axis before Y and X, or in one folder of a
+    folder of folders. A single frame is a series of one. `bits` are those that the values of all frames use, if known.
     """
 
     series: list[Frames]
@@ -24,21 +25,23 @@ class Stack(NamedTuple):
 
     @property
     def frames(self) -> Frames:
-        """All frames, series by series."""
+        """All frames, series after series."""
         return [frame for one in self.series for frame in one]
 
     def split(self, first: int) -> tuple[Frames, Frames | None]:
-        """Split the series into angiograms and, before contrast comes, backgrounds.
+        """Split the series into backgrounds, before contrast agent arrives, and angiograms.
 
         Parameters
         ----------
         first : int
-            How many frames at the start of each series are backgrounds; 0 for none.
+            Number of frames at the start of each series that are backgrounds.
 
         Returns
         -------
-        angiograms, backgrounds : list of numpy.ndarray
-            Backgrounds are none, not empty, for 0.
+        angiograms : list of numpy.ndarray
+            The other frames.
+        backgrounds : list of numpy.ndarray or None
+            None if `first` is 0.
 
         Raises
         ------
@@ -50,20 +53,20 @@ class Stack(NamedTuple):
         rest = [frame for one in self.series for frame in one[first:]]
         if not rest:
             raise InputError(
-                f"No series has more than {first} frames: take fewer as backgrounds, or give multi-page files."
+                f"No series has more than {first} frames. Take fewer as backgrounds, or pass multi-page files."
             )
         return rest, [frame for one in self.series for frame in one[:first]]
 
 
 def read_stack(path: PathLike, channel: Channel = "green") -> Stack:
-    """Read the grey frames of a folder, of a multi-page file or of an image.
+    """Read the grey frames of an image, a folder of images, or a folder of such folders.
 
     Parameters
     ----------
     path : path-like
-        A folder or an image, as for `read_images`; or a folder of folders, each of which is a series of its own.
+        An image or a folder, as for `read_images`, or a folder of folders, each of which is one series.
     channel : {"green", "luminance", "brightest"}
-        How colours become grey, see `to_grey`: "brightest" for masks.
+        How colours become grey, see `to_grey`; "brightest" is for masks.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def split_series(image: ImageData[ImageArray], channel: Channel = "green") -> li
 
 
 def series_folders(path: PathLike) -> list[Path]:
-    """List the folders of images in a folder that has no image itself, in natural order; else nothing."""
+    """Return the subfolders that hold images, in natural order; none if the folder itself holds images."""
     try:
         entries = sorted(Path(path).iterdir(), key=natural_order)
     except OSError:

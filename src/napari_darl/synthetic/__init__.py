@@ -1,1 +1,1 @@
-"""Synthetic vessels: trees, fractals, their rasterisation and rendering."""
+"""Synthetic vessels: trees and fractals, drawn as masks and rendered as angiograms."""

@@ -1,7 +1,11 @@
 """Pseudo-masks of recursively branching rectangles, as SSVS and DARL were trained with.
 
-Ma et al., Self-supervised vessel segmentation via adversarial learning, ICCV 2021, describe them: fractals of
-rectangles whose widths, lengths and angles are drawn at random. This is written from that description alone.
+Ma et al., "Self-supervised vessel segmentation via adversarial learning", ICCV 2021, describe fractals of rectangles
+whose widths, lengths and angles are random. This is an independent implementation of that description.
+
+One to three trunks enter from the border. Each branch is a chain of two to four rectangles, whose heading varies and
+whose width shrinks on the way. At the end of each rectangle, a thinner and shorter branch may leave to either side,
+unless the rectangles are shorter than `_SHORTEST`.
 """
 
 import numpy as np
@@ -12,7 +16,7 @@ from napari_darl.errors import InputError
 from napari_darl.synthetic.raster import Floats, PseudoMask
 from napari_darl.synthetic.trees import FRAME
 
-_SHORTEST = 40.0  # rectangles shorter than that, in px of a 512 x 512 frame, branch no more
+_SHORTEST = 40.0  # px of a 512 x 512 frame
 
 
 def draw_fractal(shape: tuple[int, int], rng: np.random.Generator, scale: float = 1.0) -> PseudoMask:
@@ -20,25 +24,31 @@ def draw_fractal(shape: tuple[int, int], rng: np.random.Generator, scale: float 
 
     Parameters
     ----------
-    shape
-        (H, W) of the mask; what is smaller than a frame of 512 * `scale` px is a random crop of one.
-    rng
-        The only source of chance: the same state gives the same mask.
-    scale
-        Multiplies every length, for frames of another pixel size.
+    shape : tuple of int
+        Height and width of the mask. If smaller than a frame of 512 * `scale` px, it is a random crop of one.
+    rng : numpy.random.Generator
+        The only source of randomness: the same state gives the same mask.
+    scale : float
+        Factor for all lengths, for frames of another pixel size.
 
     Returns
     -------
     PseudoMask
-        Rectangles, taken as lumens with a round cross-section; where they overlap the thickest counts.
+        The rectangles, taken as lumens with a round cross-section; the thickest counts where they overlap.
 
     Raises
     ------
     InputError
-        When `shape` or `scale` isn't positive.
+        If `shape` or `scale` isn't positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> draw_fractal((512, 512), np.random.default_rng(0)).mask.shape
+    (512, 512)
     """
     if min(shape) < 1 or not 0 < scale < np.inf:
-        raise InputError(f"Fractals need a positive shape and scale, not {shape} and {scale}: mend them.")
+        raise InputError(f"Fractals need a positive shape and scale, not {shape} and {scale}.")
     frame = np.maximum(np.array(shape) / scale, FRAME)
     corner = rng.uniform(0, 1, 2) * (frame - np.array(shape) / scale)
     radius, chord = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -58,7 +68,7 @@ def draw_fractal(shape: tuple[int, int], rng: np.random.Generator, scale: float 
 
 
 def _root(frame: Floats, rng: np.random.Generator) -> tuple[Floats, float, float, float]:
-    """Start of a trunk on the border of the frame, its heading, half width and length of rectangles."""
+    """Return the start of a trunk on the border, its heading, and the half width and length of its rectangles."""
     start = rng.uniform(0, 1, 2) * frame
     axis = rng.integers(2)
     start[axis] = rng.choice([0, frame[axis]])
@@ -76,7 +86,7 @@ def _stamp(
         return
     axis = (end - start) / np.linalg.norm(end - start)
     across = np.array([-axis[1], axis[0]])
-    # it begins a little earlier, so that no gap opens where the heading turns
+    # Start a little earlier, so that no gap opens where the heading turns.
     back = start - half / 2 * axis
     corners = np.array([back + half * across, end + half * across, end - half * across, back - half * across])
     rows, cols = polygon(corners[:, 0], corners[:, 1], radius.shape)

@@ -1,4 +1,4 @@
-"""Contrast agent by the book: lumens rendered into backgrounds, and made-up angiograms."""
+"""Render vessels filled with contrast agent into backgrounds, and make synthetic angiograms and movies."""
 
 from dataclasses import replace
 
@@ -13,64 +13,75 @@ from napari_darl.synthetic.trees import FRAME, TreeConfig, tree_segments
 Frame = NDArray[np.float32]
 
 _NOISE = 0.025  # standard deviation of the quantum noise where the intensity is 1
-_FRONT = 40.0  # length over which contrast agent mixes with blood, in px of a 512 x 512 frame
+_FRONT = 40.0  # px of a 512 x 512 frame, over which contrast agent mixes with blood
 
 
 def render(background: Frame, thickness: Frame, *, absorption: float, blur: float = 0.7) -> Frame:
-    """Fill the vessels of a background with contrast agent, by the law of Beer and Lambert.
+    """Render vessels filled with contrast agent into a background, by the Beer-Lambert law.
 
     Parameters
     ----------
-    background
-        (H, W) float32 in [-1, 1], where -1 is no intensity at all.
-    thickness
-        (H, W) float32, path length of a ray through the lumens, px.
-    absorption
-        Attenuation of the contrast agent, 1/px; 0.03 to 0.08 look natural in a frame of 512 x 512 px.
-    blur
+    background : numpy.ndarray of float32, shape (H, W)
+        In [-1, 1], where -1 is zero intensity.
+    thickness : numpy.ndarray of float32, shape (H, W)
+        Path length of a ray through the lumens, px.
+    absorption : float
+        Attenuation by the contrast agent, 1/px; 0.03 to 0.08 look natural in a frame of 512 x 512 px.
+    blur : float
         Standard deviation of the detector's blur, px.
 
     Returns
     -------
-    ndarray
-        (H, W) float32 in [-1, 1]: I exp(-absorption * blurred thickness), with I = (background + 1) / 2.
+    numpy.ndarray of float32, shape (H, W)
+        The intensity I exp(-absorption * blurred thickness) with I = (background + 1) / 2, stretched to [-1, 1].
 
     Raises
     ------
     InputError
-        When the shapes differ.
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame = render(np.ones((8, 8), np.float32), np.full((8, 8), 10, np.float32), absorption=0.05)
+    >>> round(float(frame[4, 4]), 3)
+    0.213
     """
     if background.shape != thickness.shape:
-        raise InputError(
-            f"A background of shape {background.shape} can't hold vessels of shape {thickness.shape}: crop "
-            "or draw one to match the other."
-        )
+        raise InputError(f"The background's shape {background.shape} differs from the thickness's {thickness.shape}.")
     path = gaussian_filter(thickness, blur, mode="nearest") if blur > 0 else thickness
     return np.asarray((background + 1) * np.exp(-absorption * path) - 1, dtype=np.float32)
 
 
 def phantom_angiogram(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Frame, PseudoMask]:
-    """Make up an angiogram: soft tissue, ribs and a diaphragm, a filled vessel tree, quantum noise.
+    """Make a synthetic angiogram: soft tissue, ribs and a diaphragm, a filled vessel tree, quantum noise.
 
     Parameters
     ----------
-    shape
-        (H, W) of the frame; 32 x 32 or more. Vessels are as thick as they would be in a whole frame
-        of this size, but not thinner than half of those in a frame of 512 x 512.
-    rng
-        The only source of chance.
+    shape : tuple of int
+        Height and width of the frame, at least 32 x 32. Vessels are as thick as in a whole frame of this size, but at
+        least half as thick as in a frame of 512 x 512.
+    rng : numpy.random.Generator
+        The only source of randomness.
 
     Returns
     -------
-    frame : ndarray
-        (H, W) float32 in [-1, 1], vessels dark.
+    frame : numpy.ndarray of float32, shape (H, W)
+        In [-1, 1], with dark vessels.
     truth : PseudoMask
-        What was drawn, never empty.
+        The vessels, never empty.
 
     Raises
     ------
     InputError
-        When `shape` is too small.
+        If `shape` is too small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame, truth = phantom_angiogram((256, 256), np.random.default_rng(0))
+    >>> bool(frame[truth.mask].mean() < frame[~truth.mask].mean())
+    True
     """
     scale = _pixel_scale(shape)
     truth = rasterise(shape, _visible_trees(shape, rng, scale))
@@ -80,28 +91,35 @@ def phantom_angiogram(shape: tuple[int, int], rng: np.random.Generator) -> tuple
 
 
 def phantom_movie(frames: int, shape: tuple[int, int], rng: np.random.Generator) -> tuple[Frame, NDArray[np.bool_]]:
-    """Make up a sequence: contrast agent flows in along the vessels while the heart beats.
+    """Make a synthetic movie: contrast agent flows in along the vessels while the heart beats.
 
     Parameters
     ----------
-    frames
-        T, number of frames; the first shows no contrast agent, from two thirds on all vessels are filled.
-    shape
-        (H, W) of a frame, as for `phantom_angiogram`.
-    rng
-        The only source of chance.
+    frames : int
+        Number of frames, T. The first shows no contrast agent; after two thirds, all vessels are filled.
+    shape : tuple of int
+        Height and width of a frame, as for `phantom_angiogram`.
+    rng : numpy.random.Generator
+        The only source of randomness.
 
     Returns
     -------
-    movie : ndarray
-        (T, H, W) float32 in [-1, 1], vessels dark.
-    masks : ndarray
-        (T, H, W) bool, the vessels that contrast agent has reached.
+    movie : numpy.ndarray of float32, shape (T, H, W)
+        In [-1, 1], with dark vessels.
+    masks : numpy.ndarray of bool, shape (T, H, W)
+        The vessels that contrast agent has reached.
 
     Raises
     ------
     InputError
-        When `shape` is too small or `frames` isn't positive.
+        If `shape` is too small or `frames` isn't positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> movie, masks = phantom_movie(4, (128, 128), np.random.default_rng(0))
+    >>> movie.shape, bool(masks[0].any()), bool(masks[-1].any())
+    ((4, 128, 128), False, True)
     """
     if frames < 1:
         raise InputError(f"A phantom movie needs one frame or more, not {frames}.")
@@ -120,14 +138,14 @@ def phantom_movie(frames: int, shape: tuple[int, int], rng: np.random.Generator)
 
 
 def _pixel_scale(shape: tuple[int, int]) -> float:
-    """Scale of vessels that makes a frame of this shape look whole."""
+    """Return the factor for the vessels' lengths at which a frame of this shape looks like a whole one."""
     if min(shape) < 32:
         raise InputError(f"A phantom needs 32 x 32 pixels or more, not {shape}.")
     return max(min(shape) / FRAME, 0.5)
 
 
 def _visible_trees(shape: tuple[int, int], rng: np.random.Generator, scale: float) -> Segments:
-    """Draw trees until some of them lie inside of the frame."""
+    """Grow trees until some of them lie inside the frame."""
     config = TreeConfig(trees=(1, 2))
     while True:
         trees = tree_segments(shape, rng, config, scale)
@@ -136,7 +154,7 @@ def _visible_trees(shape: tuple[int, int], rng: np.random.Generator, scale: floa
 
 
 def _fill(trees: Segments, front: float, mixing: float) -> Segments:
-    """Keep the segments that contrast agent has reached, fainter near its front."""
+    """Return the segments that contrast agent has reached, fainter near its front."""
     strength = np.clip((front - trees.arrival) / mixing, 0, 1)
     reached = strength > 0.25
     return Segments(
@@ -150,7 +168,7 @@ def _fill(trees: Segments, front: float, mixing: float) -> Segments:
 
 
 def _beat(trees: Segments, shape: tuple[int, int], frame: int, scale: float) -> Segments:
-    """Contract and shift the vessels as the heart does in frame `frame`, twelve frames a beat."""
+    """Return the vessels contracted and shifted as by the heart at frame `frame`, with twelve frames per beat."""
     phase = 2 * np.pi * frame / 12
     contraction = 1 - 0.02 * (1 - np.cos(phase))
     middle = np.array(shape) / 2
@@ -160,7 +178,7 @@ def _beat(trees: Segments, shape: tuple[int, int], frame: int, scale: float) -> 
 
 
 def _tissue(shape: tuple[int, int], rng: np.random.Generator) -> Frame:
-    """Soft tissue, some ribs and the edge of a diaphragm, without noise."""
+    """Draw soft tissue, ribs and the edge of a diaphragm, without noise."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
     attenuation = 0.15 * _clouds(shape, 4, rng) + 0.05 * _clouds(shape, 9, rng)
     bend, gap, phase = rng.uniform(-0.4, 0.4), rng.uniform(0.5, 0.8), rng.uniform(0, 2 * np.pi)
@@ -173,14 +191,14 @@ def _tissue(shape: tuple[int, int], rng: np.random.Generator) -> Frame:
 
 
 def _clouds(shape: tuple[int, int], knots: int, rng: np.random.Generator) -> Floats:
-    """Smooth noise of about unit variance, a few blobs wide."""
+    """Draw smooth noise of about unit variance, whose blobs are 1 / `knots` of the frame wide."""
     coarse = rng.standard_normal((knots, knots))
     clouds: Floats = zoom(coarse, (shape[0] / knots, shape[1] / knots), order=3, mode="nearest", grid_mode=True)
     return clouds
 
 
 def _expose(frame: Frame, rng: np.random.Generator) -> Frame:
-    """Add quantum noise, whose variance grows with the intensity, as the detector blurs it."""
+    """Add quantum noise, whose variance is proportional to the intensity, blurred by the detector."""
     noise = 1.7 * gaussian_filter(rng.standard_normal(frame.shape, dtype=np.float32), 0.5)
     noisy = frame + 2 * _NOISE * noise * np.sqrt((frame + 1) / 2)
     return np.asarray(np.clip(noisy, -1, 1), dtype=np.float32)

@@ -1,4 +1,11 @@
-"""From the geometry of vessels to pixels: pseudo-masks drawn with sub-pixel precision."""
+"""Rasterise the geometry of vessels to masks and thickness maps with sub-pixel precision.
+
+A vessel is a chain of straight segments, truncated cones with a round cross-section. Segments of similar size are
+stamped together: each gets a square window of pixels around its middle, in which the distance of each pixel from its
+axis gives the path length of a ray through the lumen. Windows are then merged into the whole frame. Within a layer, the
+greatest path length of each pixel counts, so that the segments of one vessel join without seams. Between layers, path
+lengths add up, so that vessels that cross are darker.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,25 +16,25 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 FULL_WIDTH = 0.75**0.5
-"""Part of a lumen's radius within which rays pass half of its diameter or more: its full width at half maximum."""
+"""Fraction of a lumen's radius within which rays pass at least half of its diameter: the full width at half maximum."""
 
-_WINDOWS = 2**19  # pixels that are stamped at once, to keep memory small
+_WINDOWS = 2**19  # pixels stamped at once, which limits memory
 
 
 @dataclass(frozen=True)
 class PseudoMask:
-    """A drawn vessel mask and the geometry behind it.
+    """A vessel mask and the geometry behind it.
 
     Attributes
     ----------
-    mask
-        (H, W) bool, True within a part of a lumen's radius, `FULL_WIDTH` unless another outline was asked for. The
-        thinnest vessels are one pixel wide and unbroken.
-    radius
-        (H, W) float32, radius in px of the widest lumen at a pixel, 0 outside of the mask.
-    thickness
-        (H, W) float32, length in px of a ray's path through the lumens; vessels that cross add up.
-        It may reach half a pixel beyond the mask.
+    mask : numpy.ndarray of bool, shape (H, W)
+        True within a fraction of the lumen's radius, `FULL_WIDTH` by default. The thinnest vessels are one pixel wide
+        and unbroken.
+    radius : numpy.ndarray of float32, shape (H, W)
+        Radius of the widest lumen at each pixel, px; 0 outside the mask.
+    thickness : numpy.ndarray of float32, shape (H, W)
+        Path length of a ray through the lumens, px, added up where vessels cross. It may extend half a pixel beyond
+        the mask.
     """
 
     mask: NDArray[np.bool_]
@@ -36,25 +43,25 @@ class PseudoMask:
 
 
 MaskGenerator = Callable[[tuple[int, int], np.random.Generator], PseudoMask]
-"""Anything that draws a pseudo-mask of a shape (H, W); `draw_trees` and `draw_fractal` are two."""
+"""A function that draws a pseudo-mask of shape (H, W), such as `draw_trees` or `draw_fractal`."""
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Straight pieces of vessel: N truncated cones.
+    """N straight segments of vessels, each a truncated cone.
 
     Attributes
     ----------
-    start, end
-        (N, 2) ends of the axis as (row, column), px; pixel centres lie at whole numbers.
-    radius
-        (N, 2) radius at either end, px.
-    layer
-        (N,) int, number of the layer; thickness adds up between layers, not within one.
-    share
-        (N,) part of its thickness that a segment adds to its layer, 0 to 1.
-    arrival
-        (N,) distance from the root of the tree along the vessels, px.
+    start, end : numpy.ndarray of float64, shape (N, 2)
+        Ends of the axis as (row, column), px; pixel centres have integer coordinates.
+    radius : numpy.ndarray of float64, shape (N, 2)
+        Radius at either end, px.
+    layer : numpy.ndarray of int64, shape (N,)
+        Index of the layer. Thickness adds up between layers, not within one.
+    share : numpy.ndarray of float64, shape (N,)
+        Fraction of its thickness that a segment adds to its layer, 0 to 1.
+    arrival : numpy.ndarray of float64, shape (N,)
+        Distance from the root of the tree along the vessels, px.
     """
 
     start: Floats
@@ -66,7 +73,7 @@ class Segments:
 
 
 def transform(segments: Segments, scale: float, shift: Floats) -> Segments:
-    """Scale all lengths of `segments` about the origin, then shift by (rows, columns)."""
+    """Return segments scaled about the origin, then shifted by (rows, columns)."""
     return Segments(
         segments.start * scale + shift,
         segments.end * scale + shift,
@@ -82,18 +89,18 @@ def rasterise(shape: tuple[int, int], segments: Segments, outline: float = FULL_
 
     Parameters
     ----------
-    shape
-        (H, W) of the mask.
-    segments
-        The vessels; what lies outside of the mask is left out.
-    outline
-        Part of a lumen's radius that the mask takes in, 0 to 1.
+    shape : tuple of int
+        Height and width of the mask.
+    segments : Segments
+        The vessels. Parts outside the mask are left out.
+    outline : float
+        Fraction of a lumen's radius that belongs to the mask, 0 to 1.
 
     Returns
     -------
     PseudoMask
-        Thickness is the chord 2 sqrt(r^2 - d^2) at the distance d from the axis, averaged over a pixel's
-        width: thin vessels keep their cross-section wherever they lie between the pixels.
+        Its thickness is the chord 2 sqrt(r^2 - d^2) at the distance d from the axis, averaged over the width of a
+        pixel. So the cross-section of a thin vessel doesn't depend on its position between the pixels.
     """
     height, width = shape
     layers = int(segments.layer.max(initial=-1)) + 1
@@ -121,14 +128,14 @@ def rasterise(shape: tuple[int, int], segments: Segments, outline: float = FULL_
 def _stamp(
     shape: tuple[int, int], segments: Segments, middle: Floats, chosen: NDArray[np.int64], half: int, outline: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """Flat pixel, mean chord, radius and segment (an index into `chosen`) of all pixels touched."""
+    """Return flat index, mean chord, radius and segment (an index into `chosen`) of all pixels that are touched."""
     offset = np.arange(-half, half + 1)
     centre = np.round(middle[chosen]).astype(int)
     rows, cols = centre[:, 0, None] + offset, centre[:, 1, None] + offset
 
     start = segments.start[chosen]
     axis = segments.end[chosen] - start
-    length = np.linalg.norm(axis, axis=1, keepdims=True) + 1e-6  # no division by 0
+    length = np.linalg.norm(axis, axis=1, keepdims=True) + 1e-6  # avoids division by zero
     span = length[:, :, None].astype(np.float32)
     dy = (rows - start[:, :1]).astype(np.float32)[:, :, None]
     dx = (cols - start[:, 1:]).astype(np.float32)[:, None, :]
@@ -137,7 +144,7 @@ def _stamp(
     distance2 = (dy - along * uy) ** 2 + (dx - along * ux) ** 2
     r0, r1 = segments.radius[chosen].astype(np.float32).T[:, :, None, None]
     lumen = r0 + (r1 - r0) * (along / span)
-    # half a pixel's diagonal at least: each pixel that an axis passes is inside, so thin vessels don't break
+    # At least half a pixel's diagonal, so that each pixel that an axis passes is inside and thin vessels don't break.
     drawn = np.maximum(np.float32(outline) * lumen, np.float32(0.5**0.5))
 
     inside = distance2 < np.maximum(lumen + np.float32(0.5), drawn) ** 2
@@ -149,6 +156,6 @@ def _stamp(
 
 
 def _disc_part(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Area of the unit disc between its middle and x: the integral of 2 sqrt(1 - x^2)."""
+    """Return the area of the unit disc between its centre and x: the integral of 2 sqrt(1 - x^2)."""
     x = np.clip(x, -1, 1)
     return x * np.sqrt(1 - x**2) + np.arcsin(x)

@@ -1,8 +1,21 @@
-"""Pseudo-masks: vessel-like trees drawn at random, with no label and no image behind them.
+"""Pseudo-masks: random trees that look like vessels, drawn without any labels or images.
 
-A tree grows generation by generation. Centrelines are smooth random walks of the heading, radii taper and
-split by Murray's law (r0^3 = r1^3 + r2^3), and so do the branching angles (Murray, J. Gen. Physiol. 9, 1926).
-Every length is in px of a frame of 512 x 512 px; smaller shapes are random crops of such a frame.
+All trees of a frame grow together, generation by generation. `_grow` advances one generation, as arrays of B branches
+by S steps of 2 px:
+
+1. Length: each branch gets a random length, proportional to its radius.
+2. Forks: random steps are chosen where side branches leave (`_fork`). Murray's law splits the radius,
+   r0^3 = r1^3 + r2^3, and gives the angles by which both branches turn away (Murray, J. Gen. Physiol. 9, 1926).
+3. Radius: it tapers along the branch, shrinks at each fork, and varies irregularly.
+4. Heading: it turns at each fork, bends steadily, and wanders as smooth noise. The centreline is its running sum.
+5. End: a branch ends at its length, or where its radius falls below that of a tip.
+6. Output: the branch is cut into segments (`_segments`), and its side branches become the next generation
+   (`_side_branches`). Side branches that leave beyond the parent's end, or are thinner than a tip, are dropped.
+
+Near a fork, the lumens of parent and side branch overlap. Their thickness must not add up there, although it does where
+vessels cross, so a side branch starts in its parent's layer and passes into its own (`_Branches.joined`).
+
+All lengths are in px of a frame of 512 x 512 px; smaller shapes are random crops of such a frame.
 """
 
 from dataclasses import dataclass, fields
@@ -20,12 +33,12 @@ from napari_darl.synthetic.raster import FULL_WIDTH, Floats, MaskGenerator, Pseu
 __all__ = ["MaskGenerator", "PseudoMask", "TreeConfig", "draw_trees", "tree_segments"]
 
 FRAME = 512.0
-"""Side of the frame, in px, that every length of `TreeConfig` refers to."""
+"""Side of the frame that the lengths of `TreeConfig` refer to, px."""
 
 STEP = 2.0
-"""Length of one segment of a centreline, in px of that frame."""
+"""Length of a segment of a centreline, px of that frame."""
 
-_LAYERS = 3  # a tree: neither a branch and its parent, nor branches to either side, share one
+_LAYERS = 3  # per tree, so that a branch, its parent, and branches to the other side have different ones
 
 
 class TreeConfig(Config):
@@ -33,28 +46,29 @@ class TreeConfig(Config):
 
     Attributes
     ----------
-    trees
-        Fewest and most trees in a 512 x 512 frame.
-    trunk_radius
-        Least and greatest lumen radius at the root of a tree.
-    tip_radius
+    trees : tuple of int
+        Least and greatest number of trees in a 512 x 512 frame.
+    trunk_radius : tuple of float
+        Least and greatest radius of the lumen at the root of a tree.
+    tip_radius : float
         Radius at which a branch ends.
-    length
-        Typical length of a branch, in multiples of its own radius.
-    taper
-        Part of its radius that a branch loses on its way, beside what its side branches take.
-    side_branches
+    length : float
+        Typical length of a branch, in multiples of its radius.
+    taper : float
+        Fraction of its radius that a branch loses along its length, in addition to what its side branches take.
+    side_branches : float
         Mean number of side branches of a trunk; thinner branches have fewer.
-    branch_ratio
-        Least and greatest radius of a side branch, as part of the radius of its parent.
-    tortuosity
-        Standard deviation of the heading about a branch's course, in radians.
-    bend_length
-        Distance over which the heading forgets itself: short for a wavy course, long for a stately one.
-    irregularity
+    branch_ratio : tuple of float
+        Least and greatest radius of a side branch, as a fraction of its parent's.
+    tortuosity : float
+        Standard deviation of the heading about the course of a branch, in radians.
+    bend_length : float
+        Correlation length of the heading: short for wavy branches, long for straight ones.
+    irregularity : float
         Relative standard deviation of the radius along a branch.
-    outline
-        Part of a lumen's radius that counts as vessel in the mask; rays pass sqrt(1 - outline^2) of the diameter there.
+    outline : float
+        Fraction of a lumen's radius that belongs to the mask. At the edge of the mask, the path of a ray is
+        sqrt(1 - outline^2) of the diameter.
     """
 
     trees: tuple[int, int] = (1, 4)
@@ -73,7 +87,7 @@ class TreeConfig(Config):
     def _check_ranges(self) -> Self:
         (fewest, most), (least, greatest), (low, high) = self.trees, self.trunk_radius, self.branch_ratio
         if not (0 <= fewest <= most and 0 < least <= greatest and 0 < low <= high < 1):
-            raise ValueError("trees, trunk_radius and branch_ratio (between 0 and 1) need the lesser value first")
+            raise ValueError("trees, trunk_radius and branch_ratio (between 0 and 1) need the smaller value first")
         return self
 
 
@@ -83,47 +97,54 @@ def draw_trees(
     config: TreeConfig = TreeConfig(),  # noqa: B008 (frozen)
     scale: float = 1.0,
 ) -> PseudoMask:
-    """Draw vessel trees as coronary angiograms show them.
+    """Draw vessel trees like those of coronary angiograms.
 
     Parameters
     ----------
-    shape
-        (H, W) of the mask; what is smaller than a frame of 512 * `scale` px is a random crop of one.
-    rng
-        The only source of chance: the same state gives the same mask.
-    config
+    shape : tuple of int
+        Height and width of the mask. If smaller than a frame of 512 * `scale` px, it is a random crop of one.
+    rng : numpy.random.Generator
+        The only source of randomness: the same state gives the same mask.
+    config : TreeConfig
         How the trees look.
-    scale
-        Multiplies every length, for frames of another pixel size: 2 for those of 1024 x 1024 px.
+    scale : float
+        Factor for all lengths, for frames of another pixel size: 2 for those of 1024 x 1024 px.
 
     Returns
     -------
     PseudoMask
-        The mask, its radii and its thickness; it may be empty, as crops of angiograms may.
+        The mask, its radii and its thickness. It may be empty, as crops of angiograms may.
 
     Raises
     ------
     InputError
-        When `shape` or `scale` isn't positive.
+        If `shape` or `scale` isn't positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tree = draw_trees((512, 512), np.random.default_rng(0))
+    >>> tree.mask.shape, bool(tree.radius.max() < 10)
+    ((512, 512), True)
     """
     return rasterise(shape, tree_segments(shape, rng, config, scale), config.outline)
 
 
 def tree_segments(shape: tuple[int, int], rng: np.random.Generator, config: TreeConfig, scale: float) -> Segments:
-    """Grow the trees that `draw_trees` draws, with the same parameters.
+    """Grow the trees that `draw_trees` draws; the parameters are the same.
 
     Returns
     -------
     Segments
-        Also those that lie outside of the mask.
+        All segments, including those outside the mask.
 
     Raises
     ------
     InputError
-        When `shape` or `scale` isn't positive.
+        If `shape` or `scale` isn't positive.
     """
     if min(shape) < 1 or not 0 < scale < np.inf:
-        raise InputError(f"Trees need a positive shape and scale, not {shape} and {scale}: mend them.")
+        raise InputError(f"Trees need a positive shape and scale, not {shape} and {scale}.")
     crop = np.array(shape) / scale
     frame = np.maximum(crop, FRAME)
     offset = rng.uniform(0, 1, 2) * (frame - crop)
@@ -132,13 +153,13 @@ def tree_segments(shape: tuple[int, int], rng: np.random.Generator, config: Tree
 
 @dataclass(frozen=True)
 class _Branches:
-    """One generation of branches as they set out, one entry each."""
+    """One generation of branches at their origins, one entry per branch."""
 
     origin: Floats
     heading: Floats
     radius: Floats
-    lean: Floats  # the angle by which the course bends on its way
-    joined: Floats  # the distance over which the lumen is one with its parent's
+    lean: Floats  # angle by which the course bends along the branch
+    joined: Floats  # distance over which the lumen overlaps the parent's
     layer: NDArray[np.int64]
     parent_layer: NDArray[np.int64]
     arrival: Floats
@@ -146,9 +167,9 @@ class _Branches:
 
 @dataclass(frozen=True)
 class _Courses:
-    """The ways of B branches of one generation, at S steps each."""
+    """The courses of the B branches of one generation, at S steps each."""
 
-    path: Floats  # (S,) distance from the start
+    path: Floats  # (S,) distance from the origin
     points: Floats  # (B, S, 2)
     heading: Floats  # (B, S)
     radius: Floats  # (B, S)
@@ -157,23 +178,23 @@ class _Courses:
 
 @dataclass(frozen=True)
 class _Forks:
-    """Where side branches leave one generation, one entry each."""
+    """Where side branches leave one generation, one entry per side branch."""
 
     parent: NDArray[np.int64]
     step: NDArray[np.int64]
     side: Floats
-    ratio: Floats  # radius as part of the parent's
-    rest: Floats  # what is left to the parent
-    away: Floats  # angle of the side branch to the parent's heading
-    deflection: Floats  # angle by which the parent gives way to the other side
+    ratio: Floats  # radius as a fraction of the parent's
+    rest: Floats  # radius of the parent after the fork, as a fraction of that before
+    away: Floats  # angle between the side branch and the parent's heading
+    deflection: Floats  # angle by which the parent turns to the other side
 
 
 def _grow_trees(extent: Floats, rng: np.random.Generator, config: TreeConfig) -> Segments:
-    """Grow as many trees, in and about an area of `extent` (rows, columns), as its size deserves."""
+    """Grow trees in and around an area of `extent` (rows, columns), in a number proportional to the area."""
     trees = round(rng.integers(config.trees[0], config.trees[1] + 1) * extent.prod() / FRAME**2)
     heading = rng.uniform(0, 2 * np.pi, trees)
     target = rng.uniform(0.2, 0.8, (trees, 2)) * extent
-    layer = _LAYERS * (np.arange(trees) % 4)  # the rasters of a great many layers would fill the memory
+    layer = _LAYERS * (np.arange(trees) % 4)  # reused after four trees, since each layer needs a raster
     branches = _Branches(
         origin=target - rng.uniform(0.1, 0.5, (trees, 1)) * FRAME * _direction(heading),
         heading=heading + rng.normal(0, 0.3, trees),
@@ -193,7 +214,7 @@ def _grow_trees(extent: Floats, rng: np.random.Generator, config: TreeConfig) ->
 
 
 def _grow(branches: _Branches, rng: np.random.Generator, config: TreeConfig) -> tuple[Segments, _Branches]:
-    """Grow one generation; return its segments and the side branches that leave it."""
+    """Grow one generation, and return its segments and the next generation; the module explains the steps."""
     length = config.length * branches.radius * rng.lognormal(0, 0.3, branches.radius.size)
     steps = np.maximum(np.ceil(length / STEP), 2).astype(np.int64)
     path = np.arange(steps.max(initial=1) + 1) * STEP
@@ -220,7 +241,7 @@ def _grow(branches: _Branches, rng: np.random.Generator, config: TreeConfig) -> 
 
 
 def _fork(branches: _Branches, steps: NDArray[np.int64], rng: np.random.Generator, config: TreeConfig) -> _Forks:
-    """Choose where side branches leave, and divide radius and heading by Murray's law."""
+    """Choose where side branches leave, and split radius and heading by Murray's law."""
     mean = config.side_branches * np.sqrt(branches.radius / config.trunk_radius[1])
     parent = np.repeat(np.arange(steps.size), rng.poisson(mean))
     low, high = config.branch_ratio
@@ -232,14 +253,18 @@ def _fork(branches: _Branches, steps: NDArray[np.int64], rng: np.random.Generato
         side=rng.choice([-1.0, 1.0], parent.size),
         ratio=ratio,
         rest=rest,
-        # the law holds in space: projected, angles look smaller
+        # The law holds in space. Projected angles are smaller.
         away=_murray_angle(ratio, rest) * rng.uniform(0.7, 1.1, parent.size),
         deflection=_murray_angle(rest, ratio) * 0.7,
     )
 
 
 def _segments(branches: _Branches, courses: _Courses) -> Segments:
-    """Cut branches into segments; those where a branch leaves its parent are shared by both layers."""
+    """Cut branches into segments.
+
+    Where a branch leaves its parent, each segment is in both layers: first all of it in the parent's, then, over four
+    steps, more and more in its own.
+    """
     own = np.clip((courses.path[:-1] - branches.joined[:, None]) / (4 * STEP), 0, 1)
     alive = courses.alive[:, :-1]
     joined, free = np.nonzero(alive & (own < 1)), np.nonzero(alive & (own > 0))
@@ -257,7 +282,7 @@ def _segments(branches: _Branches, courses: _Courses) -> Segments:
 def _side_branches(
     branches: _Branches, forks: _Forks, courses: _Courses, rng: np.random.Generator, config: TreeConfig
 ) -> _Branches:
-    """Let the side branches set out that are thick enough, from parents that got so far."""
+    """Return the side branches that are thicker than a tip and leave before their parent's end."""
     thick = courses.radius[forks.parent, forks.step - 1] * forks.ratio > config.tip_radius
     born = thick & courses.alive[forks.parent, forks.step]
     forks = _Forks(*(getattr(forks, f.name)[born] for f in fields(_Forks)))
@@ -278,13 +303,16 @@ def _side_branches(
 
 
 def _murray_angle(ratio: Floats, other: Floats) -> Floats:
-    """Angle between a parent of radius 1 and a daughter, beside a sister, that costs the least work."""
+    """Return the angle of least work between a parent of radius 1 and a branch, given the other branch's radius."""
     cosine = (1 + ratio**4 - other**4) / (2 * ratio**2)
     return np.arccos(np.clip(cosine, -1, 1))
 
 
 def _smooth_noise(shape: tuple[int, ...], length: float, rng: np.random.Generator) -> Floats:
-    """Rows of noise of unit variance that start at 0, with a derivative, correlated over `length` px."""
+    """Draw rows of smooth noise that start at 0, of unit variance and correlated over `length` px.
+
+    White noise passes two equal low-pass filters of first order.
+    """
     pole = np.exp(-STEP / length)
     gain = np.sqrt((1 - pole**2) ** 3 / (1 + pole**2))
     noise: Floats = lfilter([gain], [1, -2 * pole, pole**2], rng.standard_normal(shape), axis=1)
@@ -292,5 +320,5 @@ def _smooth_noise(shape: tuple[int, ...], length: float, rng: np.random.Generato
 
 
 def _direction(heading: Floats) -> Floats:
-    """Turn headings into unit vectors (row, column) on a new last axis."""
+    """Return headings as unit vectors (row, column) on a new last axis."""
     return np.stack([np.sin(heading), np.cos(heading)], axis=-1)

@@ -119,7 +119,7 @@ def test_blank_frames_and_bright_vessels(window: Window, frames: np.ndarray) -> 
     assert scores[0][2] == scores[1][2] == 0
     widget.make.click()
     window.wait(lambda: done(window, widget))
-    assert window.messages[0] == "1 of 3 backgrounds hold nothing but one value, and are left out."
+    assert window.messages[0] == "Left out 1 of 3 backgrounds, which have the same value everywhere."
     assert len(window.viewer.layers["pairs: background"].data) == 4
 
 
