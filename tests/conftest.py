@@ -1,4 +1,4 @@
-"""Settings and fixtures of all tests: one thread, and a small model with random weights."""
+"""Settings and fixtures of all tests: one thread, little memory, and a small model with random weights."""
 
 import os
 
@@ -6,6 +6,10 @@ import os
 # must be set before torch is imported; processes that tests start inherit them.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
 
+import ctypes
+import gc
+import sys
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 
@@ -20,10 +24,19 @@ from napari_darl.inference.loading import Model, load_model
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _free_memory() -> Iterator[None]:
+    """Return free memory to the system after each file of tests; glibc would keep it, and more with every file."""
+    yield
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
+
+
 @pytest.fixture(scope="session")
 def untrained_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """File of a `lite` model with random weights and small tiles."""
-    config = LITE.model_copy(update={"tile": 128, "overlap": 32})
+    """File of a `lite` model with random weights and small tiles; it suits frames of some 100 pixels as they are."""
+    config = LITE.updated(tile=128, overlap=32, side=96)
     path = tmp_path_factory.mktemp("model") / "untrained.safetensors"
     save_model(path, build(config, seed=0)[0].eval())
     return path

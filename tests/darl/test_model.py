@@ -30,6 +30,17 @@ def test_lite_sees_a_crop_as_it_sees_the_frame() -> None:
     torch.testing.assert_close(crop[:, :, 128:256, 128:256], whole[:, :, 192:320, 192:320], atol=1e-4, rtol=0)
 
 
+def test_phases_are_segmented_like_frames_and_put_back_in_their_places() -> None:
+    config = LITE.updated(phases="batch")
+    model = build(config, seed=0)[0].eval()
+    frame = torch.rand(1, 1, 64, 96, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        whole = model(frame)
+        for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            phase = model.path_a(frame[..., row::2, column::2], torch.tensor([0])).image
+            torch.testing.assert_close(2 * whole[..., row::2, column::2] - 1, phase, atol=1e-5, rtol=0)
+
+
 def test_mask_switches_the_path() -> None:
     model, _ = build(LITE, seed=0)
     t = torch.tensor([0])
