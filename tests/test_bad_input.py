@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import tifffile
 import torch
 from fuzzing.guard import check_sentence
+from fuzzing.models import Attack
 
 from napari_darl import Trainer, cli, load_model, segment, segment_probability
 from napari_darl.darl.published import import_published
@@ -31,13 +33,6 @@ def with_values(value: float) -> np.ndarray:
     frame = FRAME.copy()
     frame[3, 5] = value
     return frame
-
-
-class Attack:
-    """Makes a file where it is unpickled."""
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return Path.touch, (Path("executed"),)
 
 
 def file(folder: Path, name: str, content: bytes = b"") -> Path:
@@ -197,60 +192,51 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "m.tif").read_bytes() == before
 
 
-OUT = ["--output", "OUT"]
-COMMANDS: dict[str, list[str]] = {
-    "no file": ["segment", "none.png", *OUT],
-    "no image": ["segment", "text.png", *OUT],
-    "truncated": ["segment", "frame.png", "cut.png", *OUT],
-    "constant": ["segment", "constant.tif", *OUT],
-    "NaN": ["segment", "nan.tif", *OUT],
-    "too small": ["segment", "small.tif", *OUT],
-    "empty folder": ["segment", "void", *OUT],
-    "unknown model": ["segment", "frame.png", "--model", "nothing", *OUT],
-    "text as model": ["segment", "frame.png", "--model", "text.png", *OUT],
-    "impossible threshold": ["segment", "frame.png", "--threshold", "7", *OUT],
-    "impossible hysteresis": ["segment", "frame.png", "--hysteresis", "-1", *OUT],
-    "impossible piece": ["segment", "frame.png", "--smallest-piece", "-1", *OUT],
-    "impossible hole": ["segment", "frame.png", "--largest-hole", "2.5", *OUT],
-    "threshold in words": ["segment", "frame.png", "--threshold", "high", *OUT],
-    "unknown device": ["segment", "frame.png", "--device", "tpu", *OUT],
-    "impossible resize": ["segment", "frame.png", "--resize", "-1", *OUT],
-    "result is there": ["segment", "frame.png", "--output", "taken"],
-    "output is a file": ["segment", "frame.png", "--output", "text.png"],
-    "no angiograms": ["train", "--angiograms", "void", *OUT],
-    "constant angiogram": ["train", "--angiograms", "constant.tif", *OUT],
-    "run into a file": ["train", "--angiograms", "frame.png", "--output", "text.png"],
-    "nothing to resume": ["train", "--angiograms", "frame.png", *OUT, "--resume"],
-    "unknown preset": ["train", "--angiograms", "frame.png", *OUT, "--preset", "huge"],
-    "no steps": ["train", "--angiograms", "frame.png", *OUT, "--steps", "0"],
-    "no pairs": ["synthesize", "--backgrounds", "frame.png", *OUT, "--count", "0"],
-    "noise level": ["synthesize", "--backgrounds", "frame.png", *OUT, "--count", "1", "--noise-level", "9999"],
-    "chain of real backgrounds": ["synthesize", "--backgrounds", "frame.png", *OUT, "--count", "1", "--chain"],
-    "one reverse step": ["synthesize", *OUT, "--count", "1", "--reverse-steps", "1"],
-    "nothing to assess": ["assess", "none.png"],
-    "odd noise levels": ["noise", "frame.png", "--noise-levels", "few"],
-    "late noise level": ["noise", "frame.png", "--noise-levels", "2000"],
-    "no noise": ["noise", "frame.png", "--sigmas", "0"],
-    "noise without its truth": ["noise", "frame.png", "--truth", "none.png"],
-    "no truth": ["evaluate", "frame.png", "none.png"],
-    "other shape": ["evaluate", "frame.png", "small.tif"],
-    "pickle": ["import-checkpoint", "X_G.pth", "OUT.safetensors"],
-    "import over a file": ["import-checkpoint", "X_G.pth", "taken.safetensors"],
-    "unknown card": ["models", "nothing"],
-    "card of a file": ["models", "taken.safetensors"],
-    "start of another preset": [
-        "train",
-        "--angiograms",
-        "frame.png",
-        *OUT,
-        "--start",
-        "default",
-        "--preset",
-        "published",
-    ],
-    "unknown command": ["segmnt", "frame.png"],
-    "unknown option": ["segment", "frame.png", "--colour", *OUT],
-    "missing option": ["segment", "frame.png"],
+# Name -> the command, in which OUT stands for `--output OUT`, and a file, a value or an option that its error names.
+COMMANDS = {
+    "no file": ("segment none.png OUT", "none.png"),
+    "no image": ("segment text.png OUT", "text.png"),
+    "truncated": ("segment frame.png cut.png OUT", "cut.png"),
+    "constant": ("segment constant.tif OUT", "constant.tif"),
+    "NaN": ("segment nan.tif OUT", "nan.tif"),
+    "too small": ("segment small.tif OUT", "small.tif"),
+    "empty folder": ("segment void OUT", "void"),
+    "unknown model": ("segment frame.png --model nothing OUT", "nothing"),
+    "text as model": ("segment frame.png --model text.png OUT", "text.png"),
+    "impossible threshold": ("segment frame.png --threshold 7 OUT", "7"),
+    "impossible hysteresis": ("segment frame.png --hysteresis -1 OUT", "-1"),
+    "impossible piece": ("segment frame.png --smallest-piece -1 OUT", "-1"),
+    "impossible hole": ("segment frame.png --largest-hole 2.5 OUT", "--largest-hole"),
+    "threshold in words": ("segment frame.png --threshold high OUT", "--threshold"),
+    "unknown device": ("segment frame.png --device tpu OUT", "tpu"),
+    "impossible resize": ("segment frame.png --resize -1 OUT", "-1"),
+    "result is there": ("segment frame.png --output taken", "frame_mask.tif"),
+    "output is a file": ("segment frame.png --output text.png", "text.png"),
+    "no angiograms": ("train --angiograms void OUT", "void"),
+    "constant angiogram": ("train --angiograms constant.tif OUT", "angiogram 0"),
+    "run into a file": ("train --angiograms frame.png --output text.png", "text.png"),
+    "nothing to resume": ("train --angiograms frame.png OUT --resume", "OUT"),
+    "unknown preset": ("train --angiograms frame.png OUT --preset huge", "huge"),
+    "no steps": ("train --angiograms frame.png OUT --steps 0", "--steps"),
+    "no pairs": ("synthesize --backgrounds frame.png OUT --count 0", "--count"),
+    "noise level": ("synthesize --backgrounds frame.png OUT --count 1 --noise-level 9999", "9999"),
+    "chain of real backgrounds": ("synthesize --backgrounds frame.png OUT --count 1 --chain", "--chain"),
+    "one reverse step": ("synthesize OUT --count 1 --reverse-steps 1", "1"),
+    "nothing to assess": ("assess none.png", "none.png"),
+    "odd noise levels": ("noise frame.png --noise-levels few", "few"),
+    "late noise level": ("noise frame.png --noise-levels 2000", "2000"),
+    "no noise": ("noise frame.png --sigmas 0", "0"),
+    "noise without its truth": ("noise frame.png --truth none.png", "none.png"),
+    "no truth": ("evaluate frame.png none.png", "none.png"),
+    "other shape": ("evaluate frame.png small.tif", "20 x 20"),
+    "pickle": ("import-checkpoint X_G.pth OUT.safetensors", "X_G.pth"),
+    "import over a file": ("import-checkpoint X_G.pth taken.safetensors", "taken.safetensors"),
+    "unknown card": ("models nothing", "nothing"),
+    "card of a file": ("models taken.safetensors", "taken.safetensors"),
+    "start of another preset": ("train --angiograms frame.png OUT --start default --preset published", "lite"),
+    "unknown command": ("segmnt frame.png", "segmnt"),
+    "unknown option": ("segment frame.png --colour OUT", "--colour"),
+    "missing option": ("segment frame.png", "--output"),
 }
 
 
@@ -276,14 +262,16 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_command_line(
     name: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    command, fact = COMMANDS[name]
     before = {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()}
-    monkeypatch.setattr(sys, "argv", ["napari-darl", *COMMANDS[name]])
+    monkeypatch.setattr(sys, "argv", ["napari-darl", *re.sub("OUT$|OUT(?= )", "--output OUT", command).split()])
     with pytest.raises(SystemExit) as exit_:
         cli.main()
     assert exit_.value.code == 2
     captured = capsys.readouterr()
     errors = [line for line in captured.err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
+    assert fact in errors[0]
     assert captured.err.rstrip().endswith(errors[0])
     assert "Traceback" not in captured.err + captured.out
     assert {path: path.read_bytes() for path in before} == before

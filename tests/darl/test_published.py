@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fuzzing.models import Attack
 from published_weights import FIXTURES, write_checkpoints
 from torch import Tensor
 
@@ -116,18 +117,13 @@ def test_generator_alone_is_enough_to_segment(tmp_path: Path) -> None:
     assert discriminators is None
 
 
-class _Attack:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return Path.touch, (Path("executed"),)  # type: ignore[return-value]
-
-
 def test_code_in_a_checkpoint_is_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "X_G.pth"
-    file.write_bytes(pickle.dumps(_Attack()))
+    file.write_bytes(pickle.dumps(Attack()))
     with pytest.raises(CheckpointError, match="not executed"):
         import_published(file)
-    torch.save({"denoise_fn": _Attack()}, file)
+    torch.save({"denoise_fn": Attack()}, file)
     with pytest.raises(CheckpointError, match="not executed"):
         import_published(file)
     assert not (tmp_path / "executed").exists()
