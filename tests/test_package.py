@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import metadata, requires
 from pathlib import Path
 
@@ -16,8 +17,24 @@ HEAVY = ("torch", "napari", "qtpy", "scipy", "skimage", "PySide6", "numpy")
 
 FRONTS = {"_napari", "cli"}
 
-TOP = ("configuration", "errors")
+TOP = ("configuration", "errors", "version")
 """Modules at the top of the package that every part may import."""
+
+WINDOW = {"napari", "qtpy", "magicgui", "superqt", "pyqtgraph"}
+OPENS_A_WINDOW = {"napari_darl.cli.commands": {"napari"}}
+"""Module -> what it imports of the window: `napari-darl demo` opens it where there is one."""
+
+MANY_PARAMETERS = {
+    "inference.segment.segment": "public: a keyword for each option, as people type them",
+    "inference.segment.segment_probability": "public: a keyword for each option, as people type them",
+    "inference.synthesize.synthesize": "public",
+    "inference.zarr_output.write_zarr": "public",
+    "training.trainer.__init__": "public: Trainer",
+    "training.trainer.resume": "public: Trainer.resume",
+    "measuring.morphometry.measure": "public",
+    "_napari.task.__init__": "a task and its callbacks, all given at once where it starts",
+}
+"""Function of more than six parameters -> why."""
 
 BELOW: dict[str, set[str]] = {
     "io": set(),
@@ -47,24 +64,78 @@ def test_public_names_are_there() -> None:
         _ = napari_darl.nothing  # type: ignore[attr-defined]
 
 
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def imports(path: Path) -> set[str]:
+    """What a file imports at any place, also in functions and for type checkers only: modules and names in them."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+MODULES = {module_name(path): path for path in SOURCE.rglob("*.py")}
+IMPORTS = {name: imports(path) for name, path in MODULES.items()}
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    graph = {
+        name: {known if known in MODULES else known.rpartition(".")[0] for known in found} & set(MODULES) - {name}
+        for name, found in IMPORTS.items()
+    }
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"These modules import each other: {' <- '.join(error.args[1])}")
 
 
 @pytest.mark.parametrize("part", sorted(BELOW))
 def test_parts_know_only_those_below_them(part: str) -> None:
-    for path in (SOURCE / part).rglob("*.py"):
-        for module in imports(path):
+    allowed = {part, *BELOW[part], *TOP}
+    for name, found in IMPORTS.items():
+        if name.split(".")[1:2] != [part]:
+            continue
+        for module in found:
             top, *rest = module.split(".")
-            assert top not in ("napari", "qtpy", "magicgui", "superqt"), path
-            if top == "napari_darl":
-                assert not rest or rest[0] in {part, *BELOW[part], *TOP}, f"{path} imports {module}"
+            assert top != "napari_darl" or rest[0] in allowed, f"{name} imports {module}"
+
+
+def test_only_the_plugin_imports_napari_or_qt() -> None:
+    for name, found in IMPORTS.items():
+        if name.startswith("napari_darl._napari"):
+            continue
+        window = {module for module in found if module.split(".")[0] in WINDOW}
+        assert window == OPENS_A_WINDOW.get(name, set()), name
+
+
+def parameters(function: ast.FunctionDef) -> list[ast.arg]:
+    found = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return found[1:] if found and found[0].arg in ("self", "cls") else found
+
+
+def is_command(function: ast.FunctionDef, options: set[str]) -> bool:
+    """Whether typer calls a function: its parameters are options of the command line."""
+    hints = [ast.unparse(parameter.annotation) for parameter in parameters(function) if parameter.annotation]
+    return any("typer." in hint or hint in options for hint in hints)
+
+
+def test_functions_below_the_public_ones_have_at_most_six_parameters() -> None:
+    found = {}
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        options = {
+            ast.unparse(n.targets[0]) for n in tree.body if isinstance(n, ast.Assign) and "typer." in ast.unparse(n)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and len(parameters(node)) > 6 and not is_command(node, options):
+                found[f"{name.removeprefix('napari_darl.')}.{node.name}"] = len(parameters(node))
+    assert set(found) == set(MANY_PARAMETERS), found
 
 
 def test_every_part_is_listed() -> None:

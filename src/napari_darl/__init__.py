@@ -1,8 +1,9 @@
 """Vessel segmentation without labels, by diffusion adversarial representation learning (DARL)."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from napari_darl.version import VERSION
 
 if TYPE_CHECKING:
     from napari_darl.errors import CheckpointError, DarlError, DarlWarning, FileError, InputError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from napari_darl.training.config import training_config
     from napari_darl.training.trainer import Trainer
 
-__version__ = version("napari-darl")
+__version__ = VERSION
 
 _HOMES = {
     "CheckpointError": "errors",

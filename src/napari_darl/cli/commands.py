@@ -13,7 +13,7 @@ import typer
 
 from napari_darl.cli import measuring
 from napari_darl.cli.files import image_files, named_frames, naming, numbers, refuse_existing, targets, with_experts
-from napari_darl.cli.segmenting import connected, segment_file, segment_zarr
+from napari_darl.cli.segmenting import Segmentation, connected
 from napari_darl.cli.terminal import fail, messages, progress_bar, show_warning, stop_on_interrupt, tracked
 from napari_darl.errors import DarlError, DarlWarning, InputError
 
@@ -95,7 +95,7 @@ def segment(
     from napari_darl.inference.options import SegmentOptions
     from napari_darl.io.lazy import opens_lazily
 
-    options = SegmentOptions().updated(bright=bright, resize=resize)
+    options = SegmentOptions().updated(bright=bright, resize=resize, device=device)
     cleaning = Cleaning().updated(
         threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
     )
@@ -112,10 +112,10 @@ def segment(
         raise InputError("Zarr is segmented part by part and isn't measured. Leave --measure out.")
     if measure:
         refuse_existing(measuring.table_files([path.stem for path in whole], output), overwrite)
-    loaded = load_model(model, device)
+    segmentation = Segmentation(load_model(model, device), options, cleaning, smooth_time, overwrite)
     smoothed = False
     for path, files in tracked(list(whole.items()), "Segmenting") if whole else ():
-        smoothed |= segment_file(path, files, loaded, options, cleaning, smooth_time=smooth_time, overwrite=overwrite)
+        smoothed |= segmentation.to_tiff(path, files)
     if smooth_time and not smoothed:
         warnings.warn("Nothing was smoothed over time: no file holds more than one frame.", DarlWarning, stacklevel=1)
     if measure:
@@ -123,7 +123,7 @@ def segment(
         measuring.measure_files(jobs, output, measuring.MeasureOptions(), overwrite)
     with connected(cluster) as client:
         for path, files in zarrs.items():
-            segment_zarr(path, files, loaded, options, threshold, overwrite=overwrite, client=client)
+            segmentation.to_zarr(path, files, client)
     messages.print(f"{len(paths)} segmented by {model}: {output}")
 
 

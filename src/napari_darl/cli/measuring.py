@@ -190,9 +190,9 @@ def _paired(stems: dict[str, Path], source: Path | None, name: str) -> dict[str,
 
 def _measure_file(job: Job, options: MeasureOptions) -> "tuple[Morphometry, dict[str, Any]]":
     """Measure one file; return what was found and where it comes from."""
-    from napari_darl import __version__
     from napari_darl.evaluation.metrics import above_half
     from napari_darl.measuring.morphometry import measure as measured
+    from napari_darl.version import VERSION
 
     mask = read_grey(job.mask, "brightest")
     image = None if job.image is None else read_grey(job.image)
@@ -217,7 +217,7 @@ def _measure_file(job: Job, options: MeasureOptions) -> "tuple[Morphometry, dict
     )
     files = {"mask": job.mask, "image": job.image, "field_of_view": job.view}
     return found, {
-        "version": __version__,
+        "version": VERSION,
         **{name: None if path is None else _identity(path) for name, path in files.items()},
         "pixel_size": list(found.pixel_size),
         "unit": scale.unit,

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from napari_darl import __version__
 from napari_darl.darl.checkpoint import config_from, file_hash, load_tensors, model_from, save_model
 from napari_darl.darl.device import resolve_device
 from napari_darl.darl.model import Darl, Discriminators
 from napari_darl.darl.published import import_published
 from napari_darl.models import DEFAULT, bundled_models, model_card, model_path
+from napari_darl.version import VERSION
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Model:
 
     def provenance(self, **settings: str | float) -> dict[str, str | float]:
         """Tell of the making of a result: the package's version, the model, its hash, and `settings`."""
-        return {"version": __version__, "model": self.name, "sha256": self.sha256, **settings}
+        return {"version": VERSION, "model": self.name, "sha256": self.sha256, **settings}
 
 
 def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Model:
@@ -144,4 +144,4 @@ def import_checkpoint(checkpoint: Path, target: Path) -> None:
         If the checkpoint can't be read or the model not be written.
     """
     model, _ = import_published(checkpoint)
-    save_model(target, model, {"imported": checkpoint.name, "version": __version__})
+    save_model(target, model, {"imported": checkpoint.name, "version": VERSION})
