@@ -120,7 +120,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "constant background": (lambda f: train(f, [FRAME], backgrounds=[np.ones((64, 64))]), "background 0"),
     "NaN in a stack": (lambda f: train(f, [FRAME, with_values(np.nan)]), "angiogram 1"),
     "nothing to resume": (lambda f: Trainer.resume(f / "run", [FRAME]), "no run in"),
-    "run is there": (lambda f: (with_run(f), train(f, [FRAME])), "holds a run already"),
+    "run is there": (lambda f: (with_run(f), train(f, [FRAME])), "already holds a run"),
     "output is a file": (
         lambda f: next(Trainer(tiny(), file(f, "taken"), [FRAME]).run()),
         "taken",

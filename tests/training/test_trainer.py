@@ -223,7 +223,7 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="Another run is at work"):
         next(Trainer(tiny(3), tmp_path / "run", stack()).run())
     first.close()
-    with pytest.raises(FileError, match="holds a run already"):
+    with pytest.raises(FileError, match="already holds a run"):
         Trainer(tiny(3), tmp_path / "run", stack())
 
 
@@ -281,7 +281,7 @@ def test_a_run_that_went_on_elsewhere_is_left_alone(tmp_path: Path) -> None:
     list(Trainer(tiny(1), tmp_path / "run", stack()).run())
     late = Trainer.resume(tmp_path / "run", stack(), steps=4)
     list(Trainer.resume(tmp_path / "run", stack(), steps=3).run())
-    with pytest.raises(FileError, match="since"):
+    with pytest.raises(FileError, match="Another process has continued the run"):
         next(late.run())
     (tmp_path / "run" / "checkpoint.safetensors").unlink()
     with pytest.raises(FileError, match="no checkpoint"):

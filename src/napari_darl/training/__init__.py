@@ -1,1 +1,1 @@
-"""The one training loop and its run folder."""
+"""Training: crops and pseudo-masks, teachers, the training loop, and the run folder."""

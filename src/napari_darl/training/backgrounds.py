@@ -1,20 +1,23 @@
-"""Backgrounds where none were recorded: angiograms with their vessels filled up."""
+"""Backgrounds for stacks without frames before contrast: angiograms whose vessels are removed."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter, grey_closing
 
 WIDTH = 24 / 512
-"""Dark structures narrower than this part of a frame's side are filled where they may be vessels."""
+"""Width of the widest vessels that are removed, in parts of a frame's shorter side."""
 
 
 def suppress_vessels(
     frame: NDArray[np.float32], width: int, where: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float32]:
-    """Fill up dark structures that are narrower than `width`, keeping the noise on top of them.
+    """Remove dark structures that are narrower than `width`, but keep the noise.
 
-    The black top-hat of the smoothed frame is added to the frame itself, so that what was a vessel has the
-    grain of its surroundings. Texture outside of `where` stays: a model has to tell vessels from it.
+    1. The frame is smoothed, and a morphological closing fills dark structures.
+    2. The difference between the two is the depth of the vessels, without noise (a black top-hat).
+    3. The depth is added to the frame itself, so the filled pixels have the same noise as their surroundings.
+
+    Structures outside `where` stay, because the model has to learn to tell vessels from them.
 
     Parameters
     ----------
@@ -23,12 +26,12 @@ def suppress_vessels(
     width : int
         Side of the square structuring element, px.
     where : numpy.ndarray of bool, shape (H, W), optional
-        What may be vessel; everywhere by default.
+        Pixels that may be vessel; all by default.
 
     Returns
     -------
-    numpy.ndarray of float32
-        Of the same shape, in [-1, 1].
+    numpy.ndarray of float32, shape (H, W)
+        The background, in [-1, 1].
     """
     smooth = gaussian_filter(frame, 1.0)
     filled = gaussian_filter(grey_closing(smooth, size=(width, width)), width / 4)

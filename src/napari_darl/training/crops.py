@@ -20,7 +20,17 @@ Frame = NDArray[np.float32]
 
 
 class Crop(NamedTuple):
-    """A crop, the teacher's labels of it, and how many of its px go into one px of a 512 px frame."""
+    """A random crop of a frame.
+
+    Attributes
+    ----------
+    frame
+        float32 (H, W) in [-1, 1].
+    labels
+        The teacher's labels, float32 (H, W): -1 background, 1 vessel, 0 not sure; 0 everywhere without a teacher.
+    scale
+        Pixels of the crop per pixel of a frame whose shorter side has 512 px.
+    """
 
     frame: Frame
     labels: Frame
@@ -28,7 +38,28 @@ class Crop(NamedTuple):
 
 
 class CropSource:
-    """Frames and the intensities that become -1 and 1 in each."""
+    """A stack of frames from which random crops are drawn.
+
+    Labels of whole frames are computed when a frame is first drawn, and kept.
+
+    Parameters
+    ----------
+    name : str
+        Name of the kind of frames, for messages.
+    frames : sequence of numpy.ndarray
+        Grey frames (H, W) of any sizes and real dtypes.
+    normalisation : Normalisation
+        How intensities are mapped to [-1, 1], frame by frame.
+    side : int
+        Shorter side, px, to which frames are resized before they are cropped.
+    bits : int, optional
+        Bits that integer frames use, if fewer than their dtype has.
+
+    Raises
+    ------
+    InputError
+        If there are no frames, or a frame is unusable.
+    """
 
     def __init__(
         self,
@@ -39,7 +70,7 @@ class CropSource:
         bits: int | None = None,
     ) -> None:
         if len(frames) == 0:
-            raise InputError(f"The stack of {name}s is empty: give at least one frame.")
+            raise InputError(f"The stack of {name}s is empty. Give at least one frame.")
         frames = showing(frames, name)
         self.frames = frames
         self.side = side
@@ -51,7 +82,22 @@ class CropSource:
     def crop(
         self, rng: np.random.Generator, config: DrawConfig, *, suppress: bool = False, teach: bool = False
     ) -> Crop:
-        """Cut a random window of a random frame, and resize, transpose and flip it."""
+        """Draw a crop.
+
+        A square window of random size and position is cut out of a random frame, resized, and randomly transposed and
+        flipped. Only the window is resized, not the whole frame.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of the draws.
+        config : DrawConfig
+            Sizes, and the teacher.
+        suppress : bool
+            Remove vessels; where the teacher is sure of background, nothing is changed.
+        teach : bool
+            Label the crop.
+        """
         index = int(rng.integers(len(self.frames)))
         frame = self.frames[index]
         side, size = min(frame.shape), config.size
@@ -59,14 +105,18 @@ class CropSource:
         window = min(max(round(window), 2), side)
         top, left = (int(rng.integers(length - window + 1)) for length in frame.shape)
         crop = normalise(frame[top : top + window, left : left + window], self.limits[index])
+
+        # Labels have the resolution of the teacher: look up the label of each pixel of the window.
         labels = None
         if teach or (suppress and config.teacher is not None):
-            known = self._labels(index, config.teacher)
-            rows = nearest_pixels(window, frame.shape[0], known.shape[0], first=top)
-            columns = nearest_pixels(window, frame.shape[1], known.shape[1], first=left)
-            labels = known[rows][:, columns]
+            of_frame = self._labels(index, config.teacher)
+            rows = nearest_pixels(window, frame.shape[0], of_frame.shape[0], first=top)
+            columns = nearest_pixels(window, frame.shape[1], of_frame.shape[1], first=left)
+            labels = of_frame[rows][:, columns]
+
         if suppress:
             crop = suppress_vessels(crop, max(3, round(WIDTH * side)), None if labels is None else labels >= 0)
+
         crop = _resize(crop, size)
         if labels is None:
             labels = np.zeros((size, size), np.int8)
@@ -77,7 +127,7 @@ class CropSource:
         return Crop(_turned(crop, turn), _turned(labels.astype(np.float32), turn), side / FRAME * size / window)
 
     def _labels(self, index: int, teacher: TeacherConfig | None) -> NDArray[np.int8]:
-        """Labels of a whole frame, worked out when it is first drawn."""
+        """Return the labels of a whole frame, int8, at the resolution of the teacher."""
         if index not in self.ridges:
             self.ridges[index] = sure_labels(normalise(self.frames[index], self.limits[index]), teacher)
         if self.predict is None:
@@ -88,6 +138,7 @@ class CropSource:
 
 
 def _turned(frame: Frame, turn: NDArray[np.bool_]) -> Frame:
+    """Transpose a frame and flip its axes, each if asked for."""
     transposed, *flipped = turn
     frame = frame.T if transposed else frame
     return np.ascontiguousarray(np.flip(frame, tuple(axis for axis in (0, 1) if flipped[axis])))

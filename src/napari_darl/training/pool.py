@@ -1,4 +1,4 @@
-"""Image pools: discriminators see past fakes, too (Shrivastava et al. 2017)."""
+"""Image pools, from which discriminators see past fakes, too (Shrivastava et al. 2017)."""
 
 import numpy as np
 import torch
@@ -6,12 +6,15 @@ from torch import Tensor
 
 
 class ImagePool:
-    """Keeps up to `size` past fakes; once full, every second newcomer is swapped for one of them.
+    """A pool of past fakes.
+
+    Until the pool is full, new fakes are added and returned. Then each new fake is returned with probability 1/2;
+    otherwise it replaces a random image of the pool, which is returned in its place.
 
     Parameters
     ----------
     size : int
-        Images to keep.
+        Number of images to keep.
     """
 
     def __init__(self, size: int) -> None:
@@ -19,7 +22,20 @@ class ImagePool:
         self.images: list[Tensor] = []
 
     def query(self, fakes: Tensor, rng: np.random.Generator) -> Tensor:
-        """Images to show for the new `fakes` (N, 1, H, W), detached; of the same shape."""
+        """Return the images to show to the discriminator.
+
+        Parameters
+        ----------
+        fakes : Tensor
+            New fakes (N, 1, H, W).
+        rng : numpy.random.Generator
+            Source of the draws.
+
+        Returns
+        -------
+        Tensor
+            New or past fakes, of the same shape, detached.
+        """
         shown = []
         for fake in fakes.detach():
             if len(self.images) < self.size:

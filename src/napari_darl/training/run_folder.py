@@ -1,4 +1,18 @@
-"""A run is a folder: config.json, checkpoint, model, losses.csv, and a lock while a run is at work there."""
+"""The folder of a training run.
+
+`config.json`
+    The `TrainingConfig`.
+`checkpoint.safetensors`
+    The complete state: networks, moving average, teacher, optimisers, image pools, step.
+`model.safetensors`
+    The moving average, which is the model to use.
+`losses.csv`
+    The losses of every step.
+`run.lock`
+    A lock of the operating system, held while the run is in progress and released when its process ends.
+
+Checkpoint and model are replaced in one step each, so a crash leaves the previous file or the next one.
+"""
 
 import csv
 import json
@@ -18,7 +32,17 @@ from napari_darl.training.config import TrainingConfig
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A run as it was last saved: its folder, its configuration and the steps done."""
+    """A run at its last checkpoint.
+
+    Attributes
+    ----------
+    folder
+        Its folder.
+    config
+        Its configuration.
+    step
+        Steps done.
+    """
 
     folder: "RunFolder"
     config: TrainingConfig
@@ -38,17 +62,17 @@ class SavedRun:
         return tensors
 
     def misfit(self) -> CheckpointError:
-        """Return the error to raise if the tensors are those of another configuration."""
-        return CheckpointError(f"{self.folder.checkpoint} doesn't fit the run's config.json: put the right one back.")
+        """Return the error for tensors that don't fit the configuration."""
+        return CheckpointError(f"{self.folder.checkpoint} doesn't fit the run's config.json. Restore the right one.")
 
 
 class RunFolder:
-    """Files of a training run.
+    """The files of a training run.
 
     Parameters
     ----------
     path : Path
-        The folder; made when the run begins.
+        The folder; created when the run begins.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,12 +84,12 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out; the lock goes with the process, even if it is killed.
+        """Hold the lock of the folder. It is released when the process ends, even if the process is killed.
 
         Raises
         ------
         FileError
-            If another run is at work in the folder, or it can't be written to.
+            If another run holds the lock, or the folder can't be written to.
         """
         lock = FileLock(self.path / "run.lock", timeout=0)
         try:
@@ -73,31 +97,35 @@ class RunFolder:
             lock.acquire()
         except Timeout:
             raise FileError(
-                f"Another run is at work in {self.path}: wait for it, stop it, or choose another folder."
+                f"Another run is at work in {self.path}. Wait for it, stop it, or choose another folder."
             ) from None
         except OSError as error:
-            raise FileError(f"{self.path} can't be written to ({error.strerror}): choose another folder.") from error
+            raise FileError(f"{self.path} can't be written to ({error.strerror}). Choose another folder.") from error
         try:
             yield
         finally:
             lock.release()
 
     def saved_step(self) -> int | None:
-        """Step of the checkpoint, or none if there is none.
+        """Return the number of steps in the checkpoint, or none if there is no checkpoint.
 
         Raises
         ------
         FileError
-            If it is damaged, or missing where a model was saved beside it.
+            If the checkpoint is damaged, or missing although there is a model.
         """
         if self.checkpoint.exists():
             _, contents = load_tensors(self.checkpoint, "checkpoint", only_contents=True)
             step = contents.get("step")
             if not isinstance(step, int) or step < 0:
-                raise CheckpointError(f"{self.checkpoint} doesn't tell its step, and is damaged: put it back.")
+                raise CheckpointError(
+                    f"{self.checkpoint} is damaged: it has no valid step. Restore it, or start a new run."
+                )
             return step
         if self.model.exists():
-            raise FileError(f"{self.path} holds a model but no checkpoint: put it back or choose another folder.")
+            raise FileError(
+                f"{self.path} holds a model but no checkpoint. Restore the checkpoint, or choose another folder."
+            )
         return None
 
     def check_free(self) -> int | None:
@@ -115,13 +143,15 @@ class RunFolder:
         """
         step = self.saved_step()
         if step:
-            raise FileError(f"{self.path} holds a run already: resume it or choose another folder.")
+            raise FileError(f"{self.path} already holds a run. Resume it, or choose another folder.")
         for file in (self.config, self.losses):
             if file.exists():
                 try:
                     self.read_config()
                 except FileError:
-                    raise FileError(f"{file} is no run's, and would be replaced: choose another folder.") from None
+                    raise FileError(
+                        f"{file} was not written by a training run, but would be replaced. Choose another folder."
+                    ) from None
         return step
 
     def read(self) -> SavedRun:
@@ -135,12 +165,14 @@ class RunFolder:
         step = self.saved_step()
         config = self.read_config()
         if step is None:
-            raise FileError(f"The run in {self.path} ended before it began: start it again, without resuming.")
+            raise FileError(
+                f"The run in {self.path} ended before its first checkpoint. Start it again, without resuming."
+            )
         return SavedRun(self, config, step)
 
     def moved_on(self) -> FileError:
-        """Return the error to raise if another process has continued the run."""
-        return FileError(f"Another run has been at work in {self.path} since: start again from there.")
+        """Return the error for a run that another process has continued in the meantime."""
+        return FileError(f"Another process has continued the run in {self.path}. Resume it from there.")
 
     def forget_beginning(self) -> None:
         """Remove checkpoint and model of a run that has done no step."""
@@ -162,31 +194,35 @@ class RunFolder:
         try:
             return TrainingConfig.model_validate(json.loads(self.config.read_text()))
         except FileNotFoundError:
-            raise FileError(f"There is no run in {self.path}: start one without resuming.") from None
+            raise FileError(f"There is no run in {self.path}. Start one without resuming.") from None
         except (OSError, ValueError, RecursionError) as error:
-            raise FileError(f"{self.config} is damaged: put it back or start a new run.") from error
+            raise FileError(f"{self.config} is damaged. Restore it, or start a new run.") from error
 
     def forget_losses_after(self, step: int) -> None:
-        """Drop the rows of steps that the checkpoint doesn't know, which will be done again."""
+        """Remove the losses of later steps, which will be repeated because they are not in the checkpoint."""
         if not self.losses.exists():
             return
         rows = self.losses.read_text(encoding="utf-8", errors="replace").splitlines()
         kept = [row for row in rows[1:] if _step(row) <= step]
-        # Without a row, the names of the columns may have been cut short.
+        # If there are no rows, the header may be damaged, too, so it is written anew.
         self._write(self.losses, "".join(row + "\n" for row in (rows[:1] + kept if kept else ())))
 
     def read_losses(self, step: int) -> list[tuple[int, dict[str, float]]]:
-        """Losses up to a step, as pairs of step and losses by name; empty where there are none."""
+        """Return pairs of step and losses by name, up to a step; none if the file is missing or damaged."""
         try:
             with self.losses.open(newline="") as file:
                 rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
             return [(int(row.pop("step")), row) for row in rows if row["step"] <= step]
-        # A picture of the past is no reason to fail.
         except (OSError, ValueError, TypeError, KeyError, ArithmeticError, csv.Error):
-            return []
+            return []  # Past losses are only plotted, so the run continues without them.
 
     def append_losses(self, rows: list[dict[str, float]]) -> None:
-        """Append rows of one column a loss, the step first.
+        """Append rows to losses.csv.
+
+        Parameters
+        ----------
+        rows : list of dict of str to float
+            Values by column, `step` first.
 
         Raises
         ------
@@ -203,7 +239,7 @@ class RunFolder:
                 writer.writerows(rows)
         except OSError as error:
             raise FileError(
-                f"{self.losses} can't be written ({error.strerror}): check the folder, its rights and the disk."
+                f"{self.losses} can't be written ({error.strerror}). Check the folder, its permissions and the disk."
             ) from error
 
     @staticmethod
@@ -213,6 +249,6 @@ class RunFolder:
 
 
 def _step(row: str) -> float:
-    """First number of a row of losses; infinite where the row is damaged."""
+    """Return the first number of a row of losses; infinity if the row is damaged."""
     first = row.split(",")[0]
     return int(first) if first.isascii() and first.isdigit() and len(first) < 20 else float("inf")

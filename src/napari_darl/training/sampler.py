@@ -56,7 +56,10 @@ class _Sample(NamedTuple):
 
 
 class Sampler:
-    """Draws batches of unpaired crops.
+    """Draws batches.
+
+    A sample consists of unrelated crops: an angiogram, a background and a pseudo-mask. The pseudo-mask is also rendered
+    into the background by attenuation, which gives an angiogram whose mask is known. All frames are augmented.
 
     The same (seed, step) gives the same batch, whatever was drawn before.
 
@@ -84,7 +87,7 @@ class Sampler:
         self.seed = seed
         self.same = model.variant == "c-darl"
         if self.same and stacks.backgrounds is not None:
-            raise InputError("C-DARL takes no backgrounds: leave them out, or train the other variant.")
+            raise InputError("C-DARL takes no backgrounds. Leave them out, or train DARL.")
         self.angiograms = CropSource("angiogram", stacks.angiograms, model.normalisation, model.side, stacks.bits)
         self.backgrounds = self.masks = None
         if stacks.backgrounds is not None:
@@ -120,6 +123,7 @@ class Sampler:
         return Batch(angiogram, background, mask, rendered, labels, on_path_b)
 
     def _sample(self, rng: np.random.Generator) -> _Sample:
+        """Draw a sample: crops, pseudo-mask, rendering, round field of view, augmentation."""
         config = self.config
         angiogram = self.angiograms.crop(rng, config, teach=config.teacher is not None)
         if self.same:
@@ -135,9 +139,12 @@ class Sampler:
         rendered = render(background.frame, tree.thickness, absorption=absorption, blur=0.7 * scale)
         mask = np.where(tree.mask, 1, -1).astype(np.float32)
 
-        first, second = rng.integers(2**32, size=2)
+        # The keys of the augmentations. A background and its rendering differ in the vessels only, and in C-DARL the
+        # angiogram is the background.
+        of_angiogram, of_background = rng.integers(2**32, size=2)
         if self.same:
-            second = first
+            of_background = of_angiogram
+
         labels = angiogram.labels
         frames = [angiogram.frame, background.frame, rendered]
         if rng.random() < config.aperture:
@@ -147,11 +154,12 @@ class Sampler:
             if config.teacher is not None:
                 labels = np.where(aperture.open, labels, -1).astype(np.float32)
 
-        keys = (first, second, second)  # A background and its rendering differ in the vessels only.
-        seen = [self._augment(frame, key) for frame, key in zip(frames, keys, strict=True)]
-        return _Sample(seen[0], seen[1], mask, seen[2], labels)
+        keys = (of_angiogram, of_background, of_background)
+        frames = [self._augment(frame, key) for frame, key in zip(frames, keys, strict=True)]
+        return _Sample(frames[0], frames[1], mask, frames[2], labels)
 
     def _tree(self, rng: np.random.Generator, scale: float) -> PseudoMask:
+        """Draw a pseudo-mask, generated or from the user's stack; vessels of the latter are as thick as wide."""
         shape = (self.config.size, self.config.size)
         if self.masks is None and self.config.pseudo_masks == "fractals":
             return draw_fractal(shape, rng, scale)
@@ -162,18 +170,22 @@ class Sampler:
         return PseudoMask(mask, radius, 2 * radius)
 
     def _absorption(self, rng: np.random.Generator, scale: float) -> float:
+        """Draw the attenuation per px, from the transmission of the thickest vessel (Beer-Lambert law)."""
         thickest = 2 * self.config.trees.trunk_radius[1] * scale
         return -float(np.log(rng.uniform(*self.config.transmission))) / thickest
 
     def _augment(self, frame: Frame, key: int) -> Frame:
-        """Change intensities, blur and noise; the same key does the same to a background and its rendering."""
+        """Change the intensities of a frame, blur it and add noise; the same key gives the same changes."""
         config, rng = self.config, np.random.default_rng(key)
         intensity = np.clip((frame + 1) / 2, 0, 1)
         intensity = intensity ** np.exp(rng.uniform(-1, 1) * np.log(config.gamma))
+
+        # Exposure darkens the whole crop; shading is a linear ramp in a random direction.
         angle, light = rng.uniform(0, 2 * np.pi), -rng.uniform(0, 1) * config.exposure
         across, down = np.linspace(-0.5, 0.5, frame.shape[1]), np.linspace(-0.5, 0.5, frame.shape[0])[:, None]
         ramp = (np.cos(angle) * across + np.sin(angle) * down).astype(np.float32)
         intensity = intensity * np.exp(light + rng.uniform(0, 1) * config.shading * ramp)
+
         intensity = gaussian_filter(intensity, rng.uniform(0, 1) ** 2 * config.blur)
         noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) * config.noise
         return encode(np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32), self.normalisation)

@@ -1,4 +1,4 @@
-"""Everything that a training step changes, and its way to tensors and back."""
+"""The state of a run, which every step changes, and its conversion to tensors and back."""
 
 import copy
 import re
@@ -18,14 +18,14 @@ _Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class TrainingState:
-    """Networks, their running average, optimisers, image pools and the number of steps done.
+    """Networks, moving average, teacher, optimisers, image pools and the number of steps done.
 
     Parameters
     ----------
     config : TrainingConfig
         The run.
     device : torch.device
-        Where to compute.
+        Device of the networks.
     """
 
     def __init__(self, config: TrainingConfig, device: torch.device) -> None:
@@ -52,7 +52,7 @@ class TrainingState:
         self.step = 0
 
     def start_from(self, model: Darl, discriminators: Discriminators | None = None) -> None:
-        """Begin with the weights of trained networks of the same shapes instead of random ones."""
+        """Replace the initial weights by those of trained networks of the same shapes."""
         self.model.load_state_dict(model.state_dict())
         self.average.module.load_state_dict(model.state_dict())
         if discriminators is not None:
@@ -60,11 +60,11 @@ class TrainingState:
             self.discriminators.load_state_dict(discriminators.state_dict(), strict=False)
 
     def renew_teacher(self) -> None:
-        """Make a teacher of the running average as it is."""
+        """Make a copy of the moving average the teacher."""
         self.teacher = copy.deepcopy(self.average.module).requires_grad_(False)  # type: ignore[assignment]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Name every tensor of the state."""
+        """Return every tensor of the state by name."""
         tensors = {f"{part}.{name}": tensor for part, name, tensor in self._networks()}
         for part, optimiser in self.optimisers.items():
             for index, moments in optimiser.state_dict()["state"].items():
@@ -75,12 +75,12 @@ class TrainingState:
         return tensors
 
     def restore(self, tensors: dict[str, Tensor], step: int) -> None:
-        """Take up what `tensors` named, after `step` steps.
+        """Restore the state from the result of `tensors`, after `step` steps.
 
         Raises
         ------
         IndexError, KeyError, RuntimeError, ValueError
-            If the tensors aren't those of such a run.
+            If the tensors don't fit the configuration.
         """
         if any(name.startswith("teacher.") for name in tensors):
             self.renew_teacher()
@@ -99,7 +99,7 @@ class TrainingState:
             images = tensors.get(f"pool.{part}")
             pool.images = [] if images is None else list(images.to(self.device, torch.float32))
             if len(pool.images) > pool.size or any(image.shape != self._pooled for image in pool.images):
-                raise ValueError("images of other crops")
+                raise ValueError("The images of a pool don't fit the size of pool or crops.")
         self.step = step
 
     def _networks(self) -> Iterator[tuple[str, str, Tensor]]:
@@ -115,15 +115,19 @@ class TrainingState:
 
 
 def with_new_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename tensors of checkpoints that were written when the discriminators were called critics."""
+    """Rename the tensors of former checkpoints, in which the discriminators are called critics."""
     former = re.compile(r"^(optimiser\.)?critics\.")
     return {former.sub(r"\1discriminators.", name): tensor for name, tensor in tensors.items()}
 
 
 def fits(config: TrainingConfig, tensors: dict[str, Tensor]) -> bool:
-    """Tell whether tensors are those of a run's networks, before memory is taken for what a configuration asks for."""
+    """Return whether tensors have the names and shapes of a run's networks, without allocating these networks.
+
+    If the networks are those of a preset, the answer is true without a check, since restoring fails anyway for other
+    tensors, and torch's meta device costs a second of imports.
+    """
     if any(_networks(config) == _networks(preset) for preset in PRESETS.values()):
-        return True  # restoring will tell; torch's meta device costs a second of imports
+        return True
     with torch.device("meta"):
         model, discriminators = build(config.model.updated(initialisation="torch"), 0)
     parts = {"model": model, "discriminators": discriminators}
@@ -136,19 +140,22 @@ def _networks(config: TrainingConfig) -> tuple[Config, ...]:
 
 
 def _check_moments(optimiser: Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
-    """See that an optimiser's moments are those of its parameters, which it doesn't do itself."""
+    """Check that moments have the shapes of an optimiser's parameters, which `load_state_dict` doesn't check."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for index, moments in state.items():
         shapes = {"step": torch.Size(), "exp_avg": parameters[index].shape, "exp_avg_sq": parameters[index].shape}
-        found = {name: value.shape for name, value in moments.items() if value.is_floating_point()}
-        if found != shapes or len(moments) != len(shapes):
-            raise ValueError("moments of other parameters")
+        actual = {name: value.shape for name, value in moments.items() if value.is_floating_point()}
+        if actual != shapes or len(moments) != len(shapes):
+            raise ValueError("The moments don't fit the parameters.")
         if any((moments[name] < 0).any() for name in ("step", "exp_avg_sq")):
-            raise ValueError("a step or squares below 0")
+            raise ValueError("A step or a squared gradient is negative.")
 
 
 def _moving_average(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
-    """Exponential moving average whose decay warms up, lest the first weights weigh for a thousand steps."""
+    """Return the update rule of an exponential moving average.
+
+    The decay grows with the number of updates up to `decay`, so that the random initial weights are soon forgotten.
+    """
 
     @torch.no_grad()
     def update(averages: _Tensors, news: _Tensors, count: Tensor | int) -> None:

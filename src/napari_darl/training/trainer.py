@@ -1,4 +1,8 @@
-"""The training loop; napari, the command line and the tests all iterate over `Trainer.run`."""
+"""The training loop.
+
+napari, the command line and the tests all iterate over `Trainer.run`. A step is in `step.py`, what it changes in
+`state.py`, the files in `run_folder.py`.
+"""
 
 import math
 import time
@@ -27,7 +31,7 @@ from napari_darl.training.step import Progress, train_step
 class Trainer:
     """Trains a DARL model on unpaired stacks, in a run folder from which training can be resumed.
 
-    `Trainer(...)` begins a run, `Trainer.resume(...)` continues one. In both, nothing is written before the first step.
+    `Trainer(...)` begins a run and `Trainer.resume(...)` continues one; both write nothing before `run` is called.
 
     Parameters
     ----------
@@ -152,7 +156,7 @@ class Trainer:
         changes = {"steps": steps, "preview_every": preview_every, "autosave": autosave}
         config = run.config.updated(**{name: value for name, value in changes.items() if value is not None})
         if config.steps < run.step:
-            raise InputError(f"The run has done {run.step} steps: ask for more in all.")
+            raise InputError(f"The run has done {run.step} steps. Ask for at least as many in all.")
         tensors = with_new_names(run.load())
         if not fits(config, tensors):
             raise run.misfit()
@@ -219,18 +223,18 @@ class Trainer:
                 if not is_out_of_memory(error):
                     raise
                 raise DarlError(
-                    f"Memory ran out in step {self.step + 1}: resume on another device, or start a run of smaller "
-                    "batches or crops; the last checkpoint stays."
+                    f"Memory ran out in step {self.step + 1}. Resume on another device, or start a run with smaller "
+                    "batches or crops. The last checkpoint is kept."
                 ) from error
             self.save()
 
     def save(self) -> None:
-        """Append the losses so far, and replace checkpoint and model, each in one step.
+        """Append the new losses, and replace checkpoint and model.
 
         Raises
         ------
         FileError
-            If a file can't be written, for example because the disk is full; earlier files stay.
+            If a file can't be written, for example because the disk is full. Previous files stay.
         """
         self.folder.append_losses(self._rows)
         self._rows.clear()
@@ -298,6 +302,9 @@ class Trainer:
     def _advance(self, batch: Batch) -> Progress:
         losses, preview = train_step(self.state, batch, self.config, self._precision)
         if not all(math.isfinite(loss) for loss in losses.values()):
-            raise DarlError(f"Training diverged at step {self.step}: start again with a lower learning rate.")
+            raise DarlError(
+                f"Training diverged at step {self.step}: a loss is NaN or infinite. "
+                "Start again with a lower learning rate."
+            )
         self._rows.append({"step": self.step, **losses})
         return Progress(self.step, self.config.steps, losses, preview)

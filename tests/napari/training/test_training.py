@@ -145,7 +145,7 @@ def test_a_folder_and_c_darl_and_a_run_that_is_there(window: Window, stacks: Any
     saved = (tmp_path / "run" / "model.safetensors").read_bytes()
     widget.button.click()
     window.finish()
-    assert "holds a run already: resume it or choose another folder" in window.messages[-1]
+    assert "already holds a run. Resume it, or choose another folder." in window.messages[-1]
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == saved
 
 
@@ -279,7 +279,7 @@ def test_nothing_but_runs_is_replaced(window: Window, stacks: Any, tmp_path: Pat
         (tmp_path / name).write_text("mine")
         widget.button.click()
         window.finish()
-        assert f"{name} is no run's, and would be replaced" in window.messages[-1]
+        assert f"{name} was not written by a training run" in window.messages[-1]
         assert (tmp_path / name).read_text() == "mine"
         (tmp_path / name).unlink()
     widget.folder.setText(" ")
