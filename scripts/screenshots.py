@@ -20,6 +20,7 @@ from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 from napari_darl._napari.commands import segment_vessels
+from napari_darl._napari.training.session import TrainingSession
 from napari_darl.samples import sample_angiogram
 from napari_darl.training.run_folder import RunFolder
 
@@ -92,13 +93,14 @@ def train(viewer: napari.Viewer) -> None:
     """Show training under way, with its previews."""
     viewer.add_image(frames(), name="angiograms")
     docked = dock(viewer, "Train a model")
-    docked.preview_every.setValue(10)
-    docked.batch.setValue(2)  # a picture needn't wait for good losses
-    docked.folder.setText(f"{tempfile.mkdtemp()}/run")
+    docked.form.preview_every.setValue(10)
+    docked.form.batch.setValue(2)  # a picture needn't wait for good losses
+    docked.form.folder.setText(f"{tempfile.mkdtemp()}/run")
     docked.start()
-    live(0.1, lambda: docked.plot.points("cycle") >= 45)
+    session = TrainingSession.of(viewer)
+    live(0.1, lambda: len(session.losses.curve("cycle")[0]) >= 45)
     docked.look_at_previews()
-    docked.folder.setText("~/runs/mine")
+    docked.form.folder.setText("~/runs/mine")
     live(0.5)
 
 

@@ -1,4 +1,4 @@
-"""A viewer with the plugin installed, as a person has it; skipped where no window can be opened."""
+"""Fixtures with a napari window; tests that need one are skipped where none can be opened."""
 
 import gc
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from napari_darl.frames.arrays import as_image, iter_frames
 
 @pytest.fixture(scope="session")
 def imports() -> None:
-    """Import what all windows need, and take it out of the collections of garbage, of which napari asks many."""
+    """Import what all windows need, and exclude it from garbage collection, which napari runs often."""
     import napari_darl._napari.inspecting.widget
     import napari_darl._napari.segmenting.widget
     import napari_darl._napari.training.widget
@@ -26,11 +26,22 @@ def imports() -> None:
 
 
 @pytest.fixture
+def closed_for_good() -> Iterator[None]:
+    """Delete what a test's windows leave behind; requested first, it is torn down after them."""
+    yield
+    from qtpy.QtCore import QCoreApplication, QEvent
+
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()
+
+
+@pytest.fixture
 def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
     """A window with the plugin; preferences live in `tmp_path`."""
     if not request.config.pluginmanager.hasplugin("napari"):
         pytest.skip("no window: the pytest plugins are switched off")
     request.getfixturevalue("imports")
+    request.getfixturevalue("closed_for_good")
     from napari import settings
     from napari._qt.qthreading import wait_for_workers_to_quit
     from napari.utils.notifications import notification_manager
@@ -64,7 +75,7 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def pause(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
-    """Instead of the network, frames as they are; after each one the run waits until this event is set."""
+    """Replace the network by the frame itself; after each frame, the run waits until this event is set."""
     go_on = Event()
 
     def pausing(array: Any, *_: Any, first: Any, interrupt: Any, **__: Any) -> Iterator[Any]:

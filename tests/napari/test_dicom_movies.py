@@ -129,24 +129,24 @@ def test_a_damaged_file_is_one_notification(window: Window, tmp_path: Path) -> N
 
 def open_train(window: Window, folder: Path) -> Any:
     widget = window.dock("Train a model")
-    widget.folder.setText(str(folder))
-    widget.steps.setValue(1)
-    widget.batch.setValue(1)
-    widget.backgrounds.choose("first frames of each series")
-    widget.first_frames.setValue(2)
+    widget.form.folder.setText(str(folder))
+    widget.form.steps.setValue(1)
+    widget.form.batch.setValue(1)
+    widget.form.backgrounds.choose("first frames of each series")
+    widget.form.first_frames.setValue(2)
     return widget
 
 
 def trained(window: Window, widget: Any) -> bool:
     widget.button.click()
     window.finish()
-    return window.messages[-1].startswith("Trained: ")
+    return window.messages[-1].startswith("Training is complete.")
 
 
 def test_frames_before_contrast_are_the_backgrounds_of_a_layer(window: Window, tmp_path: Path) -> None:
     window.viewer.open(str(xa(tmp_path / "run.dcm")), plugin="napari-darl")
     widget = open_train(window, tmp_path / "model")
-    assert widget.angiograms.line.text().startswith("4 frames, 128 x 160")
+    assert widget.form.angiograms.line.text().startswith("4 frames, 128 x 160")
     assert trained(window, widget), window.messages
     shown = [layer for layer in window.viewer.layers if layer.name.startswith("preview: ")]
     assert shown
@@ -158,6 +158,6 @@ def test_frames_before_contrast_are_the_backgrounds_of_a_folder(window: Window, 
     for name in ("1.dcm", "2.DCM"):
         xa(tmp_path / "xa" / name)
     widget = open_train(window, tmp_path / "model")
-    widget.angiograms.choose(tmp_path / "xa")
-    assert widget.angiograms.line.text().startswith("2 files, ")
+    widget.form.angiograms.choose(tmp_path / "xa")
+    assert widget.form.angiograms.line.text().startswith("2 files, ")
     assert trained(window, widget), window.messages

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QSizePolicy,
+    QSpinBox,
     QTextBrowser,
     QToolButton,
     QVBoxLayout,
@@ -182,6 +183,15 @@ def resize_box(*, guessed: bool = False) -> QDoubleSpinBox:
     box.setSingleStep(0.05)
     box.setSpecialValueText("guessed" if guessed else "")
     box.setToolTip("Frames are resized by this first: less than 1 for wide vessels, more for thin ones.")
+    return box
+
+
+def spin_box(low: int, high: int, value: int, tip: str) -> QSpinBox:
+    """Make a field for a whole number from `low` to `high`."""
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setToolTip(tip)
     return box
 
 

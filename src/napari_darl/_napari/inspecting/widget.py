@@ -1,4 +1,4 @@
-"""The Inspect widget: pairs that path B makes and what path A finds in them; how sure path A is of real frames."""
+"""The Inspect widget: synthetic pairs and what path A finds in them, and how sure path A is of real frames."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,135 +6,122 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.layers import Image
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QPushButton,
-    QSpinBox,
-    QTableWidget,
-    QTableWidgetItem,
     QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_darl._napari.geometry import geometry
-from napari_darl._napari.inspecting.work import SIZE, assessing, making, noising, sampling, saving
-from napari_darl._napari.layers import (
-    bare,
-    frame_order,
-    frames_shape,
-    keeping_selection,
-    layout,
-    to_world,
-    visible_frame,
-)
-from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, resize_box, vessels_choice
+from napari_darl._napari.inspecting import display, work
+from napari_darl._napari.inspecting.tables import ResultTable
+from napari_darl._napari.layers import bare, frames_shape, layout, visible_frame
+from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, resize_box, spin_box, vessels_choice
 from napari_darl._napari.segmenting.segmenter import Segmenter
-from napari_darl._napari.stacks import Reading, StackPicker
+from napari_darl._napari.stacks import StackPicker
 from napari_darl._napari.task import Task, Work
+from napari_darl.inference.options import SegmentOptions
 
 if TYPE_CHECKING:
     import napari.viewer
 
-    from napari_darl.evaluation.robustness import Robustness
-    from napari_darl.inference.noise import NoisyView
-    from napari_darl.inference.synthesize import SyntheticPair
+    from napari_darl._napari.inspecting.display import Place
+    from napari_darl._napari.inspecting.work import FrameSettings, JudgedPair, NoisyResult, PairSettings
     from napari_darl.inference.trust import Trust
 
-_PSEUDO, _CYCLE = "#20c0ff", "#ff8020"
-_CONTOUR = 1  # px
 _SAMPLED = "none: sampled from noise"
 
 
 class InspectWidget(QWidget):
-    """Shows what a model makes, so that a person can judge it without ground truth.
+    """Shows what a model does, so that it can be judged without ground truth.
 
-    Policy: each click makes new layers, which are the user's from then on; the tables point into the latest ones.
+    Policy: one task at a time. Each click adds new layers, which belong to the user from then on. The tables refer to
+    the latest ones.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self._viewer = viewer
         self._task: Task | None = None
-        self._stacks: dict[QTableWidget, Image] = {}
+        self._stacks: dict[ResultTable, Image] = {}
         self.model = ModelPicker(viewer)
         if newest := Segmenter.of(viewer).newest_model:
             self.model.choose(newest)
         self.device = DevicePicker()
-        sampled = {_SAMPLED: f"The denoiser makes {SIZE} x {SIZE} pixels of background by the reverse process."}
-        self.backgrounds = StackPicker(
-            viewer, sampled, 0, "Frames that path B draws vessels into; best without contrast."
-        )
-        self.count = _spin(1, 10_000, 8, "Pairs to make.")
-        self.noise_level = _spin(0, 1999, 0, "Timestep at which backgrounds are noised; 0 leaves them as they are.")
-        self.make = QPushButton("Make pairs")
-        self.chain = QPushButton("Show chain")
-        self.chain.setToolTip("How the denoiser makes a background out of noise, step by step, as a stack.")
-        self.save = QPushButton("Save pairs...")
-        self.save.setToolTip("Makes the pairs anew, all sizes, into a folder: to train other networks with.")
-        self.pairs = _table("pair", "Dice", "clDice")
-        self.frames = StackPicker(viewer, {}, 0, "Real frames, to see how sure the model is of them.")
-        self.vessels = vessels_choice()
-        self.resize_factor = resize_box(guessed=True)
-        self.assess = QPushButton("Assess frames")
-        self.scores = _table("frame", "score")
-        self.levels = QLineEdit("50, 100, 200, 400")
-        self.levels.setToolTip("Timesteps at which path A looks at the frame that you see, noised accordingly.")
-        self.try_noise = QPushButton("Try noise")
-        self.try_noise.setToolTip("Segments the frame that you see at these timesteps, and with Gaussian noise.")
-        self.noises = _table("view", "noise", "vessel %", "Dice")
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self._pairs_tab(), "Synthetic pairs")
+        self.tabs.addTab(self._frames_tab(), "Real frames")
         self.state = explanation()
-        self.words = explanation()
-        self._lay_out()
-
-        self.make.clicked.connect(self._make_pairs)
-        self.save.clicked.connect(self._ask_save)
-        self.assess.clicked.connect(self._assess)
-        self.chain.clicked.connect(self._show_chain)
-        self.try_noise.clicked.connect(self._try_noise)
-        if any(isinstance(bare(layer), Image) for layer in viewer.layers):
-            self.backgrounds.choose(self.frames.chosen)
-        for table in (self.pairs, self.scores, self.noises):
-            table.itemSelectionChanged.connect(lambda table=table: self._jump(table))
-        Segmenter.of(viewer).offered.connect(self.model.choose)
-
-    def save_pairs(self, folder: Path) -> None:
-        """Make pairs into a folder, in the background."""
-        self._run(
-            partial(saving, self.backgrounds.reading(), self._settings(), folder),
-            "Saving pairs",
-            lambda done: show_info(f"{len(done)} pairs saved in {folder}."),
-        )
-
-    def _lay_out(self) -> None:
         top = QFormLayout()
         top.addRow("model", self.model)
         top.addRow("device", self.device)
-        made, real = QWidget(), QWidget()
-        self.tabs = QTabWidget()
-        self.tabs.addTab(made, "What path B makes")
-        self.tabs.addTab(real, "Real frames")
-        form = QFormLayout(made)
+        column = QVBoxLayout(self)
+        column.addLayout(top)
+        column.addWidget(self.tabs, 1)
+        column.addWidget(self.state)
+
+        if any(isinstance(bare(layer), Image) for layer in viewer.layers):
+            self.backgrounds.choose(self.frames.chosen)
+        for table in (self.pairs, self.scores, self.noises):
+            table.chosen.connect(partial(self._show_row, table))
+        Segmenter.of(viewer).offered.connect(self.model.choose)
+
+    def _pairs_tab(self) -> QWidget:
+        sampled = {_SAMPLED: f"The denoiser samples backgrounds of {work.SIDE} x {work.SIDE} pixels."}
+        self.backgrounds = StackPicker(
+            self._viewer, sampled, 0, "Frames into which path B draws vessels; best without contrast agent."
+        )
+        self.count = spin_box(1, 10_000, 8, "Number of pairs.")
+        self.noise_level = spin_box(
+            0, 1999, 0, "Timestep up to which backgrounds are noised; 0 leaves them as they are."
+        )
+        self.make = QPushButton("Make pairs")
+        self.chain = QPushButton("Show chain")
+        self.chain.setToolTip("Shows as a stack how the denoiser makes a background from noise, step by step.")
+        self.save = QPushButton("Save pairs...")
+        self.save.setToolTip("Makes the pairs again, of all sizes, and saves them in a folder to train other networks.")
+        self.pairs = ResultTable("pair", "Dice", "clDice")
+        self.make.clicked.connect(self._make_pairs)
+        self.save.clicked.connect(self._ask_save)
+        self.chain.clicked.connect(self._show_chain)
+
+        tab = QWidget()
+        form = QFormLayout(tab)
         form.addRow("backgrounds", self.backgrounds)
         form.addRow("pairs", self.count)
         form.addRow("noise level", self.noise_level)
         row = QHBoxLayout()
-        row.addWidget(self.make)
-        row.addWidget(self.save)
-        row.addWidget(self.chain)
+        for button in (self.make, self.save, self.chain):
+            row.addWidget(button)
         form.addRow(row)
         form.addRow(self.pairs)
-        form = QFormLayout(real)
+        return tab
+
+    def _frames_tab(self) -> QWidget:
+        self.frames = StackPicker(self._viewer, {}, 0, "Real frames on which the model is tested.")
+        self.vessels = vessels_choice()
+        self.resize_factor = resize_box(guessed=True)
+        self.assess = QPushButton("Assess frames")
+        self.scores = ResultTable("frame", "score")
+        self.words = explanation()
+        self.levels = QLineEdit("50, 100, 200, 400")
+        self.levels.setToolTip("Timesteps, separated by commas, up to which the visible frame is noised.")
+        self.try_noise = QPushButton("Try noise")
+        self.try_noise.setToolTip("Segments the visible frame at these timesteps, and with Gaussian noise.")
+        self.noises = ResultTable("view", "noise", "vessel %", "Dice")
+        self.assess.clicked.connect(self._assess)
+        self.try_noise.clicked.connect(self._try_noise)
+
+        tab = QWidget()
+        form = QFormLayout(tab)
         form.addRow("frames", self.frames)
         form.addRow("vessels", self.vessels)
         form.addRow("resize", self.resize_factor)
@@ -144,76 +131,73 @@ class InspectWidget(QWidget):
         form.addRow("noise levels", self.levels)
         form.addRow(self.try_noise)
         form.addRow(self.noises)
-        column = QVBoxLayout(self)
-        column.addLayout(top)
-        column.addWidget(self.tabs, 1)
-        column.addWidget(self.state)
+        return tab
 
-    @property
-    def _buttons(self) -> tuple[QPushButton, ...]:
-        return (self.make, self.save, self.chain, self.assess, self.try_noise)
+    def save_pairs(self, folder: Path) -> None:
+        """Synthesise pairs into a folder, in the background."""
+        self._run(
+            partial(work.save_pairs, self._pair_settings(), folder),
+            "Saving pairs",
+            lambda names: show_info(f"{len(names)} pairs were saved in {folder}."),
+        )
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "model": self.model.model,
-            "device": self.device.device,
-            "count": self.count.value(),
-            "noise_level": self.noise_level.value(),
-            "bright": self.vessels.currentText() == "bright",
-            "resize": self.resize_factor.value() or None,
-        }
+    def _pair_settings(self) -> "PairSettings":
+        return work.PairSettings(
+            self.model.model,
+            self.device.device,
+            self.count.value(),
+            self.noise_level.value(),
+            self.backgrounds.reading(),
+        )
 
-    def _real_frames(self) -> Reading | None:
+    def _frame_settings(self) -> "FrameSettings | None":
+        """Return the settings, or None after an error message if there are no frames."""
         reading = self.frames.reading()
         if reading is None:
-            show_error("There are no frames: open some, or choose a folder of them.")
-        return reading
+            show_error("There are no frames. Open some, or choose a folder of frames.")
+            return None
+        options = SegmentOptions(
+            bright=self.vessels.currentText() == "bright",
+            resize=self.resize_factor.value() or None,
+            device=self.device.device,
+        )
+        return work.FrameSettings(self.model.model, options, reading)
 
     def _make_pairs(self) -> None:
         if self._stop():
             return
-        work = partial(making, self.backgrounds.reading(), self._settings())
-        source = self.backgrounds.place()
-        self._run(work, "Making pairs", lambda found: self._show_pairs(found, source))
+        show = partial(self._show_pairs, self.backgrounds.place())
+        self._run(partial(work.make_pairs, self._pair_settings()), "Making pairs", show)
 
     def _show_chain(self) -> None:
         if self._stop():
             return
-
-        def show(found: list[Any]) -> None:
-            with keeping_selection(self._viewer):
-                self._add(Image, np.stack(found), "reverse process", {}, contrast_limits=(-1, 1))
-
-        self._run(partial(sampling, self._settings()), "Sampling", show)
+        sampling = partial(work.sample_background, self.model.model, self.device.device)
+        self._run(sampling, "Sampling", partial(display.add_reverse_process, self._viewer))
 
     def _try_noise(self) -> None:
-        if self._stop() or (reading := self._real_frames()) is None:
+        if self._stop() or (settings := self._frame_settings()) is None:
             return
         try:
             levels = [int(part) for part in self.levels.text().split(",") if part.strip()]
         except ValueError:
-            show_error(f"The noise levels are '{self.levels.text()}': give timesteps with commas between them.")
+            show_error(f"The noise levels are '{self.levels.text()}'. Enter timesteps, separated by commas.")
             return
-        source, chosen, index = self.frames.place(), self.frames.chosen, 0
+        chosen, index = self.frames.chosen, 0
         if isinstance(chosen, Image) and chosen.ndim > 2:
             index = int(np.ravel_multi_index(visible_frame(chosen, self._viewer), frames_shape(chosen)[:-2]))
-        work = partial(noising, reading, self._settings(), index, levels)
-        self._run(work, "Trying noise", lambda found: self._show_noise(found, source))
+        show = partial(self._show_noise, self.frames.place())
+        self._run(partial(work.try_noise, settings, index, levels), "Trying noise", show)
 
     def _assess(self) -> None:
-        if self._stop() or (reading := self._real_frames()) is None:
+        if self._stop() or (settings := self._frame_settings()) is None:
             return
         chosen = self.frames.chosen
-        if isinstance(chosen, Image):  # over its frames, whatever their axes
-            source, laid_out = geometry(chosen), layout(chosen)
+        if isinstance(chosen, Image):  # the maps get its axes, whatever their order
+            show = partial(self._show_scores, geometry(chosen), layout(chosen))
         else:
-            source, laid_out = self.frames.place(), np.asarray
-
-        def show(found: "list[Trust]") -> None:
-            maps = np.stack([trust.uncertainty for trust in found])
-            self._show_scores([trust.score for trust in found], laid_out(maps), source)
-
-        self._run(partial(assessing, reading, self._settings()), "Assessing", show)
+            show = partial(self._show_scores, self.frames.place(), np.asarray)
+        self._run(partial(work.assess_frames, settings), "Assessing", show)
 
     def _ask_save(self) -> None:
         if self._stop():
@@ -223,24 +207,24 @@ class InspectWidget(QWidget):
             self.save_pairs(Path(folder))
 
     def _stop(self) -> bool:
-        """Stop what is under way, which the buttons do then; tell whether there was something."""
+        """Stop the task under way, for which all buttons serve; return whether there was one."""
         if self._task is None:
             return False
         self._task.cancel()
         return True
 
-    def _run(self, work: Work, title: str, show: Callable[[list[Any]], None]) -> None:
-        """Do work whose last word is none; show what it has found, also if a person stops it or it fails."""
-        found: list[Any] = []
-        texts = {button: button.text() for button in self._buttons}
+    def _run(self, job: Work, title: str, show: Callable[[list[Any]], None]) -> None:
+        """Start a task. What it has yielded is shown at its end, also if it was stopped or has failed."""
+        results: list[Any] = []
+        texts = {button: button.text() for button in (self.make, self.save, self.chain, self.assess, self.try_noise)}
 
-        def take(thing: Any) -> None:
+        def receive(result: Any) -> None:
             if not isalive(self):  # type: ignore[no-untyped-call] # the widget was closed meanwhile
                 if self._task:
                     self._task.drop()
                 return
-            found.append(thing)
-            self.state.setText(f"{title}: {len(found)} done")
+            results.append(result)
+            self.state.setText(f"{title}: {len(results)} done")
 
         def end(cancelled: bool) -> None:
             self._task = None
@@ -249,109 +233,43 @@ class InspectWidget(QWidget):
             for button, text in texts.items():
                 button.setText(text)
             self.state.setText("Stopped." if cancelled else "")
-            if done := [thing for thing in found if thing is not None]:
-                show(done)
+            if results:
+                show(results)
 
         for button in texts:
             button.setText("Stop")
         self.state.setText("Loading the model...")
-        self._task = Task(work, self._viewer, title=title, total=0, on_yield=take, on_end=end)
+        self._task = Task(job, self._viewer, title=title, total=0, on_yield=receive, on_end=end)
 
-    def _show_pairs(self, found: "list[tuple[SyntheticPair, float, float]]", source: dict[str, Any]) -> None:
-        pairs = [pair for pair, *_ in found]
-        with keeping_selection(self._viewer):
-            self._add(Image, np.stack([pair.background for pair in pairs]), "pairs: background", source, visible=False)
-            fake = self._add(Image, np.stack([pair.angiogram for pair in pairs]), "pairs: fake angiogram", source)
-            for kind, masks, colour in (
-                ("pseudo-mask", [pair.mask for pair in pairs], _PSEUDO),
-                ("cycle mask", [pair.cycle_probability > 0.5 for pair in pairs], _CYCLE),
-            ):
-                colours = DirectLabelColormap(color_dict={None: colour, 0: "transparent", 1: colour})
-                layer = self._add(Labels, np.stack(masks).astype(np.uint8), f"pairs: {kind}", source, colormap=colours)
-                layer.contour = _CONTOUR
-        _fill(self.pairs, [(dice, cldice) for _, dice, cldice in found])
-        self._stacks[self.pairs] = fake
+    def _show_pairs(self, place: "Place", results: "list[JudgedPair]") -> None:
+        self._stacks[self.pairs] = display.add_pairs(self._viewer, results, place)
+        self.pairs.fill((result.dice, result.cldice) for result in results)
         self.pairs.selectRow(0)
-        means = np.mean([values for _, *values in found], axis=0)
-        show_info(f"{len(found)} pairs: mean Dice {means[0]:.2f}, clDice {means[1]:.2f} of what went in and came back.")
-
-    def _show_scores(self, scores: list[float], maps: Any, source: dict[str, Any]) -> None:
-        with keeping_selection(self._viewer):
-            layer = self._add(
-                Image,
-                maps,
-                "uncertainty",
-                source,
-                rgb=False,
-                colormap="magma",
-                blending="additive",
-                contrast_limits=(0, 0.5),
-            )
-        _fill(self.scores, [(score,) for score in scores])
-        self._stacks[self.scores] = layer
-        worst = int(np.argmin(scores))
-        self.words.setText(
-            f"Mean score {np.mean(scores):.2f}; the frame to look at first is {worst} ({scores[worst]:.2f}). A score "
-            "of 1 says that all views of a frame give the same sure mask. It orders frames, more or less, as an expert "
-            "would; it isn't a Dice, and says nothing of what the model doesn't know."
+        dice, cldice = (np.mean(values) for values in zip(*((r.dice, r.cldice) for r in results), strict=True))
+        show_info(
+            f"{len(results)} pairs: mean Dice {dice:.2f} and clDice {cldice:.2f} of the cycle masks against the "
+            "pseudo-masks."
         )
 
-    def _show_noise(self, found: "list[tuple[NoisyView, Robustness]]", source: dict[str, Any]) -> None:
-        colours = DirectLabelColormap(color_dict={None: _CYCLE, 0: "transparent", 1: _CYCLE})
-        masks = np.stack([view.probability > 0.5 for view, _ in found]).astype(np.uint8)
-        with keeping_selection(self._viewer):
-            layer = self._add(Image, np.stack([view.frame for view, _ in found]), "noise: frame", source)
-            self._add(Labels, masks, "noise: mask", source, colormap=colours, opacity=0.5)
-        _fill(self.noises, [(row.noise, row.vessel, row.agreement) for _, row in found])
-        self._stacks[self.noises] = layer
+    def _show_scores(self, place: "Place", laid_out: Callable[[Any], Any], results: "list[Trust]") -> None:
+        maps = laid_out(np.stack([trust.uncertainty for trust in results]))
+        scores = [trust.score for trust in results]
+        self._stacks[self.scores] = display.add_uncertainty(self._viewer, maps, place)
+        self.scores.fill((score,) for score in scores)
+        worst = int(np.argmin(scores))
+        self.words.setText(
+            f"The mean score is {np.mean(scores):.2f}; look at frame {worst} first ({scores[worst]:.2f}). A score of 1 "
+            "means that all views of a frame give the same, certain mask. The score ranks frames about as an expert "
+            "would. It is no Dice, and it can't show what the model has never learned."
+        )
+
+    def _show_noise(self, place: "Place", results: "list[NoisyResult]") -> None:
+        self._stacks[self.noises] = display.add_noisy_views(self._viewer, results, place)
+        rows = [result.robustness for result in results]
+        self.noises.fill((row.noise, row.vessel, row.agreement) for row in rows)
         self.noises.selectRow(0)
 
-    def _add(self, kind: type, data: Any, name: str, source: dict[str, Any], **look: Any) -> Any:
-        layer = kind(data, name=name, **source, **look)
-        self._viewer.add_layer(layer)
-        return layer
-
-    def _jump(self, table: QTableWidget) -> None:
-        """Show the pair or frame of the selected row."""
-        rows = table.selectionModel().selectedRows()
+    def _show_row(self, table: ResultTable, number: int) -> None:
         layer = self._stacks.get(table)
-        if rows and layer is not None and layer in self._viewer.layers:
-            leading = list(frame_order(layer)[:-2])
-            point = np.zeros(layer.ndim)
-            point[leading] = np.unravel_index(int(rows[0].data(Qt.ItemDataRole.DisplayRole)), frames_shape(layer)[:-2])
-            world = to_world(layer, point, self._viewer)
-            for axis in leading:
-                self._viewer.dims.set_point(self._viewer.dims.ndim - layer.ndim + axis, world[axis])
-
-
-def _fill(table: QTableWidget, rows: list[tuple[float | str, ...]]) -> None:
-    table.setSortingEnabled(False)
-    table.setRowCount(len(rows))
-    for number, values in enumerate(rows):
-        for column, value in enumerate((number, *values)):
-            item = QTableWidgetItem()
-            shown = round(value, 3) if isinstance(value, float) else value
-            item.setData(Qt.ItemDataRole.DisplayRole, shown)  # sorted as a number, if it is one
-            item.setFlags(Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled)
-            table.setItem(number, column, item)
-    table.setSortingEnabled(True)
-    table.sortItems(0)
-
-
-def _table(*header: str) -> QTableWidget:
-    table = QTableWidget(0, len(header))
-    table.setHorizontalHeaderLabels(header)
-    table.verticalHeader().hide()
-    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setMinimumHeight(110)
-    return table
-
-
-def _spin(low: int, high: int, value: int, tip: str) -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(low, high)
-    box.setValue(value)
-    box.setToolTip(tip)
-    return box
+        if layer is not None and layer in self._viewer.layers:
+            display.show_frame(self._viewer, layer, number)

@@ -1,6 +1,7 @@
-"""The Inspect widget's work, step by step in a thread; a last none says that it came to its end."""
+"""The background work of the Inspect widget: generators for `Task`, one for each button."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -11,108 +12,159 @@ from napari_darl.errors import InputError
 from napari_darl.inference.options import SegmentOptions
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_darl.evaluation.robustness import Robustness
+    from napari_darl.inference.noise import NoisyView
     from napari_darl.inference.synthesize import SyntheticPair
+    from napari_darl.inference.trust import Trust
 
-SIZE = 512
-"""Side of sampled backgrounds, px."""
+SIDE = 512
+"""Side of sampled backgrounds, in pixels."""
 
 
-def making(reading: Reading | None, settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
-    """Yield pairs with the Dice and clDice of cycle mask and pseudo-mask; then none."""
+@dataclass(frozen=True)
+class PairSettings:
+    """How pairs are synthesised.
+
+    Attributes
+    ----------
+    model, device : str
+        As `load_model` takes them.
+    count : int
+        Number of pairs.
+    noise_level : int
+        Timestep up to which backgrounds are noised; 0 leaves them as they are.
+    backgrounds : callable, optional
+        Reads the backgrounds. Without it, the denoiser samples them from noise.
+    """
+
+    model: str
+    device: str
+    count: int
+    noise_level: int
+    backgrounds: Reading | None = None
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """How a model is tested on real frames.
+
+    Attributes
+    ----------
+    model : str
+        As `load_model` takes it.
+    options : SegmentOptions
+        How each frame is segmented.
+    frames : callable
+        Reads the frames.
+    """
+
+    model: str
+    options: SegmentOptions
+    frames: Reading
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedPair:
+    """A pair, with Dice and clDice (0 to 1) of the cycle mask against the pseudo-mask."""
+
+    pair: "SyntheticPair"
+    dice: float
+    cldice: float
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyResult:
+    """A frame under one kind of noise, and how its mask compares with the mask of the clean frame."""
+
+    view: "NoisyView"
+    robustness: "Robustness"
+
+
+def make_pairs(settings: PairSettings, stop: Event) -> Generator[JudgedPair, None, None]:
+    """Yield pairs of one size, judged."""
     warm_up()
     from napari_darl.evaluation.metrics import score
 
-    for pair in _pairs(reading, settings, same_size=True):
+    for pair in _pairs(settings, same_size=True):
         if stop.is_set():
             return
-        found = score(pair.cycle_probability > 0.5, pair.mask)
-        yield pair, found.dice, found.cldice
-    yield None
+        scores = score(pair.cycle_probability > 0.5, pair.mask)
+        yield JudgedPair(pair, scores.dice, scores.cldice)
 
 
-def saving(reading: Reading | None, settings: dict[str, Any], folder: Path, stop: Event) -> Generator[Any, None, None]:
-    """Write pairs, and yield the name of each; then none."""
+def save_pairs(settings: PairSettings, folder: Path, stop: Event) -> Generator[str, None, None]:
+    """Write pairs into a folder; yield the name of each."""
     warm_up()
+    from napari_darl.inference import synthesize
     from napari_darl.inference.loading import as_model
-    from napari_darl.inference.synthesize import save_pairs
 
-    model = as_model(settings["model"], settings["device"])
-    told = model.provenance(noise_level=settings["noise_level"], seed=0)
-    for name in save_pairs(folder, _pairs(reading, settings, same_size=False), told):
+    provenance = as_model(settings.model, settings.device).provenance(noise_level=settings.noise_level, seed=0)
+    for name in synthesize.save_pairs(folder, _pairs(settings, same_size=False), provenance):
         yield name
         if stop.is_set():
             return
-    yield None
 
 
-def _pairs(
-    reading: Reading | None, settings: dict[str, Any], *, same_size: bool
-) -> Generator["SyntheticPair", None, None]:
-    """Yield pairs over what is read, or without anything to read over sampled backgrounds."""
-    warm_up()
+def _pairs(settings: PairSettings, *, same_size: bool) -> Iterator["SyntheticPair"]:
     from napari_darl.inference.reverse import ReverseProcess
     from napari_darl.inference.synthesize import synthesize
 
-    options = {key: settings[key] for key in ("noise_level", "device")}
-    if reading is None:
-        yield from synthesize(settings["model"], ReverseProcess((SIZE, SIZE)), settings["count"], **options)
+    options: dict[str, Any] = {"noise_level": settings.noise_level, "device": settings.device}
+    if settings.backgrounds is None:
+        yield from synthesize(settings.model, ReverseProcess((SIDE, SIDE)), settings.count, **options)
         return
-    stack = reading()
+    stack = settings.backgrounds()
     frames = stack.frames
     if same_size:
         frames = [frame for frame in frames if frame.shape == frames[0].shape]
-    yield from synthesize(settings["model"], frames, settings["count"], bits=stack.bits, **options)
+    yield from synthesize(settings.model, frames, settings.count, bits=stack.bits, **options)
 
 
-def sampling(settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
-    """Yield the steps from noise to the background of the first pair; then none."""
+def sample_background(model: str, device: str, stop: Event) -> Generator["npt.NDArray[np.float32]", None, None]:
+    """Yield the steps of the reverse process from noise to the background of the first pair."""
     warm_up()
     from napari_darl.inference.loading import as_model
     from napari_darl.inference.reverse import ReverseProcess
     from napari_darl.inference.synthesize import chain
 
-    for frame in chain(as_model(settings["model"], settings["device"]), ReverseProcess((SIZE, SIZE))):
+    for frame in chain(as_model(model, device), ReverseProcess((SIDE, SIDE))):
         if stop.is_set():
             return
         yield frame
-    yield None
 
 
-def noising(
-    reading: Reading, settings: dict[str, Any], index: int, levels: list[int], stop: Event
-) -> Generator[Any, None, None]:
-    """Yield what the model finds in a frame without and with noise, and how that compares; then none."""
+def try_noise(
+    settings: FrameSettings, index: int, levels: Sequence[int], stop: Event
+) -> Generator[NoisyResult, None, None]:
+    """Segment frame `index` without noise, at the timesteps `levels`, and with Gaussian noise; yield each result."""
     warm_up()
     from napari_darl.evaluation.robustness import robustness
     from napari_darl.inference.noise import noisy_views
 
-    stack = reading()
+    stack = settings.frames()
     clean = None
-    options = _options(settings, stack.bits)
-    for view in noisy_views(stack.frames[index], settings["model"], options, noise_levels=levels):
+    options = settings.options.updated(bits=stack.bits)
+    for view in noisy_views(stack.frames[index], settings.model, options, noise_levels=levels):
         if stop.is_set():
             return
         mask = view.probability > 0.5
         clean = mask if clean is None else clean
-        yield view, robustness({"none": clean, view.noise: mask})[-1]
-    yield None
+        yield NoisyResult(view, robustness({"none": clean, view.noise: mask})[-1])
 
 
-def assessing(reading: Reading, settings: dict[str, Any], stop: Event) -> Generator[Any, None, None]:
-    """Yield what the model says of each frame and of itself; then none."""
+def assess_frames(settings: FrameSettings, stop: Event) -> Generator["Trust", None, None]:
+    """Yield how far the model's masks of each frame agree with each other."""
     warm_up()
     from napari_darl.inference.trust import assess
 
-    stack = reading()
+    stack = settings.frames()
     frames = stack.frames
     if any(frame.shape != frames[0].shape for frame in frames):
-        raise InputError("The frames are of several sizes: choose those of one size")
+        raise InputError("The frames differ in size. Choose frames of one size.")
     for frame in frames:
         if stop.is_set():
             return
-        yield assess(frame, settings["model"], _options(settings, stack.bits))
-    yield None
-
-
-def _options(settings: dict[str, Any], bits: int | None) -> SegmentOptions:
-    return SegmentOptions().updated(bits=bits, **{key: settings[key] for key in ("bright", "resize", "device")})
+        yield assess(frame, settings.model, settings.options.updated(bits=stack.bits))

@@ -1,14 +1,14 @@
-"""Losses of a run, thinned as it grows."""
+"""Losses of a run, averaged over more steps the longer it is."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-_MOST = 300  # points of a curve
+_MAX_POINTS = 300
 
 
 @dataclass
 class _Point:
-    """Sums over steps that follow each other."""
+    """Sums over consecutive steps."""
 
     count: int = 0
     step: float = 0.0
@@ -22,31 +22,35 @@ class _Point:
 
 
 class LossHistory:
-    """Curves of at most some hundred points, each a mean over as many steps as that takes."""
+    """Curves of a few hundred points, however long the run.
+
+    Each point is the mean over a number of consecutive steps. When there are too many points, neighbours are merged in
+    pairs, and each further point spans twice as many steps.
+    """
 
     def __init__(self) -> None:
         self._points: list[_Point] = []
         self._width = 1
 
     def add(self, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
-        """Take further steps in: pairs of the step and its losses by name."""
+        """Add further steps, each with its losses by name."""
         for step, losses in rows:
             if not self._points or self._points[-1].count == self._width:
                 self._points.append(_Point())
             self._points[-1].add(1, step, losses)
-            if len(self._points) > _MOST:
-                self._thin()
+            if len(self._points) > _MAX_POINTS:
+                self._merge_pairs()
 
     def names(self) -> list[str]:
-        """List the losses that there are."""
+        """Return the names of all losses."""
         return list(self._points[0].losses) if self._points else []
 
     def curve(self, name: str) -> tuple[list[float], list[float]]:
-        """Give the steps and the values of a loss."""
+        """Return the steps and the values of a loss."""
         known = [point for point in self._points if name in point.losses]
         return [point.step / point.count for point in known], [point.losses[name] / point.count for point in known]
 
-    def _thin(self) -> None:
+    def _merge_pairs(self) -> None:
         pairs, self._points = self._points, []
         self._width *= 2
         for first in range(0, len(pairs), 2):

@@ -1,12 +1,20 @@
-"""Losses as live curves on a logarithmic scale."""
+"""Losses of a run as live curves, on a logarithmic scale."""
+
+from typing import Any
 
 import numpy as np
-import pyqtgraph as pg
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from napari_darl._napari.pickers import explanation
 from napari_darl._napari.training.loss_history import LossHistory
 
-# Either side of a game in one colour, the discriminator's dashed.
+try:
+    import pyqtgraph as pg
+except ImportError:  # training works without it
+    pg = None
+
+# An adversarial loss and its discriminator's have one colour; the discriminator's curve is dashed.
 _CURVES = {
     "diffusion": ("#20c0ff", False),
     "cycle": ("#40e080", False),
@@ -18,26 +26,36 @@ _CURVES = {
 _LEAST = 1e-4  # a loss of 0 has no logarithm
 
 
+_MISSING = "Curves need pyqtgraph, which isn't installed. Install it with: pip install pyqtgraph"
+
+
 class LossPlot(QWidget):
-    """Draws the losses of a run."""
+    """Draws the losses of a run, or says what is missing for it."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._curves: dict[str, Any] = {}
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        if pg is None:
+            line = explanation()
+            line.setText(_MISSING)
+            column.addWidget(line)
+            return
         self._plot = pg.PlotWidget(background=None)
         self._plot.setMinimumHeight(190)
-        self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)  # its own hint is wide
+        self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)  # its own size hint is wide
         self._plot.setLogMode(y=True)
         self._plot.setLabel("bottom", "step")
         self._plot.showGrid(x=True, y=True, alpha=0.2)
         self._plot.setMenuEnabled(False)
         self._plot.addLegend(offset=(1, 1), labelTextSize="7pt", colCount=2, verSpacing=-6)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._plot)
-        self._curves: dict[str, pg.PlotDataItem] = {}
 
     def draw(self, losses: LossHistory) -> None:
-        """Draw what there is, and nothing of another run."""
+        """Draw all losses; curves of another run are removed."""
+        if pg is None:
+            return
         names = losses.names()
         if not self._curves.keys() <= set(names):
             self._plot.clear()
@@ -47,14 +65,10 @@ class LossPlot(QWidget):
                 steps, values = losses.curve(name)
                 self._curve(name).setData(steps, np.maximum(values, _LEAST))
 
-    def points(self, name: str) -> int:
-        """Count the points that a curve has."""
-        return len(self._curves[name].xData) if name in self._curves else 0
-
-    def _curve(self, name: str) -> pg.PlotDataItem:
+    def _curve(self, name: str) -> Any:
         if name not in self._curves:
             colour, dashed = _CURVES[name]
-            style = pg.QtCore.Qt.PenStyle.DashLine if dashed else pg.QtCore.Qt.PenStyle.SolidLine
+            style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
             pen = pg.mkPen(colour, width=1, style=style)
             self._curves[name] = self._plot.plot(pen=pen, name=name.replace("_", " "))
         return self._curves[name]

@@ -1,4 +1,4 @@
-"""What a run makes of its latest sample, as layers beside the user's own."""
+"""Previews of a training run, as layers below the user's own."""
 
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from napari_darl.training.step import Preview
 
-# Field of a Preview -> place in the grid (row, column), and how it is shown.
 _FRAME = {"colormap": "gray", "contrast_limits": (-1, 1)}
 _OVER = {"colormap": "red", "blending": "additive", "contrast_limits": (0, 1)}
+# For each field of a Preview its cell (row, column) in the grid, and how it is shown.
 _PANELS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
     "angiogram": ((0, 0), _FRAME),
     "mask": ((0, 0), _OVER),
@@ -30,31 +30,31 @@ _GAP = 0.05  # of a panel's side
 
 
 class Previews:
-    """Layers of a training run's previews, in a grid under the layers that were there before.
+    """The latest sample of a training run and what the model makes of it, in a grid below all other layers.
 
-    They are images like any other: contrast and names are the user's, selection and camera stay as they are, and a
-    preview that the user deletes doesn't come back in that run.
+    The layers can be changed like any others: contrast and names stay as the user sets them, and a preview that the
+    user deletes doesn't come back during that run. Selection and camera are left alone.
     """
 
     def __init__(self, viewer: "napari.Viewer") -> None:
         self._ref = ref(viewer)
         self._layers: dict[str, Image] = {}
-        self._dropped: set[str] = set()
+        self._deleted: set[str] = set()
         viewer.layers.events.removed.connect(self._removed)
 
     @property
     def _viewer(self) -> "napari.Viewer":
         viewer = self._ref()
-        assert viewer is not None  # noqa: S101 (who shows something has it)
+        assert viewer is not None  # noqa: S101 (previews are shown in an open viewer only)
         return viewer
 
     def begin(self) -> None:
-        """Show the previews of a new run, those that were deleted, too."""
-        self._dropped.clear()
+        """Begin a new run: previews that were deleted come back."""
+        self._deleted.clear()
 
     def show(self, preview: "Preview") -> None:
-        """Put a sample into the layers, which are made if they aren't there."""
-        wanted = [name for name in _PANELS if name not in self._dropped]
+        """Show a sample, in new layers if there are none yet."""
+        wanted = [name for name in _PANELS if name not in self._deleted]
         if missing := [name for name in wanted if name not in self._layers]:
             self._make(missing, preview)
         for name in wanted:
@@ -62,7 +62,7 @@ class Previews:
                 _replace(self._layers[name], getattr(preview, name))
 
     def extent(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """First and last corner of the grid in the viewer's world, (y, x) each; none without previews."""
+        """Return the first and the last corner of the grid, (y, x) in the viewer's world, or None without previews."""
         if not self._layers:
             return None
         corners = [
@@ -71,7 +71,7 @@ class Previews:
         return np.min(corners, axis=0), np.max(corners, axis=0)
 
     def _make(self, names: list[str], preview: "Preview") -> None:
-        origin, pixel, units = self._place(preview.angiogram.shape[0])
+        origin, pixel, units = self._grid(preview.angiogram.shape[0])
         side = preview.angiogram.shape[0] * pixel * (1 + _GAP)
         with keeping_selection(self._viewer):
             for name in names:
@@ -88,13 +88,13 @@ class Previews:
                 self._layers[name] = layer
                 self._viewer.add_layer(layer)
 
-    def _place(self, side: int) -> tuple[np.ndarray, float, Any]:
-        """Where the grid begins, the side of its pixels, and their units: under all else, and as wide."""
+    def _grid(self, side: int) -> tuple[np.ndarray, float, Any]:
+        """Return the origin of the grid, which lies below all layers, the side of its pixels and their units."""
         if self._layers:
             name, layer = next(iter(self._layers.items()))
             pixel = float(layer.scale[-1])
-            place = np.array(_PANELS[name][0]) * side * pixel * (1 + _GAP)
-            return np.array(layer.translate[-2:]) - place, pixel, layer.units[-2:]
+            offset = np.array(_PANELS[name][0]) * side * pixel * (1 + _GAP)
+            return np.array(layer.translate[-2:]) - offset, pixel, layer.units[-2:]
         layers = list(self._viewer.layers)
         if not layers:
             return np.zeros(2), 1.0, None
@@ -108,11 +108,11 @@ class Previews:
         for name, layer in list(self._layers.items()):
             if layer is bare(event.value):
                 del self._layers[name]
-                self._dropped.add(name)
+                self._deleted.add(name)
 
 
 def _replace(layer: Image, panel: np.ndarray) -> None:
-    """Put other pixels into a panel, which keeps its place and its size; runs differ in the size of their crops."""
+    """Replace the pixels of a panel. It keeps its place and size, even if the crops of this run have another size."""
     before = layer.data.shape[0]
     layer.data = panel
     if len(panel) != before:

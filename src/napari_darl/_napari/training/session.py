@@ -1,4 +1,4 @@
-"""Training beside the window: one run at a time in a viewer, whoever watches."""
+"""Training in a viewer: one run at a time, in the background."""
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -26,36 +26,40 @@ if TYPE_CHECKING:
     from napari_darl.training.config import TrainingConfig
     from napari_darl.training.step import Preview
 
-_PAUSE = 0.1  # s between two updates of the window
-_SOONEST = 20  # steps that an estimate of the time left looks at
+_PAUSE = 0.1  # s, the least time between two updates
+_SOONEST = 20  # steps before the time left is estimated
 
 _sessions: "WeakKeyDictionary[napari.Viewer, TrainingSession]" = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Order:
-    """A run that a person asks for; what isn't said is as in the preset.
+    """What is asked of a run; what it leaves open is taken from the preset.
 
     Attributes
     ----------
     folder : Path
         The run folder.
-    angiograms, backgrounds, masks : callable or None
-        How to read them.
+    angiograms : callable
+        Reads the angiograms.
+    backgrounds, masks : callable, optional
+        Read the backgrounds and the masks that path B draws.
     first_frames : int
-        Frames at the start of each series of angiograms that are backgrounds.
-    preset, start : str
-        The recipe, and the model to begin with, none for random weights.
+        Number of frames at the start of each series of angiograms that serve as backgrounds.
+    preset : str
+        Name of the networks and of how they are trained.
+    start : str, optional
+        The model to fine-tune; None starts from random weights.
     c_darl : bool
-        The variant without backgrounds.
-    steps : int
-        Steps in all, none for the preset's; of a run that is resumed and finished, steps more.
+        Whether to train the variant without backgrounds.
+    steps : int, optional
+        Number of steps in all, or further steps for a finished run that is resumed; None takes the preset's.
     resume : bool
-        Go on with the run in the folder, by its own configuration.
+        Whether to resume the run in the folder, with its own configuration.
     device : str
         As `resolve_device` takes it.
     changes : dict
-        Fields of the `TrainingConfig` that differ from the preset's.
+        Fields of `TrainingConfig` that differ from the preset.
     """
 
     folder: Path
@@ -74,7 +78,17 @@ class Order:
 
 @dataclass(frozen=True)
 class Update:
-    """Where a run stands: steps done and in all, the losses since the last update, perhaps a new preview."""
+    """The message that a run sends from its thread to the window.
+
+    Attributes
+    ----------
+    step, total : int
+        Number of steps done, and to be done in all.
+    rows : list of tuple
+        The steps since the last update, each with its losses by name.
+    preview : Preview, optional
+        The latest sample, if there is a new one.
+    """
 
     step: int
     total: int
@@ -83,12 +97,21 @@ class Update:
 
 
 class TrainingSession(QObject):
-    """Trains models of one viewer; `TrainingSession.of(viewer)` is the one.
+    """Trains models in one viewer; get it from `TrainingSession.of(viewer)`.
+
+    Attributes
+    ----------
+    losses : LossHistory
+        Losses of the run under way, or of the last one.
+    last : Update, optional
+        The latest message of the run; None while it reads its frames.
+    stopping : bool
+        Whether the run was asked to stop and is saving.
 
     Signals
     -------
     changed
-        A run began, read its frames or ended.
+        A run began, was asked to stop or ended.
     advanced : Update
         Steps were done.
     """
@@ -109,7 +132,7 @@ class TrainingSession(QObject):
 
     @classmethod
     def of(cls, viewer: "napari.Viewer") -> "TrainingSession":
-        """Give the viewer's session, made when first asked for."""
+        """Return the viewer's session, which is created by the first call."""
         viewer = bare(viewer)
         if viewer not in _sessions:
             _sessions[viewer] = cls(viewer)
@@ -122,30 +145,30 @@ class TrainingSession(QObject):
 
     @property
     def folder(self) -> Path | None:
-        """Where the run under way is; none without one."""
+        """The folder of the run under way, or None."""
         return self._order.folder if self._order else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate by the steps of this run; none before some are done."""
+        """The time left, estimated from the steps so far; None before there are enough of them."""
         began, first = self._began
         if self.last is None or self.last.step - first < min(_SOONEST, max(1, self.last.total // 10)):
             return None
         return (monotonic() - began) / (self.last.step - first) * (self.last.total - self.last.step)
 
     def start(self, order: Order) -> None:
-        """Begin a run in the background.
+        """Start a run in the background.
 
         Raises
         ------
         InputError
-            If another one is under way.
+            If another run is under way.
         """
         viewer = self._viewer()
         if viewer is None:
             return
         if self.running:
-            raise InputError(f"The run in {self._order.folder} is under way: stop it first")  # type: ignore[union-attr]
+            raise InputError(f"The run in {self.folder} is still under way. Stop it first.")
         self._order, self.last, self.stopping = order, None, False
         self.losses = LossHistory()
         self.previews.begin()
@@ -161,7 +184,7 @@ class TrainingSession(QObject):
         self.changed.emit()
 
     def stop(self) -> None:
-        """Stop after the step at hand, which is saved."""
+        """Stop and save after the current step."""
         if self._task:
             self.stopping = True
             self._task.cancel()
@@ -185,17 +208,17 @@ class TrainingSession(QObject):
         if model is not None and viewer is not None and (finished or cancelled):
             if model.exists():
                 Segmenter.of(viewer).offer(str(model))
-                done = "Trained" if finished else "Stopped and saved; Resume goes on"
-                show_info(f"{done}: {model} is chosen in the Segment widget.")
+                done = "Training is complete." if finished else "The run was stopped and saved. Resume continues it."
+                show_info(f"{done} {model} is now chosen in the Segment widget.")
             elif cancelled:
-                show_info("Stopped before the first step: there is nothing to save.")
+                show_info("The run was stopped before its first step. There is nothing to save.")
             else:
-                show_error(f"{model} has gone: choose another output folder, and train again.")
+                show_error(f"{model} no longer exists. Choose another output folder, and train again.")
         self.changed.emit()
 
 
 def _work(order: Order, stop: Event) -> Generator[Update, None, None]:
-    """Read the frames and train; runs in a thread."""
+    """Read the frames and train; called in a thread."""
     warm_up()
     from napari_darl.inference.loading import starting_networks
     from napari_darl.training.config import training_config
@@ -233,11 +256,11 @@ def _work(order: Order, stop: Event) -> Generator[Update, None, None]:
 
 
 def _steps(config: "TrainingConfig", done: int, asked: int | None) -> int:
-    """How many steps a run that is resumed has in all: as many as it was to have, unless others are asked for."""
+    """Return the number of steps in all of a run that is resumed after `done` steps."""
     from napari_darl.training.config import training_config
 
     if done >= config.steps:
         return done + (asked or training_config(config.model.preset).steps)
     if asked is not None and asked <= done:
-        raise InputError(f"The run has done {done} steps: ask for more in all, or for the preset's")
+        raise InputError(f"The run has already done {done} steps. Enter more steps in all, or 0 for the preset's.")
     return asked or config.steps

@@ -1,0 +1,54 @@
+"""A table of numbers, one row for each frame or pair."""
+
+from collections.abc import Iterable, Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+_DECIMALS = 3
+
+
+class ResultTable(QTableWidget):
+    """A sortable table whose first column numbers the rows as they came.
+
+    Parameters
+    ----------
+    *header : str
+        Names of the columns.
+
+    Signals
+    -------
+    chosen : int
+        The user selected the row with this number.
+    """
+
+    chosen = Signal(int)
+
+    def __init__(self, *header: str) -> None:
+        super().__init__(0, len(header))
+        self.setHorizontalHeaderLabels(header)
+        self.verticalHeader().hide()
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setMinimumHeight(110)
+        self.itemSelectionChanged.connect(self._selected)
+
+    def fill(self, rows: Iterable[Sequence[float | str]]) -> None:
+        """Show these values, without the number of the row; they replace all that were there."""
+        self.setSortingEnabled(False)  # else rows move while they are filled
+        self.setRowCount(0)
+        for number, values in enumerate(rows):
+            self.insertRow(number)
+            for column, value in enumerate((number, *values)):
+                item = QTableWidgetItem()
+                shown = round(value, _DECIMALS) if isinstance(value, float) else value
+                item.setData(Qt.ItemDataRole.DisplayRole, shown)  # numbers are sorted as numbers
+                item.setFlags(Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled)
+                self.setItem(number, column, item)
+        self.setSortingEnabled(True)
+        self.sortItems(0)
+
+    def _selected(self) -> None:
+        if rows := self.selectionModel().selectedRows():
+            self.chosen.emit(int(rows[0].data(Qt.ItemDataRole.DisplayRole)))
