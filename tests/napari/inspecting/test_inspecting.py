@@ -83,7 +83,7 @@ def test_a_person_looks_for_doubtful_frames(window: Window, frames: np.ndarray) 
     np.testing.assert_array_equal(layer.extent.world, image.extent.world)
     scores = column(widget.scores, 1)
     assert min(scores[0], scores[2]) > scores[1]
-    assert "look at first is 1" in widget.words.text()
+    assert "look at frame 1 first" in widget.words.text()
 
 
 @pytest.mark.parametrize("kind", ["movie in ms", "z, t", "t last"])
