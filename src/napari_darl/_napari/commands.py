@@ -1,4 +1,4 @@
-"""What stands in napari's menus."""
+"""Commands in napari's menus."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
-    """Segment the active image layer in the background; a Labels layer over it is the result."""
+    """Segment the active image layer in the background; the result is a Labels layer over it."""
     from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image
     from napari_darl._napari.segmenting.options import preferred_options
     from napari_darl._napari.segmenting.segmenter import Segmenter
@@ -22,11 +22,11 @@ def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
     result = segmenter.result_on(active)
     image = result.image if result and result.image in viewer.layers else chosen_image(viewer)
     if image is None and active is not None:
-        show_error(f"'{active.name}' is a {type(active).__name__} layer: select the image layer to segment.")
+        show_error(f"'{active.name}' is a {type(active).__name__} layer. Select the image layer to segment.")
     elif image is None and len(viewer.layers.selection) > 1:
-        show_error("Several layers are selected: select the one image layer to segment.")
+        show_error("Several layers are selected. Select only the image layer to segment.")
     elif image is None and len(viewer.layers):
-        show_error("No layer is selected: select the image layer to segment.")
+        show_error("No layer is selected. Select the image layer to segment.")
     elif image is None:
         show_error(NO_IMAGE)
     else:

@@ -1,4 +1,4 @@
-"""DICOM movies as image layers in millimetres and milliseconds: a reader."""
+"""A reader of DICOM movies as image layers in millimetres and milliseconds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ LayerData = tuple[npt.NDArray[Any], dict[str, Any], str]
 
 _SPACINGS = {
     "PixelSpacing": "PixelSpacing",
-    "ImagerPixelSpacing": "ImagerPixelSpacing: at the detector, where all is larger than in the patient",
+    "ImagerPixelSpacing": "ImagerPixelSpacing: at the detector, where vessels appear larger than they are",
     None: "unknown",
 }
 
@@ -25,16 +25,15 @@ def read_dicom(path: str | list[str]) -> Callable[[str], list[LayerData]] | None
     Parameters
     ----------
     path : str or list of str
-        A file that is named as DICOM files are; anything else, and several files to be stacked, are left to other
-        readers.
+        A file with a suffix of DICOM files. Other files, and several files to be stacked, are left to other readers.
 
     Returns
     -------
     callable or None
-        Takes the path and gives one image layer: (T, Y, X), (Y, X) for a single frame, with an axis of colours behind
-        for RGB. Its axes are in mm where the file tells the size of a pixel, and in ms where it tells the time from
-        frame to frame, else in pixels. It has nothing that tells who the patient is. It raises FileError as
-        `napari_darl.io.dicom.read_dicom` does.
+        Maps the path to one image layer, (T, Y, X) or (Y, X), with a last axis of colours for RGB. y and x are in mm
+        where the file gives the size of a pixel, t is in ms where it gives the time between frames; else they are in
+        pixels. The metadata say which size of a pixel it is, and how many bits the values use; nothing identifies the
+        patient. It raises FileError as `napari_darl.io.dicom.read_dicom` does.
     """
     return _read if isinstance(path, str) and path.lower().endswith(dicom.DICOM_SUFFIXES) else None
 

@@ -1,4 +1,4 @@
-"""Where a layer lies in the world: copied from one layer to another, and written down as plain values."""
+"""The geometry of layers, which says where they lie in the world: copied between layers, and saved as JSON."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,38 +16,39 @@ _KEYS = (*_NUMBERS, *_NAMES)
 
 
 def geometry(layer: Layer) -> dict[str, Any]:
-    """Take a layer's geometry, to hand it to another layer of as many dimensions.
+    """Return a layer's geometry, to be given to another layer with as many dimensions.
 
-    `Labels(data, **geometry(image))` lies exactly over `image`, be it plain, RGB, multiscale or lazy.
+    `Labels(data, **geometry(image))` lies exactly over `image`, whether it is plain, RGB, multiscale or lazy.
 
     Parameters
     ----------
     layer : napari.layers.Layer
-        A layer of n dimensions; the colours of an RGB image are no dimension.
+        A layer of n dimensions. The colours of an RGB image don't count as a dimension.
 
     Returns
     -------
     dict
-        Keyword arguments of any layer. `scale` and `translate` are n numbers, `rotate` is n x n, `shear` has the
-        n (n - 1) / 2 numbers above the diagonal, or is n x n if it has some below, `affine` is (n + 1) x (n + 1),
-        each as a list; `units` are n pint units and `axis_labels` n strings. It doesn't change with the layer.
+        Keyword arguments of any layer, which don't change with the layer. These are lists: `scale` and `translate` of n
+        numbers, `rotate` of n x n and `affine` of (n + 1) x (n + 1) numbers. `shear` is a list of the n (n - 1) / 2
+        numbers above the diagonal, or of n x n numbers if there are others below. `units` is a tuple of n pint units,
+        and `axis_labels` one of n strings.
     """
     numbers = {key: np.array(getattr(layer, key), float).tolist() for key in _NUMBERS}
     return numbers | {key: tuple(getattr(layer, key)) for key in _NAMES}
 
 
 def geometry_to_json(geometry: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a geometry into values that JSON knows.
+    """Convert a geometry to values that JSON can hold.
 
     Parameters
     ----------
     geometry : mapping
-        From `geometry`, or the metadata of a layer-data tuple, of which only the geometry is taken.
+        From `geometry`, or the metadata of a layer-data tuple; other entries are ignored.
 
     Returns
     -------
     dict
-        Lists of numbers and of strings; pint units by their names.
+        Lists of numbers and of strings; units by their names.
     """
     numbers = {key: np.array(geometry[key], float).tolist() for key in _NUMBERS}
     units = [f"{unit:D}" for unit in geometry["units"]]
@@ -55,37 +56,37 @@ def geometry_to_json(geometry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def geometry_from_json(values: object, ndim: int) -> dict[str, Any]:
-    """Turn what `geometry_to_json` returned into a geometry again.
+    """Convert the result of `geometry_to_json` back to a geometry.
 
     Parameters
     ----------
     values : object
-        A mapping with all or some of a geometry; what isn't part of one is left out.
+        A mapping with all or some entries of a geometry; other entries are ignored.
     ndim : int
-        Dimensions of the layer that it is for.
+        Number of dimensions of the layer that gets it.
 
     Returns
     -------
     dict
-        As from `geometry`, with napari's defaults for what isn't there.
+        As from `geometry`, with napari's defaults for missing entries.
 
     Raises
     ------
     InputError
-        If this is no geometry of so many dimensions.
+        If this isn't a geometry of that many dimensions.
     """
     try:
         layer = _stand_in({key: values[key] for key in _KEYS if key in values}, ndim)  # type: ignore[operator,index]
         usable = np.isfinite(layer.world_to_data(layer.data_to_world((0.0,) * ndim))).all()
     except Exception as error:  # napari raises nearly anything on values of the wrong kind
-        raise InputError(f"This is no geometry of {ndim} dimensions ({error}): place the layer by hand") from error
+        raise InputError(f"This isn't a geometry of {ndim} dimensions ({error}). Place the layer by hand.") from error
     if not usable:
-        raise InputError(f"This geometry of {ndim} dimensions isn't finite: place the layer by hand")
+        raise InputError(f"This geometry of {ndim} dimensions isn't finite. Place the layer by hand.")
     return geometry(layer)
 
 
 def pixel_size(geometry: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Measure a pixel of a layer with a geometry.
+    """Return the size of a pixel of a layer with this geometry.
 
     Parameters
     ----------
@@ -94,21 +95,21 @@ def pixel_size(geometry: Mapping[str, Any]) -> tuple[float, float] | None:
 
     Returns
     -------
-    tuple of float, or None
-        Its height and width in the world, in µm; None if the world isn't measured in units of length there.
+    tuple of float or None
+        Height and width in the world, in µm, or None if the units of y and x aren't units of length.
     """
     ndim = len(geometry["scale"])
     layer = _stand_in(geometry, ndim)
     origin = np.array(layer.data_to_world((0.0,) * ndim))
     sides = np.array([layer.data_to_world(step) for step in np.eye(ndim)[-2:]]) - origin
     micrometres = [_micrometres(unit) for unit in layer.units]
-    across = np.abs(sides) > 1e-9 * np.abs(sides).max()  # a rotation by 90° leaves crumbs along other axes
+    across = np.abs(sides) > 1e-9 * np.abs(sides).max()  # a rotation by 90° leaves tiny values along other axes
     height, width = np.linalg.norm(np.where(across, sides * micrometres, 0), axis=1)
     return (float(height), float(width)) if np.isfinite(height + width) else None
 
 
 def unit_factors(given: Sequence[Any], wanted: Sequence[Any]) -> npt.NDArray[np.float64]:
-    """Tell by what to multiply values in pint units to have them in others; 1 where the two are of different kinds."""
+    """Return the factors that convert values from one list of pint units to another; 1 where they are incompatible."""
     pairs = zip(given, wanted, strict=True)
     return np.array(
         [float((1 * one).to(other).magnitude) if one.is_compatible_with(other) else 1 for one, other in pairs]
@@ -120,7 +121,7 @@ def _micrometres(unit: Any) -> float:
 
 
 def _stand_in(geometry: Mapping[str, Any], ndim: int) -> Labels:
-    """Make a layer of one pixel in the place of the real one."""
+    """Return a layer of one pixel with this geometry."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the real layer warns as well
+        warnings.simplefilter("ignore")  # napari warns for the real layer, too
         return Labels(np.zeros((1,) * ndim, np.uint8), **geometry)

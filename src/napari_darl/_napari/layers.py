@@ -1,4 +1,4 @@
-"""What the plugin asks of napari's layers: pixels, the visible frame, a free name, a mask layer over an image."""
+"""Access to napari's layers: their pixels, the visible frame, points in the world, a mask layer over an image."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Index = tuple[int, ...]
 
-NO_IMAGE = "There is no image layer: open an image first, or File > Open Sample > DARL."
+NO_IMAGE = "There is no image layer. Open an image, or choose File > Open Sample > DARL."
 
 _COLOURS = ("#ff6020", "#20c0ff", "#e0e020", "#ff40c0", "#40e080")
-_COLOURS_ON_RGB = _COLOURS[1:]  # fundus photographs and stained sections are orange themselves
-_PAINTED = "#ffffff"  # labels other than 1, which only a person paints
+_COLOURS_ON_RGB = _COLOURS[1:]  # fundus photographs and stained sections are orange
+_PAINTED = "#ffffff"  # of labels other than 1, which only the user paints
 
 
 def bare(thing: T) -> T:
-    """Take off the proxy in which napari hands its objects to plugins: two proxies of one layer aren't the same."""
+    """Return an object without the proxy in which napari hands it to plugins; two proxies of one layer aren't equal."""
     return getattr(thing, "__wrapped__", thing)
 
 
 def finest(layer: Image | Labels) -> Any:
-    """Array of a layer, of a multiscale one the finest level; lazy ones stay lazy."""
+    """Return the array of a layer, or the finest level of a multiscale one. Lazy arrays stay lazy."""
     return layer.data[0] if layer.multiscale else layer.data
 
 
 def frame_order(image: Image) -> tuple[int, ...]:
-    """Order of an image layer's axes that puts y and x last: its own, unless its axis labels say otherwise."""
+    """Return the order of a layer's axes that puts y and x last: its own, unless the axis labels say otherwise."""
     labels = [label.lower() for label in image.axis_labels]
     axes = list(range(image.ndim))
     if labels.count("y") == labels.count("x") == 1:
@@ -45,20 +45,28 @@ def frame_order(image: Image) -> tuple[int, ...]:
 
 
 def pixels(image: Image) -> Any:
-    """Array of an image layer with y and x as the last axes before colours, the finest level; lazy ones stay lazy."""
+    """Return the array of an image layer, (..., Y, X) or (..., Y, X, colours), at the finest level.
+
+    Lazy arrays stay lazy.
+
+    Raises
+    ------
+    InputError
+        If the axes have another order and the array can't be transposed.
+    """
     data = finest(image)
     order = frame_order(image)
     if order == tuple(range(image.ndim)):
         return data
     if not hasattr(data, "transpose"):
-        raise InputError(f"the axes of '{image.name}' can't be reordered: store it with y and x as the last ones")
+        raise InputError(f"The axes of '{image.name}' can't be reordered. Save it with y and x as its last axes.")
     return data.transpose((*order, image.ndim) if image.rgb else order)
 
 
 def layout(image: Image) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
-    """Tell how frames (N, Y, X), in the order of `pixels`, get the axes of an image layer; those that lack are 0.
+    """Return a function that gives frames (N, Y, X), in the order of `pixels`, the axes of an image layer.
 
-    The layer is looked at now, whatever becomes of it.
+    Frames that are missing at the end are 0. The layer is looked at now, and may change later.
     """
     order, shape = frame_order(image), frames_shape(image)
 
@@ -71,13 +79,13 @@ def layout(image: Image) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
 
 
 def frames_shape(image: Image) -> tuple[int, ...]:
-    """Shape of `pixels` without colours."""
+    """Return the shape of `pixels`, without colours."""
     data = finest(image)
     return tuple(int(data.shape[axis]) for axis in frame_order(image))
 
 
 def stack_axes(image: Image) -> str:
-    """Name the axes along which frames are stacked, as "24 t" or "3 c x 24 t"; "" for a single frame."""
+    """Describe the axes along which frames are stacked, as "24 t" or "3 c x 24 t"; "" for a single frame."""
     order, shape = frame_order(image), frames_shape(image)
     labels = [image.axis_labels[axis] for axis in order[:-2]]
     named = [f"{n} {label}" if label.isalpha() else str(n) for n, label in zip(shape, labels, strict=False)]
@@ -85,7 +93,7 @@ def stack_axes(image: Image) -> str:
 
 
 def to_data(layer: Layer, point: npt.ArrayLike, viewer: "napari.Viewer") -> npt.NDArray[np.float64]:
-    """Bring a point of the viewer's world to a layer's pixels; the world has units of its own, the smallest of all."""
+    """Map a point of the viewer's world, whose units are the smallest of all layers', to a layer's pixels."""
     world = np.array(point, float)[-layer.ndim :]
     if viewer.dims.units is not None:
         world *= unit_factors(viewer.dims.units[-layer.ndim :], layer.units)
@@ -93,7 +101,7 @@ def to_data(layer: Layer, point: npt.ArrayLike, viewer: "napari.Viewer") -> npt.
 
 
 def to_world(layer: Layer, point: npt.ArrayLike, viewer: "napari.Viewer") -> npt.NDArray[np.float64]:
-    """Bring a point of a layer's pixels to the viewer's world."""
+    """Map a point of a layer's pixels to the viewer's world."""
     world = np.array(layer.data_to_world(point))
     if viewer.dims.units is not None:
         world *= unit_factors(layer.units, viewer.dims.units[-layer.ndim :])
@@ -101,25 +109,25 @@ def to_world(layer: Layer, point: npt.ArrayLike, viewer: "napari.Viewer") -> npt
 
 
 def visible_frame(image: Image, viewer: "napari.Viewer") -> Index:
-    """Place, on the leading axes of `pixels`, of the frame that the viewer shows, or of the nearest one to it."""
+    """Return the index, on the leading axes of `pixels`, of the frame that the viewer shows or of the nearest one."""
     point = to_data(image, viewer.dims.point, viewer)
     shape, stacked = frames_shape(image), frame_order(image)[:-2]
     return tuple(int(np.clip(round(float(point[axis])), 0, n - 1)) for axis, n in zip(stacked, shape, strict=False))
 
 
 def visible_centre(image: Image, viewer: "napari.Viewer") -> tuple[float, float]:
-    """Row and column, of `pixels`, in the middle of what the viewer shows."""
+    """Return the row and the column of `pixels` in the middle of what the viewer shows."""
     point = list(viewer.dims.point)
     shown = viewer.dims.displayed
     for axis, at in zip(shown, viewer.scene.camera.center[-len(shown) :], strict=True):
         point[axis] = at
-    found = to_data(image, point, viewer)
-    order = frame_order(image)
-    return float(found[order[-2]]), float(found[order[-1]])
+    centre = to_data(image, point, viewer)
+    *_, y, x = frame_order(image)
+    return float(centre[y]), float(centre[x])
 
 
 def chosen_image(viewer: "napari.Viewer") -> Image | None:
-    """Image layer that a person means: the active layer, or else the only image layer that there is."""
+    """Return the image layer that a command applies to: the active layer, or else the only image layer."""
     active = bare(viewer.layers.selection.active)
     if active is not None:
         return active if isinstance(active, Image) else None
@@ -129,7 +137,7 @@ def chosen_image(viewer: "napari.Viewer") -> Image | None:
 
 @contextmanager
 def keeping_selection(viewer: "napari.Viewer") -> Iterator[None]:
-    """Leave the selection as it is while layers are added: napari selects each new one."""
+    """Keep the selection while layers are added, which napari would select."""
     selection = viewer.layers.selection
     before = set(selection)
     yield
@@ -139,19 +147,19 @@ def keeping_selection(viewer: "napari.Viewer") -> Iterator[None]:
 
 
 def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
-    """Make an empty mask that lies over an image, to be added to the viewer.
+    """Make an empty mask layer that lies over an image; add it to the viewer afterwards.
 
     Parameters
     ----------
     image : Image
-        The layer to lie over.
+        The image.
     viewer : napari.Viewer
-        Decides the colour.
+        Its number of Labels layers decides the colour.
 
     Returns
     -------
     Labels
-        A fresh writable uint8 array of the image's shape without its colours, of 0; 1 will be vessel.
+        A new writable uint8 array of the image's shape without colours, all 0. 1 stands for vessel.
     """
     others = sum(isinstance(bare(layer), Labels) for layer in viewer.layers)
     fitting = _COLOURS_ON_RGB if image.rgb else _COLOURS

@@ -1,4 +1,4 @@
-"""Vessel masks as TIFF files that napari puts back where they were: a writer and a reader."""
+"""A writer and a reader of vessel masks as TIFF files that keep the geometry of their layer."""
 
 import os
 import warnings
@@ -21,37 +21,37 @@ from napari_darl.io.tiff import TIFF_SUFFIXES
 LayerData = tuple[npt.NDArray[Any], dict[str, Any], str]
 
 PLUGIN = "napari-darl"
-"""Name of the plugin, and of the entry in a layer's metadata that tells where the layer comes from."""
+"""Name of the plugin, and of the entry in a layer's metadata that says how the layer was made."""
 
 MASK_SUFFIXES = (".darl.tif", ".darl.tiff")
-"""Names of files that napari opens with `read_mask`. Were it all TIFF files, napari would ask which reader to take."""
+"""Suffixes of files that napari opens with `read_mask`. For all TIFF files, napari would ask which reader to use."""
 
 
 def write_mask(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Write a labels layer to a TIFF file, with its name, its geometry and where it comes from.
+    """Write a labels layer to a TIFF file, with its name, its geometry and how it was made.
 
-    A name without a suffix gets `.darl.tif`. In files of such names a mask of 0 and 1 becomes 0 and 255, as other
-    programs like it, and `read_mask` brings it back. Other labels keep their values, and so do masks in a plain `.tif`,
-    which napari itself opens as labels if they have 32 bits. Formats other than TIFF are left to napari's own writer.
+    A name without a suffix gets `.darl.tif`. In files with this suffix, a mask of 0 and 1 is written as 0 and 255, as
+    other programs expect it, and `read_mask` restores it. All other values are written as they are. In a plain `.tif`
+    they get at least 32 bits, so that napari itself opens them as labels. napari's own writer writes other formats.
 
     Parameters
     ----------
     path : str
-        Where to write; a file of this very name is replaced.
+        The file; an existing file with exactly this name is replaced.
     data : array-like of bool or integers, shape (..., Y, X)
-        The labels, or, if `meta["multiscale"]` says so, a list of them from fine to coarse; the finest is written.
+        The labels or, if `meta["multiscale"]` is true, a list of them from fine to coarse; the finest are written.
     meta : dict
-        The layer's other properties. Of `metadata`, the strings and numbers in the entry "napari-darl" are kept.
+        The layer's other properties. Of `metadata`, the strings and numbers in the entry "napari-darl" are written.
 
     Returns
     -------
     list of str
-        The file that was written.
+        The written file.
 
     Raises
     ------
     FileError
-        If the file can't be written, or a file of the name with the suffix added is there.
+        If the file can't be written, or if a suffix was added and a file with that name exists.
     InputError
         If the layer is empty.
     """
@@ -61,8 +61,8 @@ def write_mask(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     target = path
     if not path.lower().endswith(TIFF_SUFFIXES):
         target = path + MASK_SUFFIXES[0]
-        if os.path.exists(target):  # the user was asked about another name
-            raise FileError(f"{target} is there already: save under that name to replace it, or choose another one")
+        if os.path.exists(target):  # the dialog has asked about another name
+            raise FileError(f"{target} already exists. Choose exactly this name to replace it, or another one.")
     labels = np.asarray(data[0] if meta.get("multiscale") else data)
     own_name = target.lower().endswith(MASK_SUFFIXES)
     as_mask = own_name and labels.size > 0 and labels.min() >= 0 and labels.max() <= 1
@@ -85,13 +85,13 @@ def read_mask(path: str | list[str]) -> Callable[[str], list[LayerData]] | None:
     Parameters
     ----------
     path : str or list of str
-        A TIFF file; several, to be stacked, are left to other readers.
+        A TIFF file. Several files, to be stacked, are left to other readers.
 
     Returns
     -------
     callable or None
-        Takes the path and gives one labels layer. It raises FileError if the file is missing or no readable TIFF, and
-        InputError if it holds no labels; it warns if the file doesn't tell where the layer lies.
+        Maps the path to one labels layer. It raises FileError if the file is missing or isn't a readable TIFF, and
+        InputError if it holds an image. It warns if the file doesn't contain the geometry of the layer.
     """
     return _read if isinstance(path, str) else None
 
@@ -99,13 +99,13 @@ def read_mask(path: str | list[str]) -> Callable[[str], list[LayerData]] | None:
 def _read(path: str) -> list[LayerData]:
     image = read_image(path)
     if image.rgb or image.data.dtype.kind not in "iu":
-        raise InputError(f"{path} holds an image, no labels: open it with napari's own reader")
-    # Labels that aren't a mask have 32 bits or more, see `_widened`.
+        raise InputError(f"{path} holds an image, not labels. Open it with napari's own reader.")
+    # Labels other than masks have 32 bits or more, see `_widened`.
     labels = (image.data > 0).astype(np.uint8) if image.data.dtype == np.uint8 else image.data
     description = output.read_description(path)
     if description is None:
-        remedy = "when you save it, choose *.darl.tif as the type of file"
-        warnings.warn(f"{path} doesn't tell where its labels lie: {remedy}", DarlWarning, stacklevel=2)
+        message = f"{path} doesn't say where its labels lie. Choose the file type *.darl.tif when you save labels."
+        warnings.warn(message, DarlWarning, stacklevel=2)
         description = {}
     notes = description.get("notes", {})
     provenance = description.get("provenance")
@@ -130,7 +130,7 @@ def _geometry(path: str, notes: Mapping[str, Any], image: FileImage) -> dict[str
 
 
 def _widened(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Give labels a type that napari's own reader takes for labels instead of intensities."""
+    """Convert labels to a dtype that napari's own reader takes for labels instead of intensities."""
     if labels.dtype.itemsize >= 4:
         return labels
     return labels.astype(np.int32 if labels.dtype.kind == "i" else np.uint32)
@@ -143,12 +143,12 @@ def _provenance(metadata: Mapping[str, Any]) -> dict[str, str | float | int]:
 
 
 def _prefer_own_reader() -> None:
-    """Have napari open our files without asking, for its own reader takes any TIFF.
+    """Let napari open our files without asking; its own reader accepts all TIFF files, too.
 
-    It is an entry of Preferences > Plugins, made once there is such a file; an entry by the user stays.
+    This adds an entry to Preferences > Plugins when the first such file is written or read. An entry of the user stays.
     """
     settings = get_settings().plugins
     own = {f"*{suffix}": PLUGIN for suffix in MASK_SUFFIXES}
     if not own.keys() <= settings.extension2reader.keys():
-        # In front, since napari takes the first of patterns as specific as each other, such as a user's "*.tif".
+        # In front: of equally specific patterns, such as a user's "*.tif", napari takes the first.
         settings.extension2reader = own | settings.extension2reader

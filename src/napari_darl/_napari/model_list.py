@@ -1,4 +1,4 @@
-"""The models that a user can choose from: those that came with the package, and those in the user's folder."""
+"""The models that are offered: those in the package, recently used files, and those in the user's folder."""
 
 from pathlib import Path
 
@@ -10,27 +10,27 @@ _REMEMBERED = 8
 
 
 def known_models(folder: Path) -> list[str]:
-    """List what `load_model` can take.
+    """List the models that are offered.
 
     Parameters
     ----------
     folder : Path
-        The user's models; need not be there.
+        Folder of the user's models; it needn't exist.
 
     Returns
     -------
     list of str
-        Names of the bundled models, then paths: recently used ones, the newest first, and the rest of the folder.
+        Names of the bundled models, then paths of recently used files, the latest first, then the rest of the folder.
     """
     try:
         own = [str(path) for path in sorted(folder.glob("*.safetensors"))]
-    except OSError:  # a folder that may not be looked into
+    except OSError:  # a folder without read permission
         own = []
     return list(dict.fromkeys([*bundled_models(), *_recent(folder), *own]))
 
 
 def remember(model: str | Path, folder: Path) -> None:
-    """Put a model at the head of the recent ones."""
+    """Put a model first among the recently used ones."""
     entry = str(Path(model).absolute())
     recent = [entry, *(other for other in _recent(folder) if other != entry)]
     with replacing(folder / _RECENT) as file:
@@ -38,24 +38,24 @@ def remember(model: str | Path, folder: Path) -> None:
 
 
 def import_released(path: Path, folder: Path) -> Path:
-    """Turn a checkpoint that DARL's authors released into a model in the user's folder.
+    """Convert a checkpoint released by DARL's authors to a model in the user's folder.
 
     Parameters
     ----------
     path : Path
-        An `X_G.pth`.
+        A file `X_G.pth`.
     folder : Path
-        The user's models; made if missing.
+        Folder of the user's models; created if missing.
 
     Returns
     -------
     Path
-        The model's file, with a name that was free.
+        The model's file, under a name that didn't exist.
 
     Raises
     ------
     DarlError
-        If the checkpoint can't be read or the model not be written.
+        If the checkpoint can't be read, or the model can't be written.
     """
     from napari_darl.inference.loading import import_checkpoint
 
@@ -72,7 +72,7 @@ def _free(folder: Path, stem: str) -> Path:
 
 
 def _recent(folder: Path) -> list[str]:
-    """Recent models that are still there."""
+    """Return the recently used models that still exist."""
     try:
         lines = (folder / _RECENT).read_text(encoding="utf-8").splitlines()
         return [line for line in lines if line and Path(line).exists()]

@@ -1,4 +1,4 @@
-"""Parts that widgets share: which model, which device."""
+"""Controls that the widgets share: the choice of the model, of the device and of options."""
 
 from pathlib import Path
 from threading import Event
@@ -35,13 +35,19 @@ if TYPE_CHECKING:
 
     import napari
 
-_LINK = "#3d8bfd"  # readable in the dark theme and in the light one
+_LINK = "#3d8bfd"  # readable in the dark and in the light theme
 _BROWSE, _IMPORT = "Browse...", "Import released .pth..."
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class ModelPicker(QWidget):
-    """Chooses a model: a bundled one, one used before, another file, or one to be imported; its card a click away."""
+    """Chooses a model: a bundled one, one used before, another file, or a checkpoint to be imported.
+
+    Signals
+    -------
+    changed
+        Another model was chosen.
+    """
 
     changed = Signal()
 
@@ -49,11 +55,11 @@ class ModelPicker(QWidget):
         super().__init__()
         self._viewer = viewer
         self._choices = QComboBox()
-        self._choices.setToolTip("What segments: a bundled model, one of yours, or the published networks.")
+        self._choices.setToolTip("The model that segments: a bundled one, one of yours, or an imported one.")
         widen(self._choices)
         self._card = QToolButton()
         self._card.setText("Card")
-        self._card.setToolTip("What the model is, what it was trained on, and its limits.")
+        self._card.setToolTip("Shows what the model was trained on, and its limits.")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._choices, 1)
@@ -72,7 +78,7 @@ class ModelPicker(QWidget):
         return self._model
 
     def choose(self, model: str | Path) -> None:
-        """Choose a model; a file's path is remembered for other days."""
+        """Choose a model. The path of a file is remembered."""
         if str(model) not in bundled_models():
             try:
                 remember(model, self._folder)
@@ -114,38 +120,38 @@ class ModelPicker(QWidget):
         if model is not None:
             self.choose(model)
             return
-        self._fill(self._model)  # the entries that ask are never the choice
+        self._fill(self._model)  # an entry that opens a dialog is never the choice itself
         if wanted == _BROWSE:
             path, _ = QFileDialog.getOpenFileName(self, "Model", str(self._folder), "Models (*.safetensors)")
             if path:
                 self.choose(path)
         elif wanted == _IMPORT:
-            path, _ = QFileDialog.getOpenFileName(self, "Released checkpoint", "", "DARL's generator (*_G.pth *.pth)")
+            path, _ = QFileDialog.getOpenFileName(self, "Released checkpoint", "", "Generator of DARL (*_G.pth *.pth)")
             if path:
                 self.import_checkpoint(Path(path))
 
     def import_checkpoint(self, path: Path) -> None:
-        """Turn a released checkpoint into a model in the background, and choose it."""
+        """Import a checkpoint released by DARL's authors in the background, and choose the model."""
         folder = self._folder
 
         def work(_: Event) -> "Generator[Path, None, None]":
             yield import_released(path, folder)
 
         def choose(model: Path) -> None:
-            if isalive(self):  # type: ignore[no-untyped-call] # else the widget was closed meanwhile, and the next one will list the model
+            if isalive(self):  # type: ignore[no-untyped-call] # else the widget was closed; the next one lists the model
                 self.choose(model)
 
         Task(work, self._viewer, title="Importing", total=0, on_yield=choose, on_end=lambda _: None)
 
 
 class DevicePicker(QComboBox):
-    """Chooses the device; `line` tells what it is and, where it is the CPU, why."""
+    """Chooses the device. `line` describes it and, where it is the CPU, says why."""
 
     def __init__(self) -> None:
         super().__init__()
         self.addItems(_DEVICES)
         self.setCurrentText(read_settings().device)
-        self.setToolTip("Where the network runs; auto takes a GPU if there is one.")
+        self.setToolTip("The device that computes; auto uses a GPU if there is one.")
         widen(self)
         self.line = explanation()
         self.line.setText("Looking for a GPU...")
@@ -154,11 +160,11 @@ class DevicePicker(QComboBox):
 
     @property
     def device(self) -> str:
-        """As `resolve_device` takes it."""
+        """Return the device as `resolve_device` takes it."""
         return self.currentText()
 
     def _describe(self, name: str) -> None:
-        # In a thread, as it imports torch, and all else that the first click would wait for.
+        # In a thread: it imports torch, and everything else that the first click would wait for.
         create_worker(_described, name, _connect={"returned": self._show})
 
     def _show(self, described: tuple[str, str]) -> None:
@@ -168,21 +174,21 @@ class DevicePicker(QComboBox):
 
 
 def vessels_choice() -> QComboBox:
-    """Choose between dark vessels and bright ones."""
+    """Make a choice between dark and bright vessels."""
     choices = QComboBox()
     choices.addItems(["dark", "bright"])
-    choices.setToolTip("Dark in angiograms and in the green channel of fundus photographs.")
+    choices.setToolTip("Vessels are dark in angiograms and in the green channel of fundus photographs.")
     widen(choices)
     return choices
 
 
 def resize_box(*, guessed: bool = False) -> QDoubleSpinBox:
-    """Choose the factor by which frames are resized first; with `guessed`, 0 leaves it to the model."""
+    """Make a field for the factor by which frames are resized; with `guessed`, 0 stands for an estimate."""
     box = QDoubleSpinBox()
     box.setRange(0 if guessed else 0.05, 16)
     box.setSingleStep(0.05)
-    box.setSpecialValueText("guessed" if guessed else "")
-    box.setToolTip("Frames are resized by this first: less than 1 for wide vessels, more for thin ones.")
+    box.setSpecialValueText("estimated" if guessed else "")
+    box.setToolTip("Frames are resized by this factor first: less than 1 for wide vessels, more than 1 for thin ones.")
     return box
 
 
@@ -196,14 +202,14 @@ def spin_box(low: int, high: int, value: int, tip: str) -> QSpinBox:
 
 
 def widen(choices: QComboBox) -> None:
-    """Let a combo box take the width that there is, however long its entries are."""
+    """Let a combo box take the available width, however long its entries are."""
     choices.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     choices.setMinimumContentsLength(10)
     choices.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
 
 def explanation() -> QLabel:
-    """Make a line of text that wraps, and never widens its widget."""
+    """Make a line of text that wraps and never widens its widget."""
     line = QLabel()
     line.setWordWrap(True)
     line.setTextFormat(Qt.TextFormat.PlainText)  # names of layers may look like HTML
@@ -222,7 +228,7 @@ def _described(name: str) -> tuple[str, str]:
 
 
 def card_dialog(title: str, card: str, parent: QWidget) -> QDialog:
-    """Window with a model card, which is Markdown."""
+    """Make a window that shows a model card in Markdown."""
     dialog = QDialog(parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setWindowTitle(title)
@@ -230,7 +236,7 @@ def card_dialog(title: str, card: str, parent: QWidget) -> QDialog:
     text = QTextBrowser()
     text.setOpenExternalLinks(True)
     text.setMarkdown(card)
-    text.setHtml(text.toHtml().replace("#0000ff", _LINK))  # Qt's own blue can't be read in the dark theme
+    text.setHtml(text.toHtml().replace("#0000ff", _LINK))  # Qt's own blue is hard to read in the dark theme
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.reject)
     column = QVBoxLayout(dialog)
@@ -240,6 +246,6 @@ def card_dialog(title: str, card: str, parent: QWidget) -> QDialog:
 
 
 def short_name(model: str) -> str:
-    """Name a model as lists show it: a file with its folder."""
+    """Return the name of a model as lists show it: a file with its folder."""
     path = Path(model)
     return path.parent.name + "/" + path.name if path.is_absolute() else model

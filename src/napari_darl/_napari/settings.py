@@ -1,4 +1,4 @@
-"""What stands under Preferences > Plugins; napari before 0.9 has no such page, and the defaults hold."""
+"""The plugin's preferences. napari before 0.9 has no page for them, so the defaults apply there."""
 
 from dataclasses import dataclass
 from os.path import expanduser
@@ -16,7 +16,7 @@ class Settings:
     device : str
         `auto`, `cpu`, `cuda` or `mps`.
     tile : int or None
-        Side of the tiles in which frames are segmented, in pixels; none for the model's own.
+        Side of the tiles in which frames are segmented, in pixels; None takes the model's own.
     models : Path
         Folder of the user's models.
     """
@@ -27,12 +27,12 @@ class Settings:
 
     @property
     def runs(self) -> Path:
-        """Folder beside that of the models, where training runs go unless the user says otherwise."""
+        """The default folder of training runs, beside that of the models."""
         return self.models.parent / "runs"
 
 
 def read_settings() -> Settings:
-    """Read the preferences as they are now."""
+    """Return the preferences as they are now."""
     try:
         from napari.settings import get_plugin_settings
 

@@ -1,4 +1,4 @@
-"""Stacks to train on: chosen among layers, folders and files, counted at once, read in the background."""
+"""Stacks of frames, chosen from layers, folders and files; counted at once, and read in the background."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,29 +29,29 @@ SELECTED = "the selected image layers"
 
 
 Reading = Callable[[], Stack]
-"""Reads what a person has chosen; slow, for a thread. It raises FileError or InputError."""
+"""Reads the chosen stack. It is slow, so it is called in a thread. It raises FileError or InputError."""
 
 
 class StackPicker(QWidget):
-    """Chooses a stack, and tells how many frames it has.
+    """Chooses a stack, and shows how many frames it has.
 
     Parameters
     ----------
     viewer : napari.Viewer
-        Whose image layers there are to choose from.
+        Its image layers are offered.
     without : dict of str to str
-        Entries that stand for no stack, and what the line below says of each.
+        Entries that stand for no stack, and how the line below describes each.
     few : int
-        Fewer frames than this get a warning; 0 for none.
+        Fewer frames than this get a hint; 0 for no hint.
     tip : str
-        The tool tip.
-    channel : str
+        The tooltip.
+    channel : {"green", "luminance", "brightest"}
         How colours become grey, see `to_grey`.
 
     Signals
     -------
     changed
-        Another entry was chosen, by a person or because its layer has gone.
+        Another entry was chosen, by the user or because the chosen layer was removed.
     """
 
     changed = Signal()
@@ -80,24 +80,24 @@ class StackPicker(QWidget):
 
     @property
     def chosen(self) -> str | Path | Image | None:
-        """A layer, a path, or the text of another entry; none if there is nothing to choose."""
+        """The chosen layer or path, or the text of another entry; None if there is nothing to choose."""
         return self._chosen
 
     def choose(self, what: str | Path | Image) -> None:
-        """Choose a layer, a folder or file, or one of the other entries by its text."""
+        """Choose a layer, a folder or file, or another entry by its text."""
         self._chosen = bare(what) if isinstance(bare(what), Image) else what
         self._list()
         self.changed.emit()
 
     def reading(self) -> Reading | None:
-        """How to read what is chosen, looked at now and never from the thread; none for an entry without a stack."""
+        """Return a function that reads the chosen stack, or None for an entry without one. Layers are looked at now."""
         if isinstance(self._chosen, Path):
             return partial(read_stack, self._chosen, self._channel)
         images = [(ImageData(pixels(layer), bool(layer.rgb)), bit_depth(layer)) for layer in self._layers()]
         return partial(_read_layers, images, self._channel) if images else None
 
     def place(self) -> dict[str, Any]:
-        """Where a stack (N, Y, X) lies exactly over the chosen layer, as keyword arguments of a layer."""
+        """Return keyword arguments with which a layer of a stack (N, Y, X) lies exactly over the chosen layer."""
         layers = self._layers()
         return stack_geometry(layers[0]) if layers else {}
 
@@ -178,11 +178,16 @@ class StackPicker(QWidget):
 
     def _count(self, count: int, unit: str, detail: str) -> str:
         text = f"{count} {unit}{'' if count == 1 else 's'}, {detail}"
-        return f"{text}. Few: some tens do for a first try, hundreds for good." if count < self._few else text
+        return (
+            f"{text}. Some tens are enough for a first try; a good model needs hundreds." if count < self._few else text
+        )
 
 
 def stack_geometry(image: Image) -> dict[str, Any]:
-    """Place a stack (N, Y, X) over an image layer of any dimensions: y and x as there, N as its last leading axis."""
+    """Return keyword arguments with which a layer of a stack (N, Y, X) lies over an image layer of any dimensions.
+
+    y and x lie as in the image, and N along the last axis before them.
+    """
     *leading, y, x = frame_order(image)
     axes = [y, x]
     origin = np.array(image.data_to_world((0.0,) * image.ndim))
@@ -198,7 +203,7 @@ def stack_geometry(image: Image) -> dict[str, Any]:
 
 
 def _step(image: Image, axis: int, origin: Any) -> Any:
-    """How far the world is from one pixel of an axis to the next."""
+    """Return the step in the world from one pixel to the next along an axis."""
     return np.array(image.data_to_world(np.eye(image.ndim)[axis])) - origin
 
 

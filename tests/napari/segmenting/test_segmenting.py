@@ -64,7 +64,7 @@ def test_a_person_segments_adjusts_paints_and_segments_again(window: Window) -> 
     mask.undo()
     np.testing.assert_array_equal(mask.data, kept)
     assert not widget.cleaning.isEnabled()
-    assert "yours" in widget.state.text()
+    assert "left alone" in widget.state.text()
     mask.paint((20, 20), 1)
     kept = mask.data.copy()
 

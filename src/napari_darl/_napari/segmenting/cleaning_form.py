@@ -1,4 +1,4 @@
-"""Threshold, hysteresis, small pieces and holes, as controls."""
+"""The form for how probability becomes a mask."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from superqt import QLabeledDoubleSlider
 
 from napari_darl.inference.cleaning import Cleaning
 
-_LARGEST = 100_000
-_WIDTH = 220  # of the title, in screen pixels
+_LARGEST = 100_000  # px
+_WIDTH = 220  # of the title, in pixels of the screen
 
 
 class CleaningForm(QGroupBox):
@@ -18,19 +18,21 @@ class CleaningForm(QGroupBox):
     Signals
     -------
     changed
-        A person changed a control.
+        The user changed a control.
     """
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__("Mask")
-        self._threshold = _slider(0.01, 0.99, "Pixels of a greater probability are vessel.")
+        self._threshold = _slider(0.01, 0.99, "Pixels with a greater probability are vessel.")
         self._hysteresis = _slider(
-            0.0, 0.98, "How far below the threshold a pixel may lie if it connects to one above; 0 is off."
+            0.0,
+            0.98,
+            "How far below the threshold a pixel may lie if it connects to one above; 0 switches this off.",
         )
-        self._piece = _pixels("Pieces of fewer pixels are dropped.")
-        self._hole = _pixels("Holes of up to so many pixels are filled.")
+        self._piece = _pixels("Connected pieces with fewer pixels are removed.")
+        self._hole = _pixels("Holes with up to this number of pixels are filled.")
         self.controls: dict[str, Any] = {
             "threshold": self._threshold,
             "hysteresis": self._hysteresis,
@@ -47,13 +49,13 @@ class CleaningForm(QGroupBox):
             control.valueChanged.connect(self.changed)
 
     def belongs_to(self, name: str | None) -> None:
-        """Tell in the title whose mask this is; a long name mustn't widen the window."""
+        """Show the name of the mask layer in the title, shortened so that it doesn't widen the window."""
         title = self.fontMetrics().elidedText(f"Mask: {name}", Qt.TextElideMode.ElideMiddle, _WIDTH)
         self.setTitle(title.replace("&", "&&") if name else "Mask")
 
     @property
     def value(self) -> Cleaning:
-        """What the controls say; setting it emits nothing."""
+        """The cleaning that the controls show; setting it doesn't emit `changed`."""
         return Cleaning(
             threshold=round(self._threshold.value(), 2),
             hysteresis=round(self._hysteresis.value(), 2),

@@ -1,4 +1,4 @@
-"""The Segment widget: a layer, a model and a button; and the mask, which follows its controls."""
+"""The Segment widget: a layer, a model and a button, then controls that the mask follows."""
 
 from pathlib import Path
 from time import monotonic
@@ -40,11 +40,11 @@ _EVERYTHING, _FIELD = "everything", "field of view"
 
 
 class SegmentWidget(QWidget):
-    """Segments a layer by path A, and cleans the mask for as long as nobody has edited it.
+    """Segments a layer, and cleans its mask until the user edits it.
 
-    Policy: the widget and the menu command share the viewer's `Segmenter`, so the controls take up what the command has
-    made. The mask's controls act on the selected mask layer or, if another layer is selected, on the last mask of the
-    image. A mask that a person has edited is left alone.
+    Policy: the widget and the menu command share the viewer's `Segmenter`, so the controls also act on masks made by
+    the command. They act on the selected mask layer or, if another layer is selected, on the latest mask of the image.
+    A mask that the user has edited is left alone.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
@@ -52,7 +52,7 @@ class SegmentWidget(QWidget):
         self._viewer = viewer
         self._segmenter = Segmenter.of(viewer)
         self._shown: tuple[Image, tuple[int, ...], str] | None = None
-        self._guessed = True
+        self._estimated = True
         self._clicked_at = 0.0
 
         self.image = ComboBox(choices=self._images, nullable=False, tooltip="The layer to segment.")
@@ -61,14 +61,14 @@ class SegmentWidget(QWidget):
         self.resize_factor = resize_box()
         self.guess = QLabel()
         self.frames = QComboBox()
-        self.frames.setToolTip("All frames of a stack, the visible one first, or the visible one only.")
-        self.region = ComboBox(choices=self._regions, nullable=False, tooltip="Where vessels are looked for.")
+        self.frames.setToolTip("All frames of a stack, the visible one first, or only the visible one.")
+        self.region = ComboBox(choices=self._regions, nullable=False, tooltip="Only vessels in this region are kept.")
         self.device = DevicePicker()
         for choices in (self.image.native, self.frames, self.region.native):
             widen(choices)
         self.button = QPushButton("Segment")
         self.save = QPushButton("Save mask...")
-        self.save.setToolTip("Writes a TIFF that napari opens again exactly over the image.")
+        self.save.setToolTip("Saves a TIFF file that napari opens exactly over the image again.")
         self.state = explanation()
         self.cleaning = CleaningForm()
         self._lay_out()
@@ -77,7 +77,7 @@ class SegmentWidget(QWidget):
         self.save.clicked.connect(self._save)
         self.image.changed.connect(self._image_changed)
         self.resize_factor.valueChanged.connect(self._resize_changed)
-        self.model.changed.connect(self._guess)
+        self.model.changed.connect(self._estimate)
         self.cleaning.changed.connect(self._clean)
         self._segmenter.changed.connect(self._refresh)
         self._segmenter.offered.connect(self.model.choose)
@@ -92,7 +92,7 @@ class SegmentWidget(QWidget):
             self.image.value = image
 
     def segment(self) -> None:
-        """Segment the chosen layer; what stands in the way becomes a notification."""
+        """Segment the chosen layer; errors become notifications."""
         image = self.image.value
         if image is None:
             show_error(NO_IMAGE)
@@ -126,7 +126,7 @@ class SegmentWidget(QWidget):
         preferred = preferred_options()
         segment = preferred.segment.updated(
             bright=self.vessels.currentText() == "bright",
-            resize=None if self._guessed else self.resize_factor.value(),
+            resize=None if self._estimated else self.resize_factor.value(),
             device=self.device.device,
         )
         return Options(self.model.model, segment, self._region(image), whole=self.frames.currentIndex() == 0)
@@ -142,7 +142,7 @@ class SegmentWidget(QWidget):
             self._clicked_at = monotonic()
             self.segment()
         elif monotonic() - self._clicked_at > QApplication.doubleClickInterval() / 1000:
-            self._segmenter.cancel()  # a double click only starts
+            self._segmenter.cancel()  # the second click of a double click doesn't cancel
 
     def _clean(self) -> None:
         self._segmenter.begin_with(self.image.value, self.cleaning.value)
@@ -159,10 +159,10 @@ class SegmentWidget(QWidget):
             self.save_mask(result.layer, path)
 
     def save_mask(self, layer: Labels, path: str) -> None:
-        """Write a mask; a person has agreed to replace a file at `path`, but at no other."""
+        """Write a mask to a file. The user has agreed to replace `path` itself, but no file of another name."""
         target = path if path.lower().endswith(MASK_SUFFIXES) else path + MASK_SUFFIXES[0]
         if target != path and Path(target).exists():
-            show_error(f"{target} is there already: choose that very name to replace it, or another one.")
+            show_error(f"{target} already exists. Choose exactly this name to replace it, or another one.")
             return
         try:
             layer.save(target, plugin=PLUGIN)
@@ -185,48 +185,48 @@ class SegmentWidget(QWidget):
 
     def _layers_changed(self) -> None:
         for chooser in (self.image, self.region):
-            _list_anew(chooser)
+            _update_choices(chooser)
         self._image_changed()
 
     def _image_changed(self) -> None:
-        """Take on the image's shape, but keep what a person has chosen for the same image of the same shape."""
+        """Adapt to the image's shape; keep the user's choices for the same image with the same shape."""
         image = self.image.value
         shown = None if image is None else (image, frames_shape(image), stack_axes(image))
         if shown == self._shown:
             self._refresh()
             return
         self._shown = shown
-        self._guessed = True
+        self._estimated = True
         self.frames.clear()
         if image is not None:
             for event in (image.events.data, image.events.axis_labels):
                 event.connect(self._image_changed)
             stacked = stack_axes(image)
-            self.frames.addItems([f"all: {stacked}", "the visible one"] if stacked else ["a single one"])
+            self.frames.addItems([f"all: {stacked}", "the visible frame"] if stacked else ["a single frame"])
             self.frames.setEnabled(bool(stacked))
-        self._guess()
+        self._estimate()
         self._refresh()
 
-    def _guess(self) -> None:
-        """Guess the resize factor anew, unless a person has chosen one for this image."""
-        if self._guessed and (image := self.image.value) is not None:
+    def _estimate(self) -> None:
+        """Estimate the resize factor, unless the user has chosen one for this image."""
+        if self._estimated and (image := self.image.value) is not None:
             height, width = frames_shape(image)[-2:]
             with QSignalBlocker(self.resize_factor):
                 self.resize_factor.setValue(guess_resize(height, width, model_side(self.model.model)))
         self._resize_shown()
 
     def _resize_changed(self) -> None:
-        self._guessed = False
+        self._estimated = False
         self._resize_shown()
 
     def _resize_shown(self) -> None:
         image = self.image.value
         y, x = frames_shape(image)[-2:] if image is not None else (0, 0)
-        self.guess.setText(f"guessed from {y} x {x} px" if self._guessed and image is not None else "")
+        self.guess.setText(f"estimated from {y} x {x} px" if self._estimated and image is not None else "")
         self.guess.setVisible(bool(self.guess.text()))
 
     def _refresh(self) -> None:
-        """Show where things stand: the run, and whose mask it is."""
+        """Show how far the run has come, and which mask the controls act on."""
         progress, result = self._segmenter.progress, self._result()
         self.button.setText("Cancel" if progress else "Segment")
         self.cleaning.setEnabled(result is None or not result.claimed)
@@ -237,13 +237,13 @@ class SegmentWidget(QWidget):
         if progress:
             self.state.setText(f"{progress}...")
         elif result and result.claimed:
-            self.state.setText(f"You have edited '{result.layer.name}': it is yours. Segment makes a new layer.")
+            self.state.setText(f"You have edited '{result.layer.name}', so it is left alone. Segment adds a new layer.")
         else:
             self.state.setText("")
 
 
-def _list_anew(chooser: ComboBox) -> None:
-    """List the choices as they are now. What was chosen stays, under its new name too, which magicgui forgets."""
+def _update_choices(chooser: ComboBox) -> None:
+    """List the current choices. The chosen layer stays chosen under a new name, too, which magicgui forgets."""
     chosen = chooser.value
     with chooser.changed.blocked():
         chooser.reset_choices()

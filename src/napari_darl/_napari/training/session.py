@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_darl.training.config import TrainingConfig
     from napari_darl.training.step import Preview
+    from napari_darl.training.trainer import Trainer
 
 _PAUSE = 0.1  # s, the least time between two updates
 _SOONEST = 20  # steps before the time left is estimated
@@ -177,7 +178,7 @@ class TrainingSession(QObject):
             viewer,
             title="Training",
             total=0,
-            on_yield=self._take,
+            on_yield=self._receive,
             on_end=self._end,
             opens_dock=False,
         )
@@ -190,7 +191,7 @@ class TrainingSession(QObject):
             self._task.cancel()
             self.changed.emit()
 
-    def _take(self, update: Update) -> None:
+    def _receive(self, update: Update) -> None:
         if self.last is None:
             self._began = monotonic(), update.step
         self.last = update
@@ -220,6 +221,22 @@ class TrainingSession(QObject):
 def _work(order: Order, stop: Event) -> Generator[Update, None, None]:
     """Read the frames and train; called in a thread."""
     warm_up()
+    trainer = _trainer(order)
+    if stop.is_set():
+        return
+    total = trainer.config.steps
+    yield Update(trainer.step, total, trainer.folder.read_losses(trainer.step))
+    rows: list[tuple[int, dict[str, float]]] = []
+    shown = 0.0
+    for state in trainer.run(stop):
+        rows.append((state.step, state.losses))
+        if state.preview is not None or state.step == total or monotonic() - shown > _PAUSE:
+            yield Update(state.step, total, rows, state.preview)
+            rows, shown = [], monotonic()
+
+
+def _trainer(order: Order) -> "Trainer":
+    """Read the frames, and make a trainer for a new run or resume that in the folder."""
     from napari_darl.inference.loading import starting_networks
     from napari_darl.training.config import training_config
     from napari_darl.training.run_folder import RunFolder
@@ -238,21 +255,9 @@ def _work(order: Order, stop: Event) -> Generator[Update, None, None]:
         order.masks().frames if order.masks else None,
     )
     if saved is not None:
-        trainer = Trainer.resume(saved, *stacks, bits=stack.bits, device=order.device, **changes)
-    else:
-        start = starting_networks(order.start) if order.start else None
-        trainer = Trainer(config, order.folder, *stacks, bits=stack.bits, start=start, device=order.device)
-    if stop.is_set():
-        return
-    total = trainer.config.steps
-    yield Update(trainer.step, total, trainer.folder.read_losses(trainer.step))
-    rows: list[tuple[int, dict[str, float]]] = []
-    shown = 0.0
-    for state in trainer.run(stop):
-        rows.append((state.step, state.losses))
-        if state.preview is not None or state.step == total or monotonic() - shown > _PAUSE:
-            yield Update(state.step, total, rows, state.preview)
-            rows, shown = [], monotonic()
+        return Trainer.resume(saved, *stacks, bits=stack.bits, device=order.device, **changes)
+    start = starting_networks(order.start) if order.start else None
+    return Trainer(config, order.folder, *stacks, bits=stack.bits, start=start, device=order.device)
 
 
 def _steps(config: "TrainingConfig", done: int, asked: int | None) -> int:
