@@ -85,7 +85,7 @@ def test_a_part_of_a_geometry_is_completed():
     ],
 )
 def test_what_is_no_geometry_is_refused(values):
-    with pytest.raises(InputError, match=r"geometry of 2 dimensions .*by hand"):
+    with pytest.raises(InputError, match="geometry of 2 dimensions"):
         geometry_from_json(values, 2)
 
 

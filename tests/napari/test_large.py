@@ -17,11 +17,11 @@ SIDE = 64  # of a tile, so that a small frame counts as large
 
 @pytest.fixture
 def large(window: Window) -> Any:
-    """The widget beside a dask layer of eighty parts, looked at closely at its lower right."""
+    """The widget beside a dask layer of many parts, looked at closely at its lower right."""
     settings.get_plugin_settings("napari-darl").segmenting.tile_size = SIDE
-    frame = np.tile(sample_angiogram(), (1, 2))[:480, :640]
+    frame = np.tile(sample_angiogram(), (1, 2))[:288, :384]
     layer = window.viewer.add_image(da.from_array(frame, chunks=(100, 100)), name="slide")
-    window.viewer.scene.camera.center = (460, 620)
+    window.viewer.scene.camera.center = (270, 370)
     widget = window.open_segment()
     widget.resize_factor.setValue(1.0)
     assert layer in window.viewer.layers
@@ -35,7 +35,7 @@ def test_parts_appear_as_they_are_ready_and_make_up_the_whole(window: Window, la
     mask, seen = window.viewer.layers[1], []
 
     def look() -> bool:
-        seen.append((mask.data.any(), mask.data[:240, :320].any()))
+        seen.append((mask.data.any(), mask.data[:144, :192].any()))
         return not window.busy()
 
     window.wait(look)

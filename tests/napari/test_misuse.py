@@ -1,6 +1,5 @@
 """People click twice, rename, delete, paint and put arrays in at the wrong moment: nothing of theirs is lost."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from windows import Window
 
+from napari_darl._napari.layers import NO_IMAGE
 from napari_darl.samples import sample_angiogram
 
 FRAME = sample_angiogram()[200:264, 200:296]
@@ -184,10 +184,9 @@ def test_the_image_is_deleted_and_its_mask_lives_on(window: Window) -> None:
     widget.segment()
     run_command(window)
     window.finish()
-    assert window.messages == [
-        "There is no image layer: open an image first, or File > Open Sample > DARL.",
-        "'a vessels' is a Labels layer: select the image layer to segment.",
-    ]
+    no_image, no_choice = window.messages
+    assert no_image == NO_IMAGE
+    assert no_choice.startswith("'a vessels' is a Labels layer.")
     viewer.add_image(FRAME, name="a")
     widget.resize_factor.setValue(1)
     segmented(window, widget)
@@ -201,7 +200,8 @@ def test_several_layers_are_selected(window: Window) -> None:
         viewer.add_image(FRAME, name=name)
     viewer.layers.selection = set(viewer.__wrapped__.layers)
     run_command(window)
-    assert window.messages == ["Several layers are selected: select the one image layer to segment."]
+    (message,) = window.messages
+    assert message.startswith("Several layers are selected.")
 
 
 def test_a_selected_labels_layer_of_somebody_elses_stays_as_it_is(window: Window) -> None:
@@ -217,7 +217,8 @@ def test_a_selected_labels_layer_of_somebody_elses_stays_as_it_is(window: Window
     assert mask.data.sum() < before
     np.testing.assert_array_equal(theirs.data, np.arange(64 * 96).reshape(64, 96))
     run_command(window)
-    assert window.messages == ["'cells' is a Labels layer: select the image layer to segment."]
+    (message,) = window.messages
+    assert message.startswith("'cells' is a Labels layer.")
 
 
 @pytest.mark.parametrize("shape", [MOVIE.shape, (3, 20, 20), (20, 20)])
@@ -285,10 +286,10 @@ def test_a_mask_is_saved_and_opened_again(window: Window, tmp_path: Path, monkey
     (tmp_path / "file").touch()
     widget.save.click()
     assert path.read_bytes() == written
-    assert [re.split(r"[:.] ", message)[0] for message in window.messages] == [
-        f"{path} is there already",
-        f"{tmp_path / 'file' / path.name} can't be written (File exists)",
-    ]
+    there, unwritable = window.messages
+    assert there.startswith(f"{path} already exists.")
+    assert str(tmp_path / "file" / path.name) in unwritable
+    assert "File exists" in unwritable
 
     (again,) = viewer.open(path, plugin="napari-darl")
     np.testing.assert_array_equal(again.data, mask.data)

@@ -119,7 +119,7 @@ def test_blank_frames_and_bright_vessels(window: Window, frames: np.ndarray) -> 
     assert scores[0][2] == scores[1][2] == 0
     widget.make.click()
     window.wait(lambda: done(window, widget))
-    assert window.messages[0] == "Left out 1 of 3 backgrounds, which have the same value everywhere."
+    assert "1 of 3 backgrounds" in window.messages[0]
     assert len(window.viewer.layers["pairs: background"].data) == 4
 
 
@@ -181,7 +181,7 @@ def test_saving_pairs_never_overwrites(window: Window, frames: np.ndarray, tmp_p
     assert len(list((tmp_path / "pairs" / "angiograms").iterdir())) == 4
     first, second = window.messages
     assert first.startswith("4 pairs ")
-    assert "is there already" in second
+    assert str(tmp_path / "pairs") in second
 
 
 def test_stopping_closing_and_nothing_to_inspect(window: Window, frames: np.ndarray) -> None:
