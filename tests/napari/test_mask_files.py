@@ -186,7 +186,7 @@ def test_masks_of_the_command_line_open_with_their_pixel_size(tmp_path):
 def test_files_that_tell_less_are_opened_with_a_warning(tmp_path):
     path = str(tmp_path / "a.darl.tif")
     tifffile.imwrite(path, MASK.astype(np.uint32) * 7, photometric="minisblack")  # as napari's own writer does
-    with pytest.warns(DarlWarning, match="choose .*darl.tif"):
+    with pytest.warns(DarlWarning, match="darl.tif"):
         layer = opened(path)
     np.testing.assert_array_equal(layer.data, MASK * 7)
     output.write_mask(path, MASK, provenance={}, notes={"geometry": {"scale": [1, 2, 3, 4]}}, overwrite=True)
@@ -199,7 +199,7 @@ def test_files_without_labels_are_refused(tmp_path):
     path = str(tmp_path / "a.darl.tif")
     for image in (np.zeros((40, 50), np.float32), np.zeros((40, 50, 3), np.uint8)):
         tifffile.imwrite(path, image, photometric="rgb" if image.ndim == 3 else "minisblack")
-        with pytest.raises(InputError, match="no labels"):
+        with pytest.raises(InputError, match="holds an image"):
             opened(path)
     Path(path).write_bytes(b"II*\0 and no more")
     with pytest.raises(FileError):
