@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from windows import Window
 
-from napari_darl.frames.arrays import as_image, iter_frames
+from napari_darl.frames.arrays import iter_frames
 
 
 @pytest.fixture(scope="session")
@@ -80,14 +80,16 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 @pytest.fixture
 def pause(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     """Replace the network by the frame itself; after each frame, the run waits until this event is set."""
+    from napari_darl.inference.windows import Windows
+
     go_on = Event()
 
-    def pausing(array: Any, *_: Any, first: Any, interrupt: Any, **__: Any) -> Iterator[Any]:
-        for index, frame in iter_frames(as_image(array), first=first):
+    def pausing(self: Any, first: Any) -> Iterator[Any]:
+        for index, frame in iter_frames(self.image, first=first):
             yield index, frame.astype(np.float32) / 255
             while not go_on.wait(0.01):
-                interrupt()
+                self.pipeline.predictor.interrupt()  # type: ignore[misc]
 
-    monkeypatch.setattr("napari_darl.inference.segment.iter_probability", pausing)
+    monkeypatch.setattr(Windows, "frames", pausing)
     yield go_on
     go_on.set()

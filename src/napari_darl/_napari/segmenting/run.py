@@ -1,6 +1,6 @@
 """The work of segmenting one layer: what it needs is taken from the layer first, the rest happens in a thread."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from math import prod
@@ -12,14 +12,12 @@ from napari.layers import Image
 
 from napari_darl._napari.bit_depth import bit_depth
 from napari_darl._napari.layers import finest, frames_shape, pixels, visible_centre, visible_frame
-from napari_darl._napari.segmenting.options import Options, Part, Update
+from napari_darl._napari.segmenting.options import Options, Part, Provenance, Update
 from napari_darl._napari.task import warm_up
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_darl.inference.loading import Model
-    from napari_darl.inference.options import SegmentOptions
     from napari_darl.inference.windows import Windows
 
 
@@ -60,7 +58,7 @@ class Run:
     def work(self, stop: Event) -> Generator[Update, None, None]:
         """Yield a first update once the model is loaded, then one for each part; called in a thread.
 
-        Frames that don't fit into one window come in several parts, beginning in the middle of what the viewer shows.
+        Frames too large for one window come in several parts, beginning in the middle of what the viewer shows.
         """
         warm_up()
         from napari_darl.inference.loading import as_model
@@ -74,44 +72,35 @@ class Run:
         chosen = self.options.segment.updated(rgb=self._rgb, bits=self._bit_depth())
         windows = Windows(self._data, model, chosen, interrupt=interrupt)
         options = replace(self.options, segment=windows.options)
-        vessels = "bright" if chosen.bright else "dark"
-        provenance = model.provenance(
-            source=self.name, resize=windows.resize, vessels=vessels, region=options.region.name
-        )
-        if chosen.bits:
-            provenance["bits"] = chosen.bits
+        provenance = self._provenance(windows)
         yield Update(options, provenance)
-        whole = windows.chunk_shape[-2:] == self._shape[-2:]
-        parts = self._frames(model, windows.options, interrupt) if whole else self._windows(windows)
         with suppress(_StoppedError):
-            for part in self._within_region(parts):
+            for part in self._within_region(self._parts(windows)):
                 yield Update(options, provenance, part)
 
-    def _frames(self, model: "Model", options: "SegmentOptions", interrupt: Callable[[], None]) -> Iterator[Part]:
-        """Yield frames as wholes, the visible one first."""
-        from napari_darl.inference.segment import iter_probability
-
-        whole = self.options.whole
-        frames = iter_probability(
-            self._data if whole else np.asarray(self._data[self._first]),
-            model,
-            options,
-            first=self._first if whole else None,
-            interrupt=interrupt,
+    def _provenance(self, windows: "Windows") -> Provenance:
+        decided = windows.options
+        known = {"bits": decided.bits} if decided.bits else {}
+        return windows.model.provenance(
+            source=self.name,
+            resize=windows.resize,
+            vessels="bright" if decided.bright else "dark",
+            region=self.options.region.name,
+            **known,
         )
-        everything = slice(0, self._shape[-2]), slice(0, self._shape[-1])
-        for index, probability in frames:
-            yield Part(index if whole else self._first, *everything, probability)
 
-    def _windows(self, windows: "Windows") -> Iterator[Part]:
-        """Yield large frames window by window, the visible frame first, and of each what lies in the middle."""
+    def _parts(self, windows: "Windows") -> Iterator[Part]:
+        """Yield the visible frame first, then those after it, then those before it."""
+        cut = sorted(windows.windows(), key=lambda window: _distance(window, self._centre))
+        if len(cut) == 1 and self.options.whole:
+            for frame, probability in windows.frames(self._first):  # several at once, where the device has memory
+                yield Part(frame, *cut[0], probability)
+            return
         frames = list(np.ndindex(self._shape[:-2])) if self.options.whole else [self._first]
         at = frames.index(self._first)
-        cut = sorted(windows.windows(), key=lambda window: _distance(window, self._centre))
         for frame in frames[at:] + frames[:at]:
-            for number, (rows, columns) in enumerate(cut, 1):
-                probability = windows.probability(frame, rows, columns)
-                yield Part(frame, rows, columns, probability, number, len(cut))
+            for number, window in enumerate(cut, 1):
+                yield Part(frame, *window, windows.probability(frame, *window), number, len(cut))
 
     def _within_region(self, parts: Iterator[Part]) -> Iterator[Part]:
         """Set what lies outside the region to 0."""
