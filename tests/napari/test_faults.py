@@ -151,7 +151,7 @@ class Graphics(torch.nn.Module):
 
 def test_a_gpu_out_of_memory(window: Window, movie: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl.inference import loading as models
-    from napari_darl.inference import segment
+    from napari_darl.inference import predictor
 
     model = load_model(device="cpu")
     monkeypatch.setattr(
@@ -159,7 +159,7 @@ def test_a_gpu_out_of_memory(window: Window, movie: np.ndarray, monkeypatch: pyt
         "as_model",
         lambda *_: Model(Graphics(model), "default", "", {}),  # type: ignore[arg-type]
     )
-    monkeypatch.setitem(segment._PIXELS_AT_ONCE, "meta", 2**20)
+    monkeypatch.setitem(predictor._PIXELS_AT_ONCE, "meta", 2**20)
     widget = window.open_segment()
     window.viewer.add_image(movie[:6], name="movie")
     widget.segment()

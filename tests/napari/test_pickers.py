@@ -200,7 +200,7 @@ def test_the_device_is_told_and_one_that_isnt_there_is_refused(window: Window) -
     window.wait(lambda: "Looking" not in line.text())
     assert line.text().startswith(("CPU: ", "GPU: Apple"))
     widget.device.setCurrentText("cpu")
-    window.wait(lambda: line.text() == "CPU, as asked")
+    window.wait(lambda: line.text() == "CPU, as chosen")
     widget.device.setCurrentText("cuda")
     window.wait(lambda: "'cuda'" in line.text())
     widget.segment()
