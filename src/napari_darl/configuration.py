@@ -1,6 +1,6 @@
 """Base class of all configurations, which are frozen, validated and saved in every checkpoint."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -8,9 +8,26 @@ from napari_darl.errors import InputError
 
 
 class Config(BaseModel):
-    """Base class of configurations. They are immutable, and an unknown field is an error."""
+    """Base class of configurations. They are immutable, and an unknown field is an error.
+
+    Raises
+    ------
+    InputError
+        If a value is invalid or a field is unknown.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    if not TYPE_CHECKING:  # type checkers derive the signature from the fields
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise _input_error(type(self).__name__, error) from error
+
+        # Keeps pydantic from calling this for nested configurations, whose errors name the outer field, too.
+        __init__.__pydantic_base_init__ = True
 
     def updated(self, **changes: Any) -> Self:
         """Return a copy with some fields changed and all fields validated.
@@ -20,12 +37,13 @@ class Config(BaseModel):
         InputError
             If a value is invalid or a field is unknown.
         """
-        try:
-            return type(self).model_validate(dict(self) | changes)
-        except ValidationError as error:
-            first = error.errors()[0]
-            reason = first["msg"].removeprefix("Value error, ").rstrip(".")
-            if not first["loc"]:  # of fields that don't fit together
-                raise InputError(f"Invalid {type(self).__name__}: {reason}.") from error
-            field = ".".join(map(str, first["loc"]))
-            raise InputError(f"Invalid value {first['input']!r} for {field}: {reason}.") from error
+        return type(self)(**dict(self) | changes)
+
+
+def _input_error(name: str, error: ValidationError) -> InputError:
+    first = error.errors()[0]
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    if not first["loc"]:  # of fields that don't fit together
+        return InputError(f"Invalid {name}: {reason}.")
+    field = ".".join(map(str, first["loc"]))
+    return InputError(f"Invalid value {first['input']!r} for {field}: {reason}.")

@@ -152,9 +152,10 @@ def test_empty_and_full_frames(value: float) -> None:
     ids=repr,
 )
 def test_settings_refuse_nonsense(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValidationError):
+    [(name, value)] = wrong.items()
+    with pytest.raises(InputError, match=rf"{value} for {name}"):
         Cleaning(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="Invalid value"):
+    with pytest.raises(InputError, match=rf"{value} for {name}"):
         Cleaning().updated(**wrong)
 
 

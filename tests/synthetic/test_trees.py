@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from pydantic import ValidationError
 from scipy.ndimage import binary_dilation, label, maximum_filter
 
 from napari_darl.errors import InputError
@@ -126,5 +125,5 @@ def test_bad_sizes_are_refused(shape, scale):
 
 @pytest.mark.parametrize("options", [{"trees": (3, 1)}, {"branch_ratio": (0.5, 1.0)}, {"colour": "red"}])
 def test_bad_configs_are_refused(options):
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError):
         TreeConfig(**options)
