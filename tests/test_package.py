@@ -21,7 +21,7 @@ TOP = ("configuration", "errors", "version")
 """Modules at the top of the package that every part may import."""
 
 WINDOW = {"napari", "qtpy", "magicgui", "superqt", "pyqtgraph"}
-OPENS_A_WINDOW = {"napari_darl.cli.commands": {"napari"}}
+OPENS_A_WINDOW = {"napari_darl.cli.demo": {"napari"}}
 """Module -> what it imports of the window: `napari-darl demo` opens it where there is one."""
 
 MANY_PARAMETERS = {

@@ -1,14 +1,19 @@
-"""Segmenting files: whole images into TIFF, images of any size into zarr, here or on a cluster."""
+"""The command `segment`: whole images into TIFF, images of any size into zarr, here or on a cluster."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from napari_darl.cli.files import naming
-from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt
-from napari_darl.errors import InputError
+import typer
+
+from napari_darl.cli import measuring
+from napari_darl.cli.files import image_files, naming, refuse_existing, targets
+from napari_darl.cli.options import Bright, Device, Images, ModelName, Output, Overwrite
+from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt, tracked
+from napari_darl.errors import DarlWarning, InputError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -16,6 +21,78 @@ if TYPE_CHECKING:
     from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.loading import Model
     from napari_darl.inference.options import SegmentOptions
+
+
+def segment(
+    inputs: Images,
+    output: Output,
+    model: ModelName = "default",
+    threshold: Annotated[float, typer.Option(help="Pixels of a greater probability are vessel.")] = 0.5,
+    hysteresis: Annotated[
+        float, typer.Option(help="Also keep pixels this far below the threshold that are connected to vessels.")
+    ] = 0.0,
+    smallest_piece: Annotated[int, typer.Option(help="Drop pieces of fewer pixels.")] = 0,
+    largest_hole: Annotated[int, typer.Option(help="Fill holes of at most this many pixels.")] = 0,
+    smooth_time: Annotated[
+        bool, typer.Option("--smooth-time", help="Average movies over neighbouring frames where nothing moves.")
+    ] = False,
+    probability: Annotated[bool, typer.Option("--probability", help="Also write the probability.")] = False,
+    bright: Bright = False,
+    resize: Annotated[
+        float | None,
+        typer.Option(help="Factor by which frames are resized first; by default estimated from their shape."),
+    ] = None,
+    to_zarr: Annotated[
+        bool, typer.Option("--zarr", help="Write zarr part by part, for images of any size; interrupted work resumes.")
+    ] = False,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to compute on, as tcp://host:8786, or local.")
+    ] = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Also measure the masks: see measure --help.")] = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Segment vessels. Writes <stem>_mask.tif (0 and 255) and, if asked for, <stem>_probability.tif.
+
+    Zarr images, and TIFFs with --zarr or --cluster, are never whole in memory. They become <stem>_mask.zarr (0 and 1).
+    """
+    from napari_darl.inference.cleaning import Cleaning
+    from napari_darl.inference.loading import load_model
+    from napari_darl.inference.options import SegmentOptions
+    from napari_darl.io.lazy import opens_lazily
+
+    options = SegmentOptions(bright=bright, resize=resize, device=device)
+    cleaning = Cleaning(
+        threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
+    )
+    paths = image_files(inputs, zarr=True)
+    kinds = ("mask", "probability") if probability else ("mask",)
+    large = [path for path in paths if to_zarr or cluster or path.is_dir()]
+    if large and (smooth_time or cleaning != Cleaning(threshold=threshold)):
+        raise InputError("Zarr is segmented part by part. It can't be smoothed, or cleaned but by --threshold.")
+    if large and measure:
+        raise InputError("Zarr is segmented part by part. It can't be measured: leave --measure out.")
+    if other := next((path for path in large if not opens_lazily(path)), None):
+        raise InputError(
+            f"{other} is neither zarr nor TIFF, which alone are read part by part. Leave --zarr and --cluster out."
+        )
+    whole = targets([path for path in paths if path not in large], output, kinds, overwrite)
+    zarrs = targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones resume
+    if measure:
+        refuse_existing(measuring.table_files([path.stem for path in whole], output), overwrite)
+    segmentation = Segmentation(load_model(model, device), options, cleaning, smooth_time, overwrite)
+    smoothed = False
+    for path, files in tracked(list(whole.items()), "Segmenting") if whole else ():
+        smoothed |= segmentation.to_tiff(path, files)
+    if smooth_time and not smoothed:
+        warnings.warn("Nothing was smoothed over time. No file has more than one frame.", DarlWarning, stacklevel=1)
+    if measure:
+        jobs = [measuring.Job(path.stem, files["mask"], path) for path, files in whole.items()]
+        measuring.measure_files(jobs, output, measuring.MeasureOptions(), overwrite)
+    with connected(cluster) as client:
+        for path, files in zarrs.items():
+            segmentation.to_zarr(path, files, client)
+    messages.print(f"{len(paths)} segmented by {model} into {output}.")
 
 
 @dataclass(frozen=True)

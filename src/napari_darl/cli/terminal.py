@@ -1,4 +1,4 @@
-"""What a person in a terminal sees: bars, warnings, errors; and Ctrl-C."""
+"""What the terminal shows: progress bars, warnings and errors; and how Ctrl-C stops work."""
 
 import signal
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ messages = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Event]:
-    """Turn Ctrl-C into an event, so that the step under way is finished and saved."""
+    """Yield an event that Ctrl-C sets, so that the step at hand is finished and saved."""
     stop = Event()
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     try:
@@ -27,20 +27,20 @@ def stop_on_interrupt() -> Iterator[Event]:
 
 @contextmanager
 def progress_bar(extra: str = "") -> Iterator[Progress]:
-    """Show bars; `extra` is one more column."""
+    """Show progress bars, with `extra` as one more column."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, *([TextColumn(extra)] if extra else []), console=messages) as progress:
         yield progress
 
 
 def tracked(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Show a bar while items are worked on."""
+    """Yield items, and show a bar meanwhile."""
     with progress_bar() as progress:
         yield from progress.track(items, total, description=description)
 
 
 def fail(message: str, status: int = 2) -> int:
-    """Print an error in one line, and hand on the exit status."""
+    """Print an error in one line, and return the exit status."""
     messages.print("error: " + " ".join(message.split()))
     return status
 

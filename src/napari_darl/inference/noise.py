@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import InputError
-from napari_darl.frames.arrays import check_frame
+from napari_darl.frames.arrays import as_image, check_frame, to_grey
 from napari_darl.frames.normalisation import Normalisation, intensity_range
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
@@ -41,7 +41,7 @@ class NoisyView:
 
 
 def noisy_views(
-    frame: npt.NDArray[Any],
+    frame: object,
     model: Model | str | Path | None = None,
     options: SegmentOptions | None = None,
     *,
@@ -69,9 +69,13 @@ def noisy_views(
         As `segment_probability`; InputError, too, for noise that can't be.
     """
     options = options or SegmentOptions()
+    image = as_image(frame, rgb=options.rgb, bits=options.bits)
+    pixels = np.asarray(image.data)
+    grey = to_grey(pixels, options.channel) if image.rgb else pixels
+    options = options.updated(rgb=False, bits=image.bits)
     used = as_model(model, options.device)
-    views = [("none", frame, 0), *((f"t={level}", frame, level) for level in noise_levels)]
-    views += [(f"sigma={sigma:g}", add_gaussian_noise(frame, sigma, bits=options.bits), 0) for sigma in sigmas]
+    views = [("none", grey, 0), *((f"t={level}", grey, level) for level in noise_levels)]
+    views += [(f"sigma={sigma:g}", add_gaussian_noise(grey, sigma, bits=image.bits), 0) for sigma in sigmas]
     for noise, seen, level in views:
         windows = Windows(seen, used, options, noise_level=level)
         yield NoisyView(noise, seen, next(windows.frames())[1])
