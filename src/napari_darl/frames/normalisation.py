@@ -1,6 +1,7 @@
 """Normalise intensities to [-1, 1]."""
 
 import math
+import warnings
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -8,11 +9,13 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from napari_darl.configuration import Config
-from napari_darl.errors import InputError
+from napari_darl.errors import DarlWarning, InputError
 
 Array = npt.NDArray[Any]
 
 _MAX_SAMPLES = 4_000_000  # pixels for percentiles: enough for 0.1 % to be stable, few enough to sort fast
+
+_LEAST_CONTRAST = 0.02  # fraction of the range that the middle 96 % of the pixels fill
 
 
 class Normalisation(Config):
@@ -47,10 +50,17 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
 
     Tiles are normalised by the range of the whole frame that they are cut from, so that they agree.
 
+    Percentiles are taken without lone extremes, such as padding or burnt-in text, which would otherwise compress all
+    other intensities. Lone extremes are the least or greatest values of a frame, if they
+
+    - are at most 1 % of the pixels, or all have the same value and are less than half of the pixels, and
+    - are further from all other values than twice the range of these.
+
     Parameters
     ----------
     frame : numpy.ndarray, shape (Y, X)
-        A whole grey frame of finite values. Above 4 million pixels, percentiles are taken of a regular grid of them.
+        A whole grey frame. Values that aren't finite are left out. Above 4 million pixels, percentiles are taken of a
+        regular grid of them.
     normalisation : Normalisation
         How the range is chosen.
     bits : int, optional
@@ -67,6 +77,11 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
     InputError
         If `bits` isn't in 1 to 64.
 
+    Warns
+    -----
+    DarlWarning
+        If nearly all intensities lie in a tiny part of the range, since a few extremes stretch it nevertheless.
+
     Examples
     --------
     >>> import numpy as np
@@ -82,11 +97,68 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
         if known and frame.dtype.kind in "ui":
             return 0.0, float(2**known - 1)
     step = sampling_step(frame.shape)
-    sample = frame[::step, ::step].astype(np.float64) / 2  # halves, since differences may overflow
-    low, high = np.percentile(sample, [normalisation.low, normalisation.high])
+    sample = frame[::step, ::step].astype(np.float64).ravel() / 2  # halves, since differences may overflow
+    if frame.dtype.kind == "f" and not np.isfinite(sample).all():
+        sample = sample[np.isfinite(sample)]
+        if not sample.size:
+            return 0.0, 0.0
+    tails = [normalisation.low, 2, 50, 98, normalisation.high]
+    low, *middle, high = np.percentile(sample, tails)
+    if _may_have_lone_extremes(sample, low, middle, high):
+        sample = _without_lone_extremes(np.sort(sample), normalisation.low > 0, normalisation.high < 100)
+        low, *middle, high = np.percentile(sample, tails)
+    if normalisation.high < 100 and 0 < middle[2] - middle[0] < _LEAST_CONTRAST * (high - low):
+        warnings.warn(
+            f"96 % of a frame's pixels use less than {_LEAST_CONTRAST:.0%} of its intensities, {2 * low:g} to "
+            f"{2 * high:g}, so vessels may be missed. Remove extreme values such as text or padding.",
+            DarlWarning,
+            stacklevel=2,
+        )
     if low == high:  # nearly all pixels are the same, and the others lie beyond the percentiles
         low, high = sample.min(), sample.max()
     return float(low) * 2, float(high) * 2
+
+
+def _may_have_lone_extremes(sample: npt.NDArray[np.float64], low: float, middle: list[float], high: float) -> bool:
+    """Return False if the percentiles can't be lone extremes, which saves most frames the sorting."""
+    below, median, above = middle
+    if low == below and high == above:
+        return True
+    if low == below:
+        return bool(sample[sample > low].min() - low > 2 * (above - median))
+    if high == above:
+        return bool(high - sample[sample < high].max() > 2 * (median - below))
+    least_range = min(median - below, above - median)
+    return below - low > 2 * least_range or high - above > 2 * least_range
+
+
+def _without_lone_extremes(values: npt.NDArray[np.float64], lower: bool, upper: bool) -> npt.NDArray[np.float64]:
+    """Return sorted values without lone extremes, those below if `lower` and those above if `upper`."""
+    cuts = [(first, last) for first in {_first(values) if lower else 0, 0} for last in _ends(values, upper)]
+    for first, last in sorted(cuts, key=lambda cut: cut[1] - cut[0]):  # most extremes first
+        kept = values[first:last]
+        extent = kept[-1] - kept[0]
+        gaps = [values[first] - values[first - 1]] if first else []
+        gaps += [values[last] - values[last - 1]] if last < values.size else []
+        if extent > 0 and all(gap > 2 * extent for gap in gaps):
+            return kept
+    return values
+
+
+def _first(values: npt.NDArray[np.float64]) -> int:
+    """Return the index after the widest gap below which sorted values may be lone extremes; 0 if there are none."""
+    few = max(values.size // 100, 1)
+    gaps = np.diff(values[: few + 1])
+    candidates = [(float(gaps.max()), int(gaps.argmax()) + 1)]
+    same = int(np.searchsorted(values, values[0], side="right"))
+    if same < values.size / 2:
+        candidates.append((float(values[same] - values[same - 1]), same))
+    return max(candidates)[1]
+
+
+def _ends(values: npt.NDArray[np.float64], upper: bool) -> set[int]:
+    """Return the index at which lone extremes above may start, and the number of values."""
+    return {values.size - _first(-values[::-1]) if upper else values.size, values.size}
 
 
 def sampling_step(shape: tuple[int, ...]) -> int:
