@@ -184,6 +184,7 @@ class _Small:
 
 def test_out_of_memory_makes_batches_smaller(untrained: Model) -> None:
     windows = Windows(np.stack([FRAME] * 4), untrained, SegmentOptions(resize=1))
+    windows.pipeline.predictor.network = _Small(untrained, most=4)  # type: ignore[assignment]
     expected = windows.compute()
     small = _Small(untrained, most=1)
     windows.pipeline.predictor.network = small  # type: ignore[assignment]
@@ -205,6 +206,7 @@ def test_out_of_memory_ends_on_the_cpu_with_a_notice(untrained: Model) -> None:
             return self
 
     windows = Windows(FRAME, untrained, SegmentOptions(resize=1))
+    windows.pipeline.predictor.network = _Small(untrained, most=1)  # type: ignore[assignment]
     expected = windows.compute()
     windows.pipeline.predictor.network = Full()  # type: ignore[assignment]
     windows.pipeline.predictor.device = torch.device("meta")

@@ -176,7 +176,7 @@ def test_a_gpu_out_of_memory(window: Window, movie: np.ndarray, monkeypatch: pyt
 def test_an_error_in_the_network(
     window: Window, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
-    from napari_darl.darl.model import Darl
+    from napari_darl.inference import predictor
     from napari_darl.inference.loading import _cached
 
     _cached.cache_clear()
@@ -187,7 +187,7 @@ def test_an_error_in_the_network(
         def fail(*_: Any) -> None:
             raise error
 
-        patch.setattr(Darl, "forward", fail)
+        patch.setattr(predictor, "path_a", lambda network: fail)
         from napari.utils.notifications import notification_manager
 
         received: list[Any] = []

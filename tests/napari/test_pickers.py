@@ -288,16 +288,16 @@ def test_a_model_folder_that_may_not_be_looked_into_is_as_good_as_none(
 
 def test_a_frame_is_segmented_in_the_tiles_of_the_preferences(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl._napari.commands import segment_vessels
-    from napari_darl.darl.model import Darl
+    from napari_darl.inference.predictor import Predictor
 
     seen: list[tuple[int, ...]] = []
-    forward = Darl.forward
+    predict = Predictor.__call__
 
-    def noted(self: Darl, tiles: torch.Tensor, t: int = 0) -> torch.Tensor:
+    def noted(self: Predictor, tiles: torch.Tensor) -> torch.Tensor:
         seen.append(tuple(tiles.shape[2:]))
-        return forward(self, tiles, t)
+        return predict(self, tiles)
 
-    monkeypatch.setattr(Darl, "forward", noted)
+    monkeypatch.setattr(Predictor, "__call__", noted)
     preferences().tile_size = 64
     preferences().device = "cpu"
     window.viewer.add_image(sample_angiogram()[:256, :256], name="frame")

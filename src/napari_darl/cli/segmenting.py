@@ -149,6 +149,7 @@ class Segmentation:
             smooth_time=smooth,
             bright=self.options.bright,
             resize=windows.resize,
+            precision=windows.precision,
             source=path.name,
         )
         mask = replace(image, data=clean_mask(probability, self.cleaning))
@@ -167,7 +168,9 @@ class Segmentation:
         image = open_image(path, lazy=True)
         with naming(path), stop_on_interrupt() as stop, progress_bar() as progress:
             windows = Windows(image, self.model, self.options)
-            provenance = self.model.provenance(bright=self.options.bright, resize=windows.resize, source=path.name)
+            provenance = self.model.provenance(
+                bright=self.options.bright, resize=windows.resize, precision=windows.precision, source=path.name
+            )
             if image.pixel_size:
                 provenance |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
             task = progress.add_task(f"Segmenting {path.name}")

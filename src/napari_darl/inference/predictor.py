@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_darl.darl.device import is_out_of_memory
+from napari_darl.darl.folded import path_a
 from napari_darl.darl.model import Darl
 from napari_darl.errors import DarlError, DarlWarning
 
@@ -34,6 +35,11 @@ class Predictor:
     def at_once(self, pixels: int) -> int:
         """Return how many frames of so many pixels make a batch that keeps the device busy."""
         return max(1, _PIXELS_AT_ONCE.get(self.device.type, 2**18) // max(pixels, 1))
+
+    @property
+    def precision(self) -> str:
+        """The lowest precision that the network computes in here: `float32` or `bfloat16`."""
+        return getattr(path_a(self.network), "precision", "float32")
 
     @torch.inference_mode()
     def __call__(self, tiles: Tensor) -> Tensor:
@@ -62,7 +68,7 @@ class Predictor:
         if self.interrupt:
             self.interrupt()
         try:
-            probability: Tensor = self.network(tiles.to(self.device), self.noise_level).float().cpu()
+            probability = path_a(self.network)(tiles.to(self.device), self.noise_level).float().cpu()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -72,6 +72,8 @@ class Windows:
         Those given, with `rgb`, `bits`, `resize` and `tile` decided.
     resize : float
         The factor by which frames are resized before the network.
+    precision : str
+        The lowest precision that the network computes in on this machine: `float32` or `bfloat16`.
     chunk_shape : tuple of int
         Shape of the chunks in which the result is best computed and stored: whole tiles of large frames, several small
         frames at once.
@@ -118,6 +120,10 @@ class Windows:
     @property
     def resize(self) -> float:  # noqa: D102 - among the attributes
         return self.pipeline.resize
+
+    @property
+    def precision(self) -> str:  # noqa: D102 - among the attributes
+        return self.pipeline.predictor.precision
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:  # noqa: D102 - among the attributes

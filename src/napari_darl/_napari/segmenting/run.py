@@ -84,6 +84,7 @@ class Run:
         return windows.model.provenance(
             source=self.name,
             resize=windows.resize,
+            precision=windows.precision,
             vessels="bright" if decided.bright else "dark",
             region=self.options.region.name,
             **known,

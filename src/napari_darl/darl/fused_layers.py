@@ -1,0 +1,215 @@
+"""Layers of `FoldedPathA`, all of channels-last features (N, C, H, W): fewer passes over memory than PyTorch's.
+
+oneDNN, which computes PyTorch's convolutions on processors, can apply an activation or add to other features while it
+writes a result. PyTorch offers this by operations meant for its compiler; where they are missing, plain ones take
+their place.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_darl.darl.layers import ChannelNorm
+
+SLOPE = 0.2  # of the generator's leaky ReLU
+_EPS = 1e-5  # of layer norms
+_NARROW = 24  # channels up to which sums over rows are faster than PyTorch's layer norm
+_LAST = torch.channels_last
+
+_Geometry = tuple[list[int], list[int], list[int], int]
+
+
+def computes_in_bfloat16() -> bool:
+    """Return whether this processor has instructions for bfloat16, and torch uses them."""
+    known: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)  # since torch 2.11
+    features = known()
+    return _fuses() and bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+
+
+@lru_cache(maxsize=1)
+def _fuses() -> bool:
+    """Return whether this PyTorch has oneDNN's fused convolutions, and they compute what they should."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    x, weight, bias = torch.randn(1, 8, 6, 6), torch.randn(8, 8, 3, 3), torch.randn(8)
+    x, weight = x.contiguous(memory_format=_LAST), weight.contiguous(memory_format=_LAST)
+    wanted = F.conv2d(x, weight, bias, padding=1)
+    try:
+        found = _fused(x, weight, bias, ([1, 1], [1, 1], [1, 1], 1), "leaky_relu")
+        summed = _fused_sum(found.clone(), x, weight, bias, ([1, 1], [1, 1], [1, 1], 1))
+    except (AttributeError, RuntimeError):  # PyTorch may change these operations
+        return False
+    activated = F.leaky_relu(wanted, SLOPE)
+    return torch.allclose(found, activated, atol=1e-4) and torch.allclose(summed, activated + wanted, atol=1e-4)
+
+
+def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry, activation: str) -> Tensor:
+    scalars = [SLOPE] if activation == "leaky_relu" else []
+    convolve = torch.ops.mkldnn._convolution_pointwise
+    stride, padding, dilation, groups = geometry
+    return convolve(x, weight, bias, padding, stride, dilation, groups, activation, scalars, "")  # type: ignore[no-any-return]
+
+
+def _fused_sum(sums: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry) -> Tensor:
+    convolve = torch.ops.mkldnn._convolution_pointwise_.binary
+    stride, padding, dilation, groups = geometry
+    return convolve(sums, x, weight, bias, padding, stride, dilation, groups, "add", 1.0, None, [], "")  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution, and the activation that follows it: `none`, `relu`, `leaky_relu` or `swish`."""
+
+    weight: Tensor
+    bias: Tensor | None
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+    activation: str = "none"
+
+    @classmethod
+    def of(cls, layer: nn.Module) -> "Convolution":
+        """Return the convolution of a `Conv2d`; one that reflects at the edges gets no padding."""
+        layer = cast(nn.Conv2d, layer)
+        padding = 0 if layer.padding_mode == "reflect" else cast(tuple[int, int], layer.padding)[0]
+        return cls(layer.weight.detach(), layer.bias, layer.stride[0], padding).to(torch.float32)
+
+    def to(self, dtype: torch.dtype) -> "Convolution":
+        """Return the convolution in another precision."""
+        bias = None if self.bias is None else self.bias.detach().to(dtype)
+        return replace(self, weight=self.weight.to(dtype).contiguous(memory_format=_LAST), bias=bias)
+
+    def scaled(self, scale: Tensor, shift: Tensor) -> "Convolution":
+        """Return the convolution with a scale and a shift of its outputs folded in."""
+        bias = shift if self.bias is None else self.bias * scale + shift
+        return replace(self, weight=self.weight * scale[:, None, None, None], bias=bias)
+
+    def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Convolve, with another bias if one is given."""
+        bias = self.bias if bias is None else bias
+        if _fuses():
+            return _fused(x, self.weight, bias, self._geometry, self.activation)
+        return _activated(F.conv2d(x, self.weight, bias, *self._geometry), self.activation)
+
+    def add_to(self, sums: Tensor, x: Tensor) -> Tensor:
+        """Convolve, and add the result to `sums` in place; there is no activation."""
+        if _fuses():
+            return _fused_sum(sums, x, self.weight, self.bias, self._geometry)
+        return sums.add_(F.conv2d(x, self.weight, self.bias, *self._geometry))
+
+    @property
+    def _geometry(self) -> _Geometry:
+        """Stride, padding, dilation and groups, in the order of `conv2d`."""
+        return [self.stride] * 2, [self.padding] * 2, [1, 1], self.groups
+
+
+def _activated(x: Tensor, activation: str) -> Tensor:
+    if activation == "relu":
+        return x.relu_()
+    if activation == "leaky_relu":
+        return F.leaky_relu(x, SLOPE, inplace=True)
+    return F.silu(x, inplace=True) if activation == "swish" else x
+
+
+class Reflected:
+    """A convolution at whose edges the features are reflected.
+
+    A copy of the features with a margin would take longer than the convolution. So it is computed with a margin of
+    zeros, and once more along each edge.
+    """
+
+    def __init__(self, convolution: Convolution) -> None:
+        self.inside = convolution
+        self.margin = convolution.weight.shape[-1] // 2
+        self.whole = replace(convolution, padding=self.margin)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Convolve features."""
+        m = self.margin
+        if min(x.shape[2:]) <= 2 * m:
+            return self._edge(x, (m, m, m, m))
+        found = self.whole(x)
+        found[:, :, :m] = self._edge(x[:, :, : 2 * m], (m, m, m, 0))
+        found[:, :, -m:] = self._edge(x[:, :, -2 * m :], (m, m, 0, m))
+        found[..., :m] = self._edge(x[..., : 2 * m], (m, 0, m, m))
+        found[..., -m:] = self._edge(x[..., -2 * m :], (0, m, m, m))
+        return found
+
+    def _edge(self, x: Tensor, margins: tuple[int, ...]) -> Tensor:
+        return self.inside(F.pad(x, margins, mode="reflect").contiguous(memory_format=_LAST))
+
+
+class Doubled:
+    """A 3 x 3 convolution of features doubled in size by nearest neighbour, computed before the doubling.
+
+    Along an axis, output 2 i sees inputs i - 1, i, i with weights w0, w1, w2, and output 2 i + 1 sees i, i, i + 1. So
+    the one is w0 of i - 1 and w1 + w2 of i, the other is w0 + w1 of i and w2 of i + 1: two inputs each. All windows of
+    2 x 2 inputs are convolved with the four kernels, and each output is taken from the window that it belongs to.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        self.channels = len(weight)
+        # Which of three weights each of the two inputs has, for the first and for the second output.
+        sums = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+        kernels = torch.einsum("oiyx,apy,bqx->aboipq", weight.detach(), sums, sums).flatten(0, 2)
+        self.convolution = Convolution(kernels, None if bias is None else bias.repeat(4), padding=1).to(dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map features (N, C, H, W) to (N, channels, 2 H, 2 W)."""
+        n, _, height, width = x.shape
+        windows = self.convolution(x).permute(0, 2, 3, 1).view(n, height + 1, width + 1, 2, 2, self.channels)
+        found = x.new_empty(n, height, 2, width, 2, self.channels)
+        for row in (0, 1):
+            for column in (0, 1):
+                found[:, :, row, :, column] = windows[:, row : row + height, column : column + width, row, column]
+        return found.view(n, 2 * height, 2 * width, self.channels).permute(0, 3, 1, 2)
+
+
+def doubled(x: Tensor) -> Tensor:
+    """Double the size of features by nearest neighbour."""
+    n, channels, height, width = x.shape
+    found = x.new_empty(n, height, 2, width, 2, channels)
+    found[:] = x.permute(0, 2, 3, 1)[:, :, None, :, None]
+    return found.view(n, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+
+
+class NormSwish:
+    """Norm over the channels of each pixel, then swish.
+
+    PyTorch's layer norm takes as long for a pixel of 8 channels as for one of 24, so narrow features are normalised by
+    sums over the channels, as products of the matrix of pixels and channels with a vector.
+    """
+
+    def __init__(self, norm: nn.Module) -> None:
+        norm = cast(ChannelNorm, norm)
+        assert norm.weight is not None and norm.bias is not None  # noqa: S101, PT018 - the denoiser's are affine
+        self.weight, self.bias = norm.weight.detach(), norm.bias.detach()
+        self.channels = len(self.weight)
+        self.share = torch.full((self.channels,), 1 / self.channels)
+        self.affine = Convolution(
+            self.weight[:, None, None, None], self.bias, groups=self.channels, activation="swish"
+        ).to(torch.float32)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Normalise features and activate them."""
+        n, channels, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
+        if channels > _NARROW:
+            found = F.silu(F.layer_norm(pixels, (channels,), self.weight, self.bias, _EPS), inplace=True)
+            return found.view(n, height, width, channels).permute(0, 3, 1, 2)
+        mean, squares = pixels.mv(self.share), pixels * pixels
+        scale = squares.mv(self.share).addcmul_(mean, mean, value=-1).clamp_(min=0).add_(_EPS).rsqrt_()
+        shift = mean.mul_(scale).neg_()
+        found = torch.addcmul(shift[:, None], pixels, scale[:, None], out=squares)
+        return self.affine(found.view(n, height, width, channels).permute(0, 3, 1, 2))
+
+
+def affine(scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Convolution:
+    """Scale and shift channels, and apply the generator's leaky ReLU, in one pass."""
+    weight = scale[:, None, None, None]
+    return Convolution(weight, shift, groups=len(scale), activation="leaky_relu").to(dtype)
