@@ -20,6 +20,7 @@ from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 from napari_darl._napari.commands import segment_vessels
+from napari_darl._napari.pickers import DevicePicker
 from napari_darl._napari.training.session import TrainingSession
 from napari_darl.samples import sample_angiogram
 from napari_darl.training.run_folder import RunFolder
@@ -167,7 +168,8 @@ def opened() -> napari.Viewer:
 
 def dock(viewer: napari.Viewer, name: str = "Segment vessels") -> Any:
     _, docked = viewer.window.add_plugin_dock_widget("napari-darl", name)
-    live(3, lambda: "GPU..." not in docked.device.line.text())
+    device = docked.findChild(DevicePicker)
+    live(3, lambda: "GPU..." not in device.line.text())
     return docked
 
 

@@ -34,11 +34,10 @@ def real() -> Frame:
     return segment_probability(sample_angiogram(), device="cpu")
 
 
-def reference(probability: Frame, cleaning: Cleaning, region: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    inside = np.ones(probability.shape, bool) if region is None else region
-    mask = (probability > cleaning.threshold) & inside
+def reference(probability: Frame, cleaning: Cleaning) -> NDArray[np.uint8]:
+    mask = probability > cleaning.threshold
     if cleaning.hysteresis:
-        maybe = (probability > max(cleaning.threshold - cleaning.hysteresis, 0)) & inside
+        maybe = probability > max(cleaning.threshold - cleaning.hysteresis, 0)
         mask = reconstruction(mask.astype(float), maybe.astype(float), footprint=np.ones((3, 3))) > 0
     mask = remove_small_objects(mask, max_size=max(cleaning.smallest_piece - 1, 0), connectivity=2)
     if cleaning.largest_hole:
@@ -49,7 +48,7 @@ def reference(probability: Frame, cleaning: Cleaning, region: NDArray[np.bool_] 
         outside = reconstruction(open_.astype(float), (~surrounded).astype(float), footprint=CROSS) > 0
         filled = remove_small_holes(surrounded | outside, max_size=cleaning.largest_hole, connectivity=1)
         mask = (filled & ~outside)[1:-1, 1:-1]
-    return (mask & inside).astype(np.uint8)
+    return mask.astype(np.uint8)
 
 
 SETTINGS = [
@@ -71,9 +70,7 @@ SETTINGS = [
 def test_equals_scikit_image_on_noise(cleaning: Cleaning, blur: float) -> None:
     for seed, shape in enumerate(SHAPES):
         frame = noise(shape, blur, seed)
-        region = noise(shape, 4, seed + 100) > 0.3
         np.testing.assert_array_equal(clean_mask(frame, cleaning), reference(frame, cleaning))
-        np.testing.assert_array_equal(clean_mask(frame, cleaning, region), reference(frame, cleaning, region))
 
 
 @pytest.mark.parametrize("cleaning", SETTINGS, ids=repr)
@@ -116,18 +113,12 @@ def test_a_hole_that_a_dropped_piece_leaves_is_filled_if_small_enough() -> None:
     assert clean_mask(frame, Cleaning(smallest_piece=2, largest_hole=8)).sum() == 16
 
 
-def test_region_cuts_pieces_and_connections() -> None:
-    frame, region = picture("##++++++"), picture("### ####") > 0
-    mask = clean_mask(frame, Cleaning(hysteresis=0.2), region)
-    np.testing.assert_array_equal(mask, picture("###     ") > 0)
-
-
 def test_stacks_are_cleaned_frame_by_frame() -> None:
     movie = noise((2, 3, 20, 30), 1.0)
-    cleaning, region = Cleaning(hysteresis=0.1, smallest_piece=5, largest_hole=5), np.tri(20, 30, dtype=bool)
-    mask = clean_mask(movie, cleaning, region)
+    cleaning = Cleaning(hysteresis=0.1, smallest_piece=5, largest_hole=5)
+    mask = clean_mask(movie, cleaning)
     assert mask.shape == movie.shape
-    np.testing.assert_array_equal(mask[1, 2], clean_mask(movie[1, 2], cleaning, region))
+    np.testing.assert_array_equal(mask[1, 2], clean_mask(movie[1, 2], cleaning))
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -165,10 +156,8 @@ def test_settings_are_frozen() -> None:
 
 
 def test_refuses_what_is_no_frame() -> None:
-    with pytest.raises(InputError, match="hand frames"):
+    with pytest.raises(InputError, match=r"shape is \(5,\)"):
         clean_mask(np.zeros(5, np.float32), Cleaning())
-    with pytest.raises(InputError, match=r"region's shape \(4, 5\).*hand one of the same shape"):
-        clean_mask(np.zeros((5, 4), np.float32), Cleaning(), np.ones((4, 5), bool))
 
 
 def test_a_slider_can_be_followed_on_a_large_frame(real: Frame) -> None:

@@ -13,7 +13,6 @@ def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
     from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image
     from napari_darl._napari.segmenting.options import preferred_options
     from napari_darl._napari.segmenting.segmenter import Segmenter
-    from napari_darl._napari.task import sentence
     from napari_darl.errors import DarlError
     from napari_darl.inference.cleaning import Cleaning
 
@@ -33,7 +32,7 @@ def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
         try:
             segmenter.run(image, preferred_options(), Cleaning())
         except DarlError as error:
-            show_error(sentence(error))
+            show_error(str(error))
 
 
 def show_segment_widget(viewer: "napari.viewer.Viewer") -> None:

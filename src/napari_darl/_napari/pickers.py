@@ -26,7 +26,7 @@ from superqt.utils import create_worker
 
 from napari_darl._napari.model_list import import_released, known_models, remember
 from napari_darl._napari.settings import read_settings
-from napari_darl._napari.task import Task, sentence, warm_up
+from napari_darl._napari.task import Task, warm_up
 from napari_darl.errors import DarlError
 from napari_darl.models import bundled_models
 
@@ -83,7 +83,7 @@ class ModelPicker(QWidget):
             try:
                 remember(model, self._folder)
             except DarlError as error:
-                show_error(sentence(error))
+                show_error(str(error))
         self._fill(str(model))
         self.changed.emit()
 
@@ -94,7 +94,7 @@ class ModelPicker(QWidget):
         try:
             card = describe_model(self.model)
         except DarlError as error:
-            show_error(sentence(error))
+            show_error(str(error))
             return
         dialog = card_dialog(Path(self.model).stem, card, self)
         dialog.open()
@@ -224,7 +224,7 @@ def _described(name: str) -> tuple[str, str]:
     try:
         return name, describe_device(name)
     except DarlError as error:
-        return name, sentence(error)
+        return name, str(error)
 
 
 def card_dialog(title: str, card: str, parent: QWidget) -> QDialog:

@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 from napari_darl._napari.bit_depth import BitDepth, bit_depth
 from napari_darl._napari.layers import bare, frame_order, frames_shape, pixels
 from napari_darl._napari.pickers import explanation, widen
-from napari_darl._napari.task import sentence
 from napari_darl.errors import DarlError
 from napari_darl.frames.arrays import Channel
 from napari_darl.frames.stacks import Stack, read_stack, series_folders, split_series
@@ -174,7 +173,7 @@ class StackPicker(QWidget):
                 return self._count(files, "file", f"{len(folders)} series in {path}")
             return self._count(len(image_paths(path)), "file", str(path))
         except DarlError as error:
-            return sentence(error)
+            return str(error)
 
     def _count(self, count: int, unit: str, detail: str) -> str:
         text = f"{count} {unit}{'' if count == 1 else 's'}, {detail}"

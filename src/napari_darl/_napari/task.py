@@ -222,7 +222,7 @@ class _ActivityDock:
 def _report(error: Exception) -> None:
     if isinstance(error, DarlError):
         _log.info("A task failed: %s", error)
-        show_error(sentence(error))
+        show_error(str(error))
     elif isinstance(error, MemoryError):
         detail = f" ({error})" if str(error) else ""
         show_error(f"Memory ran out{detail}. Close other programs, or choose fewer frames.")
@@ -233,12 +233,6 @@ def _report(error: Exception) -> None:
 def _warn(shown: tuple[Any, ...]) -> None:
     message, category = shown[:2]
     if issubclass(category, DarlWarning):
-        show_warning(sentence(message))
+        show_warning(str(message))
     else:
         _log.info("%s: %s", category.__name__, message)
-
-
-def sentence(error: object) -> str:
-    """Write an error's message as a sentence."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"

@@ -37,9 +37,7 @@ class Cleaning(Config):
     largest_hole: int = Field(default=0, ge=0)
 
 
-def clean_mask(
-    probability: npt.NDArray[np.float32], cleaning: Cleaning, region: Mask | None = None
-) -> npt.NDArray[np.uint8]:
+def clean_mask(probability: npt.NDArray[np.float32], cleaning: Cleaning) -> npt.NDArray[np.uint8]:
     """Make a vessel mask of a probability: threshold with hysteresis, then drop small pieces, then fill small holes.
 
     Parameters
@@ -48,8 +46,6 @@ def clean_mask(
         In [0, 1]; the frames of a stack are cleaned one by one.
     cleaning : Cleaning
         What to do.
-    region : numpy.ndarray of bool, shape (Y, X), optional
-        Nothing outside is vessel, or connects vessels; the whole frame by default.
 
     Returns
     -------
@@ -59,34 +55,23 @@ def clean_mask(
     Raises
     ------
     InputError
-        If the probability has no frame, or the region another shape.
+        If the probability has no frame.
     """
     if probability.ndim < 2:
         raise InputError(f"The probability's shape is {probability.shape}: hand frames of shape (..., Y, X).")
-    if region is not None and region.shape != probability.shape[-2:]:
-        raise InputError(
-            f"The region's shape {region.shape} isn't the frame's {probability.shape[-2:]}: hand one of the same shape."
-        )
-    sure = _above(probability, cleaning.threshold, region)
+    sure: Mask = probability > cleaning.threshold
     if cleaning == Cleaning(threshold=cleaning.threshold):
         return sure.view(np.uint8)
     mask = np.empty(probability.shape, np.uint8)
     for index in np.ndindex(probability.shape[:-2]):
-        mask[index] = _clean(probability[index], sure[index], cleaning, region)
-    return mask if region is None else mask & region
+        mask[index] = _clean(probability[index], sure[index], cleaning)
+    return mask
 
 
-def _above(probability: npt.NDArray[np.float32], threshold: float, region: Mask | None) -> Mask:
-    above: Mask = probability > threshold
-    return above if region is None else above & region
-
-
-def _clean(
-    probability: npt.NDArray[np.float32], sure: Mask, cleaning: Cleaning, region: Mask | None
-) -> npt.NDArray[np.uint8]:
+def _clean(probability: npt.NDArray[np.float32], sure: Mask, cleaning: Cleaning) -> npt.NDArray[np.uint8]:
     runs = seeds = _Runs.of(sure)
     if cleaning.hysteresis:
-        runs = _Runs.of(_above(probability, max(cleaning.threshold - cleaning.hysteresis, 0), region))
+        runs = _Runs.of(probability > max(cleaning.threshold - cleaning.hysteresis, 0))
     if cleaning.hysteresis or cleaning.smallest_piece > 1:
         piece = runs.components(diagonal=True)
         kept = np.bincount(piece, runs.stop - runs.start) >= cleaning.smallest_piece

@@ -26,7 +26,6 @@ from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.options import Options, preferred_options
 from napari_darl._napari.segmenting.region import EVERYTHING, Region, drawn_region, field_of_view
 from napari_darl._napari.segmenting.segmenter import Segmenter
-from napari_darl._napari.task import sentence
 from napari_darl.errors import DarlError
 from napari_darl.inference.scale import guess_resize
 from napari_darl.models import model_side
@@ -100,7 +99,7 @@ class SegmentWidget(QWidget):
         try:
             self._segmenter.run(image, self._options(image), self.cleaning.value)
         except DarlError as error:
-            show_error(sentence(error))
+            show_error(str(error))
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -167,7 +166,7 @@ class SegmentWidget(QWidget):
         try:
             layer.save(target, plugin=PLUGIN)
         except DarlError as error:
-            show_error(sentence(error))
+            show_error(str(error))
 
     def _result(self) -> "Result | None":
         active = bare(self._viewer.layers.selection.active)
