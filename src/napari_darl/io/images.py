@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import imageio.v3 as iio
 import numpy as np
@@ -167,12 +167,13 @@ def _read(path: Path) -> list[FileImage]:
     if path.suffix.lower() not in _READERS and path.exists():
         raise FileError(f"{path} is of an unsupported kind. Convert it to one of {_supported()}.")
     try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
+        empty = path.stat().st_size == 0
     except FileNotFoundError as error:
         raise FileError(f"{path} doesn't exist. Check its name and its folder.") from error
     except OSError as error:
         raise FileError(f"{path} can't be opened ({error.strerror}). Check its permissions.") from error
+    if not os.access(path, os.R_OK):
+        raise FileError(f"{path} can't be opened. Check its permissions.")
     if empty:
         raise FileError(f"{path} is an empty file. Copy it again from its source.")
     images = _READERS[path.suffix.lower()](path)
@@ -225,21 +226,29 @@ def _read_picture(path: Path) -> list[FileImage]:
 
 def _read_npy(path: Path) -> list[FileImage]:
     try:
-        _check_npy_header(path)
-        with warnings.catch_warnings(action="ignore"):  # about shapes that overflow, which are refused
-            data = np.array(np.lib.format.open_memmap(path, mode="r"))  # refuses Python objects and cut files
+        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):  # about shapes that overflow
+            data = _npy_array(file)
     except Exception as error:  # a damaged header is parsed as Python, which raises nearly anything
         raise FileError(f"{path} isn't a plain array of numbers, or is cut short. Save it with numpy.save.") from error
     rgb = looks_coloured(data.shape)
     return [ImageData(_native(path, data[..., :3] if rgb else data), rgb, path=path)]
 
 
-def _check_npy_header(path: Path) -> None:
-    """Refuse a header that claims to be longer than its file, since NumPy allocates memory for it unchecked."""
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[6:7] >= b"\2" and int.from_bytes(head[8:12], "little") > os.fstat(file.fileno()).st_size:
-            raise ValueError("a header that is cut short")
+def _npy_array(file: BinaryIO) -> npt.NDArray[Any]:
+    """Return the array in a file; raise an exception of any kind for Python objects and files that are cut short."""
+    head = file.read(12)
+    # NumPy allocates memory for a header of any length unchecked.
+    if head[6:7] >= b"\2" and int.from_bytes(head[8:12], "little") > os.fstat(file.fileno()).st_size:
+        raise ValueError("a header that is cut short")
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, columns_first, dtype = read_header[version](file)
+    if dtype.hasobject:
+        raise ValueError("Python objects")
+    # A map can't be larger than its file, so nothing is allocated that isn't there.
+    mapped = np.memmap(file, dtype, "r", file.tell(), shape, "F" if columns_first else "C")
+    return np.array(mapped)
 
 
 def _read_dicom(path: Path) -> list[FileImage]:
