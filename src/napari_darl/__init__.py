@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_darl.measuring.catheter import calibrate_by_catheter
     from napari_darl.measuring.morphometry import Morphometry, measure
     from napari_darl.measuring.stenosis import Stenosis, stenosis
+    from napari_darl.refining.refine import Refinement, refine
     from napari_darl.training.config import training_config
     from napari_darl.training.trainer import Trainer
 
@@ -51,6 +52,8 @@ _HOMES = {
     "load_model": "inference.loading",
     "measure": "measuring.morphometry",
     "open_image": "io.images",
+    "Refinement": "refining.refine",
+    "refine": "refining.refine",
     "segment": "inference.segment",
     "segment_probability": "inference.segment",
     "stenosis": "measuring.stenosis",
@@ -70,6 +73,7 @@ __all__ = [
     "InputError",
     "Model",
     "Morphometry",
+    "Refinement",
     "SegmentOptions",
     "Stenosis",
     "Trainer",
@@ -85,6 +89,7 @@ __all__ = [
     "load_model",
     "measure",
     "open_image",
+    "refine",
     "segment",
     "segment_probability",
     "stenosis",

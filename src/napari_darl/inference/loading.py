@@ -36,6 +36,12 @@ class Model:
     sha256: str
     info: dict[str, Any]
 
+    @property
+    def threshold(self) -> float:
+        """Probability above which a pixel is vessel: what a refined model's file says, else 0.5."""
+        known = self.info.get("threshold")
+        return float(known) if isinstance(known, int | float) and 0 < known < 1 else 0.5
+
     def provenance(self, **settings: str | float) -> dict[str, str | float]:
         """Tell of the making of a result: the package's version, the model, its hash, and `settings`."""
         return {"version": VERSION, "model": self.name, "sha256": self.sha256, **settings}

@@ -213,6 +213,13 @@ class Pipeline:
             ) from error
         return np.clip(probability, 0, 1) * np.array(shown, np.float32)[:, None, None]
 
+    def network_input(self, greys: Sequence[Array], limits: Sequence[Limits], window: Window) -> Tensor:
+        """Return what the network sees of a window of frames: float32 (N, 1, h, w) in [-1, 1], or noised.
+
+        Parameters are those of a call.
+        """
+        return self._network_input(greys, limits, self._rows.plan(window.rows), self._columns.plan(window.columns))
+
     def _network_input(self, greys: Sequence[Array], limits: Sequence[Limits], rows: Plan, columns: Plan) -> Tensor:
         """Return what the network sees of the frames: float32 (N, 1, h, w) in [-1, 1], or noised."""
         frames = np.stack([self._encoded(grey, known) for grey, known in zip(greys, limits, strict=True)])

@@ -1,0 +1,1 @@
+"""Learning from corrections: refine a model on frames that someone has corrected."""

@@ -1,0 +1,148 @@
+"""Training path A on labelled pixels, for a few steps from the original weights."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.optim import Adam
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from napari_darl.configuration import Config
+from napari_darl.darl.losses import cycle
+from napari_darl.darl.model import Darl
+from napari_darl.refining.corrections import NOT_SAID, LabelledFrame, Labels
+
+Kind = Literal["anchored", "free"]
+
+
+class FitConfig(Config):
+    """How a model is fitted to corrections.
+
+    Attributes
+    ----------
+    steps
+        Steps of the optimiser.
+    crops
+        Crops of corrected frames in a step; an anchored fit adds half as many of other frames.
+    size
+        Side of a crop, in pixels of the network's input.
+    learning_rate
+        Of Adam; it falls to a tenth along a cosine.
+    anchor
+        Weight of the anchor: the original's sure pixels, where nothing was corrected.
+    average
+        Decay of the running average of the weights, which is what counts.
+    """
+
+    steps: int = Field(default=60, ge=1)
+    crops: int = Field(default=4, ge=1)
+    size: int = Field(default=128, ge=32)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    anchor: float = Field(default=0.5, ge=0)
+    average: float = Field(default=0.9, ge=0, lt=1)
+
+
+class Fitting:
+    """Fits copies of a network; every draw is keyed by (seed, step, sample).
+
+    Parameters
+    ----------
+    network : Darl
+        The original; it stays as it is.
+    others : sequence of LabelledFrame
+        Frames that nobody corrected.
+    config : FitConfig
+        How to fit.
+    seed : int
+        The first part of every key.
+    on_step : callable
+        Called after each step; what it raises ends the work.
+    """
+
+    def __init__(
+        self,
+        network: Darl,
+        others: Sequence[LabelledFrame],
+        config: FitConfig,
+        seed: int,
+        on_step: Callable[[], None],
+    ) -> None:
+        self.network, self.others, self.config = network, others, config
+        self.seed, self.on_step = seed, on_step
+
+    def fit(self, frames: Sequence[LabelledFrame], kind: Kind) -> Darl:
+        """Return a network that was fitted to the labels of `frames`, in evaluation mode.
+
+        Batch norm keeps its statistics (the network is in evaluation mode throughout): a few crops of one frame would
+        shift them. A free fit sees the corrections alone. An anchored one is also held to what the original is sure
+        of, on other frames and where nothing was corrected.
+        """
+        config = self.config
+        network = copy.deepcopy(self.network).eval().requires_grad_(True)
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+        optimiser = Adam(network.parameters(), config.learning_rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps, config.learning_rate / 10)
+        corrected = [(frame, frame.resized(frame.labels)) for frame in frames]
+        held = [(frame, frame.resized(frame.sure)) for frame in (*self.others, *frames)]
+        held = [(frame, labels) for frame, labels in held if (labels != NOT_SAID).any()]
+        size = _crop_size(network, [frame for frame, _ in (*corrected, *held)], config.size)
+        for step in range(config.steps):
+            loss = self._loss(network, self._crops(corrected, config.crops, size, step, 0))
+            if kind == "anchored" and held and config.anchor:
+                crops = self._crops(held, -(-config.crops // 2), size, step, config.crops)
+                loss = loss + config.anchor * self._loss(network, crops)
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            average.update_parameters(network)
+            self.on_step()
+        fitted: Darl = average.module.eval().requires_grad_(False)  # type: ignore[assignment]
+        return fitted
+
+    def _crops(
+        self, frames: Sequence[tuple[LabelledFrame, Labels]], count: int, size: int, step: int, first: int
+    ) -> tuple[Tensor, Tensor]:
+        """Draw crops about labelled pixels, turned and flipped: network input and labels, (N, 1, size, size)."""
+        images: list[Tensor] = []
+        labels: list[Tensor] = []
+        for sample in range(first, first + count):
+            rng = np.random.default_rng((self.seed, step, sample))
+            frame, known = frames[int(rng.integers(len(frames)))]
+            said = np.flatnonzero(known != NOT_SAID)
+            centre = np.unravel_index(said[rng.integers(len(said))], known.shape)
+            # Anywhere such that the labelled pixel lies inside.
+            top, left = (
+                int(np.clip(middle - rng.integers(size), 0, length - size))
+                for middle, length in zip(centre, known.shape, strict=True)
+            )
+            turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+            image = frame.network_input[0, 0, top : top + size, left : left + size]
+            part = torch.from_numpy(known[top : top + size, left : left + size].astype(np.float32))
+            for crop, crops in ((image, images), (part, labels)):
+                crop = torch.rot90(crop, turns)
+                crops.append(crop.flip(0) if flip else crop)
+        return torch.stack(images)[:, None], torch.stack(labels)[:, None]
+
+    @staticmethod
+    def _loss(network: Darl, crops: tuple[Tensor, Tensor]) -> Tensor:
+        """Return cross-entropy and overlap over the labelled pixels."""
+        device = next(network.parameters()).device
+        images, labels = (part.to(device) for part in crops)
+        phases = network.split(images)
+        steps = torch.zeros(len(phases), dtype=torch.int64, device=device)
+        found = network.join(network.path_a(phases, steps).image)
+        said = labels != NOT_SAID
+        return cycle(found[said], 2 * labels[said] - 1, "entropy")
+
+
+def _crop_size(network: Darl, frames: Sequence[LabelledFrame], size: int) -> int:
+    """Return the largest side up to `size` that fits into every frame and suits the network's stride."""
+    stride = network.config.stride
+    shortest = min(min(frame.network_input.shape[2:]) for frame in frames)
+    return max(stride, min(size, shortest) // stride * stride)
