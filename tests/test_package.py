@@ -32,6 +32,7 @@ MANY_PARAMETERS = {
     "training.trainer.__init__": "public: Trainer",
     "training.trainer.resume": "public: Trainer.resume",
     "measuring.morphometry.measure": "public",
+    "refining.refine.refine": "public",
     "_napari.task.__init__": "a task and its callbacks, all given at once where it starts",
 }
 """Function of more than six parameters -> why."""
@@ -47,6 +48,7 @@ BELOW: dict[str, set[str]] = {
     "models": {"darl"},
     "inference": {"darl", "evaluation", "frames", "io", "models", "synthetic"},
     "training": {"darl", "frames", "inference", "io", "synthetic"},
+    "refining": {"darl", "inference", "training"},
 }
 """Part of the package -> the parts that it may import."""
 

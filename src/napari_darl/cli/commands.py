@@ -10,6 +10,7 @@ from napari_darl.cli.demo import demo
 from napari_darl.cli.evaluating import assess, evaluate, noise
 from napari_darl.cli.measuring import measure, stenosis
 from napari_darl.cli.models import import_checkpoint, models
+from napari_darl.cli.refining import refine
 from napari_darl.cli.segmenting import segment
 from napari_darl.cli.synthesizing import synthesize
 from napari_darl.cli.terminal import fail, show_warning
@@ -31,6 +32,7 @@ for command in (
     evaluate,
     measure,
     stenosis,
+    refine,
     import_checkpoint,
     models,
     demo,

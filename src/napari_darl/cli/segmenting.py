@@ -27,7 +27,9 @@ def segment(
     inputs: Images,
     output: Output,
     model: ModelName = "default",
-    threshold: Annotated[float, typer.Option(help="Pixels of a greater probability are vessel.")] = 0.5,
+    threshold: Annotated[
+        float | None, typer.Option(help="Pixels of a greater probability are vessel; 0.5, or a refined model's own.")
+    ] = None,
     hysteresis: Annotated[
         float, typer.Option(help="Also keep pixels this far below the threshold that are connected to vessels.")
     ] = 0.0,
@@ -63,12 +65,15 @@ def segment(
 
     options = SegmentOptions(bright=bright, resize=resize, device=device)
     cleaning = Cleaning(
-        threshold=threshold, hysteresis=hysteresis, smallest_piece=smallest_piece, largest_hole=largest_hole
+        threshold=0.5 if threshold is None else threshold,
+        hysteresis=hysteresis,
+        smallest_piece=smallest_piece,
+        largest_hole=largest_hole,
     )
     paths = image_files(inputs, zarr=True)
     kinds = ("mask", "probability") if probability else ("mask",)
     large = [path for path in paths if to_zarr or cluster or path.is_dir()]
-    if large and (smooth_time or cleaning != Cleaning(threshold=threshold)):
+    if large and (smooth_time or cleaning != Cleaning(threshold=cleaning.threshold)):
         raise InputError("Zarr is segmented part by part. It can't be smoothed, or cleaned but by --threshold.")
     if large and measure:
         raise InputError("Zarr is segmented part by part. It can't be measured: leave --measure out.")
@@ -80,7 +85,10 @@ def segment(
     zarrs = targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones resume
     if measure:
         refuse_existing(measuring.table_files([path.stem for path in whole], output), overwrite)
-    segmentation = Segmentation(load_model(model, device), options, cleaning, smooth_time, overwrite)
+    loaded = load_model(model, device)
+    if threshold is None:
+        cleaning = cleaning.updated(threshold=loaded.threshold)
+    segmentation = Segmentation(loaded, options, cleaning, smooth_time, overwrite)
     smoothed = False
     for path, files in tracked(list(whole.items()), "Segmenting") if whole else ():
         smoothed |= segmentation.to_tiff(path, files)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.inference.cleaning import Cleaning, clean_mask
-from napari_darl.inference.loading import Model
+from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.pipeline import Index
 from napari_darl.inference.windows import Windows
@@ -17,7 +17,7 @@ from napari_darl.inference.windows import Windows
 def segment(
     image: object,
     model: Model | str | Path | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     *,
     rgb: bool = False,
     channel: Literal["green", "luminance"] = "green",
@@ -31,8 +31,9 @@ def segment(
 
     Parameters
     ----------
-    threshold : float
-        Pixels of a greater probability are vessel; above 0 and below 1.
+    threshold : float, optional
+        Pixels of a greater probability are vessel; above 0 and below 1. By default 0.5, or what the file of a refined
+        model says.
 
     image, model, rgb, channel, bright, bits, resize, tile, device
         As in `segment_probability`.
@@ -55,9 +56,10 @@ def segment(
     >>> mask.shape, mask.dtype, mask.max()
     ((512, 512), dtype('uint8'), 1)
     """
-    cleaning = Cleaning().updated(threshold=threshold)
+    loaded = as_model(model, device)
+    cleaning = Cleaning().updated(threshold=loaded.threshold if threshold is None else threshold)
     probability = segment_probability(
-        image, model, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, tile=tile, device=device
+        image, loaded, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, tile=tile, device=device
     )
     return clean_mask(probability, cleaning)
 

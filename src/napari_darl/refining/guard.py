@@ -8,7 +8,7 @@ A candidate has to pass two tests.
    them. Therefore a candidate must also keep most of what the original is sure of where nobody corrected anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -110,14 +110,13 @@ def disagreement(frames: Sequence[LabelledFrame], masks: Sequence[npt.NDArray[np
     return 1 - overlap.dice
 
 
-def choose(report: dict[str, Candidate], names: Sequence[str]) -> str:
-    """Return the best of the candidates that pass; `names` go from simple to complex.
+def choose(report: Mapping[str, Candidate]) -> str:
+    """Return the best of the candidates that pass; `report` lists them from simple to complex, the original first.
 
     A more complex candidate has to be better by `GAIN` than the best of the simpler ones.
     """
-    best = names[0]
-    for name in names[1:]:
-        candidate = report[name]
+    best = next(iter(report))
+    for name, candidate in report.items():
         if candidate.disagreement <= MOST_DISAGREEMENT and candidate.dice >= report[best].dice + GAIN:
             best = name
     return best

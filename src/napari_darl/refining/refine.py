@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl import __version__
+from napari_darl.version import VERSION
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.model import Darl
 from napari_darl.errors import DarlError, InputError
@@ -26,6 +26,7 @@ from napari_darl.inference.windows import Windows
 from napari_darl.refining.corrections import LabelledFrame, read_corrections, read_others
 from napari_darl.refining.fitting import FitConfig, Fitting
 from napari_darl.refining.guard import (
+    GAIN,
     MOST_DISAGREEMENT,
     Candidate,
     Overlap,
@@ -42,6 +43,9 @@ _CANDIDATES = ("original", "threshold", "anchored", "free")
 _FITTED = ("anchored", "free")
 _OTHERS = 4  # frames that the disagreement is measured on, beside the corrected ones
 
+FIT = FitConfig()
+"""How candidates are fitted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Refinement:
@@ -57,7 +61,8 @@ class Refinement:
     choice : {"original", "threshold", "anchored", "free"}
         Which candidate it is.
     report : mapping of str to Candidate
-        Held-out Dice of each candidate, and its disagreement with the original's sure pixels.
+        Held-out Dice of each candidate, and its disagreement with the original's sure pixels. Where the original alone
+        is so good that no candidate could be clearly better, nothing is fitted, and only it is listed.
     """
 
     model: Model
@@ -142,7 +147,7 @@ def refine(
     spared = read_others(others, original, options, _OTHERS)
     work = _Work(original, options, spared, seed, progress, stop)
     report = work.compare(frames)
-    choice: Any = choose(report, _CANDIDATES)
+    choice: Any = choose(report)
     if choice == "original":
         return Refinement(original, original.threshold, "original", report)
     if choice == "threshold":
@@ -170,13 +175,17 @@ class _Work:
     ) -> None:
         self.original, self.options, self.others = original, options, others
         self._progress, self._stop = progress, stop
-        config = FitConfig()
-        self._done, self._total = 0, config.steps * (2 * len(_FITTED) + 1)
-        self.fitting = Fitting(original.network, others, config, seed, self._step)
+        self._done, self._total = 0, FIT.steps * (2 * len(_FITTED) + 1)
+        self.fitting = Fitting(original.network, others, FIT, seed, self._step)
 
     def compare(self, frames: list[LabelledFrame]) -> dict[str, Candidate]:
         """Compare the candidates on held-out corrections, and by their disagreement."""
         overlaps = {name: Overlap() for name in _CANDIDATES}
+        for frame in frames:
+            overlaps["original"].add(frame.probability > self.original.threshold, frame.labels)
+        if overlaps["original"].dice > 1 - GAIN:
+            return {"original": Candidate(overlaps["original"].dice, 0.0)}
+
         apart: dict[str, list[float]] = {name: [] for name in _CANDIDATES}
         known = self.original.threshold
         for fitted, held_out in folds(frames):
@@ -184,7 +193,7 @@ class _Work:
             networks: dict[str, Darl | None] = {name: self.fitting.fit(fitted, name) for name in _FITTED}  # type: ignore[arg-type]
             for name, cut in (("original", known), ("threshold", threshold), ("anchored", 0.5), ("free", 0.5)):
                 network = networks.get(name)
-                for frame in held_out:
+                for frame in held_out if name != "original" else ():  # The original was fitted to none of them.
                     overlaps[name].add(self._probability(network, frame) > cut, frame.labels)
                 looked = [*self.others, *held_out]
                 masks = [self._probability(network, frame) > cut for frame in looked]
@@ -225,7 +234,7 @@ def _derived(
         "labelled_pixels": int(sum(np.count_nonzero(frame.labels != -1) for frame in frames)),
         "seed": seed,
         "label_free": False,
-        "version": __version__,
+        "version": VERSION,
     }
     digest = hashlib.sha256()
     for tensor in network.state_dict().values():
