@@ -82,6 +82,7 @@ def test_where_all_is_corrected_disagreement_is_measured_there(frame: LabelledFr
 def test_a_candidate_has_to_be_clearly_better_and_must_not_disagree() -> None:
     original = Candidate(0.7, 0.0)
     assert choose({"original": original, "threshold": Candidate(0.7 + GAIN / 2, 0)}) == "original"
-    assert choose({"original": original, "threshold": Candidate(0.72, 0), "free": Candidate(0.74, 0.1)}) == "free"
-    assert choose({"original": original, "threshold": Candidate(0.72, 0), "free": Candidate(0.725, 0.1)}) == "threshold"
+    assert choose({"original": original, "threshold": Candidate(0.72, 0), "free": Candidate(0.75, 0.1)}) == "free"
+    assert choose({"original": original, "threshold": Candidate(0.72, 0), "free": Candidate(0.73, 0.1)}) == "threshold"
     assert choose({"original": original, "free": Candidate(1.0, MOST_DISAGREEMENT + 0.01)}) == "original"
+    assert choose({"original": original, "free": Candidate(0.8, 0.1, worst_gain=-0.01)}) == "original"

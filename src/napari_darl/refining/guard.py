@@ -3,7 +3,8 @@
 A candidate has to pass two tests.
 
 1. *Held-out corrections.* Corrected frames are split into two folds; a single frame is split into its halves. What is
-   fitted to one fold is compared with the labels of the other.
+   fitted to one fold is compared with the labels of the other. It has to be clearly better in all, and no worse than
+   the original in either fold.
 2. *Disagreement.* Wrong corrections that are wrong in the same way agree with each other, so the first test can't see
    them. Therefore a candidate must also keep most of what the original is sure of where nobody corrected anything.
 """
@@ -18,8 +19,8 @@ from napari_darl.refining.corrections import NOT_SAID, LabelledFrame, Labels
 
 Probability = npt.NDArray[np.float32]
 
-GAIN = 0.01
-"""Held-out Dice by which a candidate has to beat a simpler one."""
+GAIN = 0.02
+"""Held-out Dice by which a candidate has to beat a simpler one; smaller differences on two frames may be chance."""
 
 MOST_DISAGREEMENT = 0.3
 """Greatest disagreement with the original's sure pixels."""
@@ -37,10 +38,13 @@ class Candidate(NamedTuple):
     disagreement : float
         1 - Dice between candidate and original on the pixels that the original is sure of and nobody corrected; where
         there are none, on those that were corrected.
+    worst_gain : float
+        Dice of the candidate minus that of the original, in the fold where it is smaller.
     """
 
     dice: float
     disagreement: float
+    worst_gain: float = 0.0
 
 
 class Overlap:
@@ -117,6 +121,7 @@ def choose(report: Mapping[str, Candidate]) -> str:
     """
     best = next(iter(report))
     for name, candidate in report.items():
-        if candidate.disagreement <= MOST_DISAGREEMENT and candidate.dice >= report[best].dice + GAIN:
+        passes = candidate.disagreement <= MOST_DISAGREEMENT and candidate.worst_gain >= 0
+        if passes and candidate.dice >= report[best].dice + GAIN:
             best = name
     return best

@@ -16,7 +16,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.version import VERSION
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.model import Darl
 from napari_darl.errors import DarlError, InputError
@@ -24,7 +23,7 @@ from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.windows import Windows
 from napari_darl.refining.corrections import LabelledFrame, read_corrections, read_others
-from napari_darl.refining.fitting import FitConfig, Fitting
+from napari_darl.refining.fitting import FitConfig, Fitting, Kind
 from napari_darl.refining.guard import (
     GAIN,
     MOST_DISAGREEMENT,
@@ -35,12 +34,13 @@ from napari_darl.refining.guard import (
     disagreement,
     folds,
 )
+from napari_darl.version import VERSION
 
 Choice = Literal["original", "threshold", "anchored", "free"]
 Probability = npt.NDArray[np.float32]
 
 _CANDIDATES = ("original", "threshold", "anchored", "free")
-_FITTED = ("anchored", "free")
+_FITTED: tuple[Kind, ...] = ("anchored", "free")
 _OTHERS = 4  # frames that the disagreement is measured on, beside the corrected ones
 
 FIT = FitConfig()
@@ -180,25 +180,30 @@ class _Work:
 
     def compare(self, frames: list[LabelledFrame]) -> dict[str, Candidate]:
         """Compare the candidates on held-out corrections, and by their disagreement."""
-        overlaps = {name: Overlap() for name in _CANDIDATES}
-        for frame in frames:
-            overlaps["original"].add(frame.probability > self.original.threshold, frame.labels)
-        if overlaps["original"].dice > 1 - GAIN:
-            return {"original": Candidate(overlaps["original"].dice, 0.0)}
-
-        apart: dict[str, list[float]] = {name: [] for name in _CANDIDATES}
         known = self.original.threshold
+        pooled = {name: Overlap() for name in _CANDIDATES}
+        for frame in frames:
+            pooled["original"].add(frame.probability > known, frame.labels)
+        if pooled["original"].dice > 1 - GAIN:
+            return {"original": Candidate(pooled["original"].dice, 0.0)}
+
+        gains: dict[str, list[float]] = {name: [] for name in _CANDIDATES}
+        apart: dict[str, list[float]] = {name: [] for name in _CANDIDATES}
         for fitted, held_out in folds(frames):
             threshold = best_threshold(*_said(fitted), known)
-            networks: dict[str, Darl | None] = {name: self.fitting.fit(fitted, name) for name in _FITTED}  # type: ignore[arg-type]
+            networks: dict[str, Darl | None] = {name: self.fitting.fit(fitted, name) for name in _FITTED}
+            fold = {name: Overlap() for name in _CANDIDATES}
             for name, cut in (("original", known), ("threshold", threshold), ("anchored", 0.5), ("free", 0.5)):
-                network = networks.get(name)
-                for frame in held_out if name != "original" else ():  # The original was fitted to none of them.
-                    overlaps[name].add(self._probability(network, frame) > cut, frame.labels)
-                looked = [*self.others, *held_out]
-                masks = [self._probability(network, frame) > cut for frame in looked]
-                apart[name].append(disagreement(looked, masks))
-        return {name: Candidate(overlaps[name].dice, float(np.mean(apart[name]))) for name in _CANDIDATES}
+                masks = [self._probability(networks.get(name), frame) > cut for frame in (*held_out, *self.others)]
+                for frame, mask in zip(held_out, masks, strict=False):
+                    fold[name].add(mask, frame.labels)
+                    if name != "original":  # Nothing was fitted for it: all frames count, from above.
+                        pooled[name].add(mask, frame.labels)
+                apart[name].append(disagreement([*held_out, *self.others], masks))
+                gains[name].append(fold[name].dice - fold["original"].dice)
+        return {
+            name: Candidate(pooled[name].dice, float(np.mean(apart[name])), min(gains[name])) for name in _CANDIDATES
+        }
 
     def disagreement(self, network: Darl, frames: list[LabelledFrame]) -> float:
         """Return how far a fit disagrees with what the original is sure of."""
