@@ -376,3 +376,42 @@ def test_one_function_decides_what_is_read_whole(tmp_path: Path) -> None:
     iio.imwrite(tmp_path / "a.png", GREY)
     with pytest.raises(FileError, match=r"a\.png"):
         open_image(tmp_path / "a.png", lazy=True)
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 50), (4, 40, 50), (2, 3, 40, 50)])
+@pytest.mark.filterwarnings("ignore:<tifffile.TiffWriter.write>")
+def test_stacks_saved_by_napari_are_frames(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    frames = RNG.integers(0, 256, shape, np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, frames, compression="zlib", compressionargs={"level": 1})  # as napari does
+    for lazy in (False, True):
+        image = open_image(path, lazy=lazy)
+        assert not image.rgb
+        assert image.axes in ("QYX", "QQYX")
+        np.testing.assert_array_equal(image.data[...], frames)
+
+
+def test_colours_in_planes_stay_colours(tmp_path: Path) -> None:
+    planes = np.moveaxis(COLOURS, -1, 0)
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate", metadata=None)
+    image = read_image(tmp_path / "a.tif")
+    assert image.rgb
+    np.testing.assert_array_equal(image.data, COLOURS)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_white_is_zero_is_inverted_whatever_the_type(tmp_path: Path, dtype: type) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(dtype), photometric="miniswhite")
+    data = read_image(tmp_path / "a.tif").data
+    assert data.dtype == dtype
+    expected = -1 - GREY.astype(dtype) if dtype is np.int16 else -GREY.astype(dtype)
+    np.testing.assert_array_equal(data, expected)
+
+
+def test_each_axis_has_its_own_unit(tmp_path: Path) -> None:
+    sizes = {"PhysicalSizeX": 0.2, "PhysicalSizeXUnit": "mm", "PhysicalSizeY": 250, "PhysicalSizeYUnit": "µm"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", GREY, metadata={"axes": "YX"} | sizes)
+    image = read_image(tmp_path / "a.ome.tif")
+    assert (image.pixel_size, image.unit) == (pytest.approx((0.25, 0.2)), "mm")
+    tifffile.imwrite(tmp_path / "a.ome.tif", GREY, metadata={"axes": "YX"} | sizes | {"PhysicalSizeYUnit": "pixel"})
+    assert read_image(tmp_path / "a.ome.tif").pixel_size is None

@@ -10,7 +10,8 @@ from napari.layers import Image
 
 from napari_darl._napari.layers import finest, frames_shape
 from napari_darl.errors import DarlError
-from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, promised_bits
+from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff
+from napari_darl.io.tiff_metadata import promised_bits
 
 BITS = "bits"
 """Entry of a layer's metadata: set by our readers, and by users whose reader doesn't know."""

@@ -109,8 +109,8 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
         low, *middle, high = np.percentile(sample, tails)
     if normalisation.high < 100 and 0 < middle[2] - middle[0] < _LEAST_CONTRAST * (high - low):
         warnings.warn(
-            f"96 % of a frame's pixels use less than {_LEAST_CONTRAST:.0%} of its intensities, {2 * low:g} to "
-            f"{2 * high:g}, so vessels may be missed. Remove extreme values such as text or padding.",
+            f"96 % of a frame's pixels use less than {_LEAST_CONTRAST:.0%} of its intensities, {2 * float(low):g} to "
+            f"{2 * float(high):g}, so vessels may be missed. Remove extreme values such as text or padding.",
             DarlWarning,
             stacklevel=2,
         )
@@ -125,11 +125,11 @@ def _may_have_lone_extremes(sample: npt.NDArray[np.float64], low: float, middle:
     if low == below and high == above:
         return True
     if low == below:
-        return bool(sample[sample > low].min() - low > 2 * (above - median))
+        return bool((sample[sample > low].min() - low) / 2 > above - median)
     if high == above:
-        return bool(high - sample[sample < high].max() > 2 * (median - below))
+        return bool((high - sample[sample < high].max()) / 2 > median - below)
     least_range = min(median - below, above - median)
-    return below - low > 2 * least_range or high - above > 2 * least_range
+    return (below - low) / 2 > least_range or (high - above) / 2 > least_range
 
 
 def _without_lone_extremes(values: npt.NDArray[np.float64], lower: bool, upper: bool) -> npt.NDArray[np.float64]:
@@ -140,7 +140,7 @@ def _without_lone_extremes(values: npt.NDArray[np.float64], lower: bool, upper: 
         extent = kept[-1] - kept[0]
         gaps = [values[first] - values[first - 1]] if first else []
         gaps += [values[last] - values[last - 1]] if last < values.size else []
-        if extent > 0 and all(gap > 2 * extent for gap in gaps):
+        if extent > 0 and all(gap / 2 > extent for gap in gaps):
             return kept
     return values
 

@@ -19,7 +19,8 @@ from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
 from napari_darl.io.dicom import DICOM_SUFFIXES, read_dicom
 from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.size_limits import can_unpack
-from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, pixel_size, series_frames, stored_bits
+from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, series_frames
+from napari_darl.io.tiff_metadata import pixel_size, stored_bits
 
 PathLike = str | os.PathLike[str]
 FileImage = ImageData[npt.NDArray[Any]]

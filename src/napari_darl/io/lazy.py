@@ -15,16 +15,15 @@ from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
 from napari_darl.io.size_limits import MAX_CHUNK
 from napari_darl.io.tiff import (
     TIFF_SUFFIXES,
-    check_segments,
-    checked_size,
     full_size_series,
     is_rgb,
     open_tiff,
-    pixel_size,
-    promised_bits,
+    planes_are_frames,
     reading_tiff,
     tiff_file,
 )
+from napari_darl.io.tiff_checks import check_segments
+from napari_darl.io.tiff_metadata import checked_size, pixel_size, promised_bits
 
 
 def is_zarr(path: Path) -> bool:
@@ -172,18 +171,22 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
         if len(series) > 1:
             raise FileError(f"{path} holds frames of {len(series)} sizes or types. Save each kind as its own file.")
         rgb = is_rgb(page)
-        if series[0].dtype is None or not (rgb or page.photometric == PHOTOMETRIC.MINISBLACK):
+        frames = planes_are_frames(tiff, series[0])
+        rgb = rgb and not frames
+        if series[0].dtype is None or not (rgb or frames or page.photometric == PHOTOMETRIC.MINISBLACK):
             kind = PHOTOMETRIC(page.photometric).name
             raise FileError(f"{path} has colours of the kind {kind}. Save it as grey or RGB.")
-        if "S" in series[0].axes and (not rgb or series[0].axes[-1] != "S"):
+        if "S" in series[0].axes and not frames and (not rgb or series[0].axes[-1] != "S"):
             raise FileError(f"{path} has channels that aren't interleaved. Save it as grey or RGB.")
         at_once = math.prod(page.chunks)
         if series[0].dataoffset is None and at_once * series[0].dtype.itemsize > MAX_CHUNK:
             raise FileError(f"{path} has tiles of {page.chunks} pixels, which are too large. Save it in smaller ones.")
         check_segments(path, series[0], at_once)
         pixels = TiffPixels(path, series[0].shape, series[0].dtype)
-        axes = series[0].axes if len(series[0].axes) == len(pixels.shape) else None
-        return ImageData(pixels, rgb, *pixel_size(tiff), promised_bits(series[0]), axes, path)
+        axes = series[0].axes.replace("S", "Q") if frames else series[0].axes
+        return ImageData(
+            pixels, rgb, *pixel_size(tiff), promised_bits(series[0]), axes if len(axes) == pixels.ndim else None, path
+        )
 
 
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:
@@ -192,14 +195,13 @@ def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _ome_pixel_size(multiscale: dict[str, Any]) -> tuple[tuple[float, float] | None, str | None]:
-    """Return the scale of y and x and their unit, if both have the same."""
+    """Return the scale of y and x, and the unit of x."""
     axes = multiscale.get("axes", [])
     for transformation in multiscale["datasets"][0].get("coordinateTransformations", []):
         scale = transformation.get("scale", [])
         if transformation.get("type") == "scale" and len(scale) == len(axes) >= 2:
-            units = {axis.get("unit") for axis in axes[-2:] if isinstance(axis, dict)}
-            unit = units.pop() if len(units) == 1 else None
-            return checked_size(scale[-2:], _UNITS.get(str(unit), unit))
+            height, width = (axis.get("unit") if isinstance(axis, dict) else None for axis in axes[-2:])
+            return checked_size(scale[-2:], _UNITS.get(str(width), width), _UNITS.get(str(height), height) or "")
     return None, None
 
 
@@ -210,4 +212,4 @@ def _ome_axes(multiscale: dict[str, Any] | None, dimensions: int) -> str | None:
     return "".join(names).upper() if len(names) == dimensions and all(len(name) == 1 for name in names) else None
 
 
-_UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}
+_UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}

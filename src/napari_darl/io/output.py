@@ -14,7 +14,8 @@ import tifffile
 from napari_darl.errors import FileError, InputError
 from napari_darl.io.arrays import ImageData
 from napari_darl.io.atomic import replacing
-from napari_darl.io.tiff import CENTIMETRES, TIFF_SUFFIXES, open_tiff
+from napari_darl.io.tiff import TIFF_SUFFIXES, open_tiff
+from napari_darl.io.tiff_metadata import CENTIMETRES
 
 PathLike = str | os.PathLike[str]
 Provenance = Mapping[str, str | float | int]
