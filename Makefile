@@ -1,4 +1,4 @@
-# `make demo` and `make test` need Python 3.11 or newer, and make for themselves what they run in.
+# `make demo` and `make test` need Python 3.11 or newer; they create the virtual environment that they use.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,7 +14,7 @@ DISPLAYS := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter-out Linux,$(shell uname 
 .PHONY: demo test lint wheel venv models clean
 .DELETE_ON_ERROR:
 
-# Without a display, or without a window's libraries, the demo writes its files and that is all.
+# Without a display, or without the system libraries of a window, the demo only writes its files.
 demo: $(if $(DISPLAYS),.venv/all,.venv/base)
 	@if [ -z "$(DISPLAYS)" ] || ! scripts/system-libraries "napari's window" $(WINDOW_PACKAGES); then \
 		set -x; $(BIN)/napari-darl demo --output demo --no-window; \
@@ -51,9 +51,9 @@ wheel: .venv/dev
 
 venv: .venv/dev
 
-# Retrains the bundled models, in hours without a GPU: make models ARCADE=folder of its frames
+# Retrains the bundled models, which takes hours without a GPU: make models ARCADE=folder of its frames
 models: .venv/base
-	$(BIN)/python scripts/make_models.py --angiograms "$(or $(ARCADE),$(error say where the frames are: make models ARCADE=folder))" --output runs
+	$(BIN)/python scripts/make_models.py --angiograms "$(or $(ARCADE),$(error Pass the folder of the frames: make models ARCADE=folder))" --output runs
 
 clean:
 	rm -rf .venv build demo dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -71,7 +71,7 @@ clean:
 	$(INSTALL) '.[all,dev]'
 	@touch .venv/base .venv/all $@
 
-# Debian keeps `ensurepip` in a package of its own.
+# On Debian, `ensurepip` is in a separate package.
 .venv/bin/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/system-libraries "a virtual environment" \
 		"$$($(PYTHON) -c 'import sys; print("python{}.{}-venv".format(*sys.version_info))')"

@@ -1,12 +1,13 @@
-"""Feed every reader with files that are damaged or hostile, and see that each refuses them in a sentence or reads them.
+"""Give damaged and hostile files to every reader, and check that it reads them or refuses them with a message.
 
     OMP_NUM_THREADS=1 python benchmarks/fuzz.py [--cases 10000] [--seed 0] [--readers TIFF zarr] [--keep folder]
 
-The cases and the property are those of `tests/fuzzing`, of which `tests/test_fuzz.py` plays a few hundred: a reader
-returns what it promises, or raises a DarlError whose message is one sentence that says what to do; within 5 s, in half
-a GiB, without a warning of another library, and for DICOM without a word about the patient. Each reader is played in a
-process of its own that may take 4 GiB more than it has at the start, so that a crash is counted, too. Files that made
-one fail are kept in a folder. Printed is a table; the exit status is 1 if anything failed.
+The cases are those of `tests/fuzzing`, of which `tests/test_fuzz.py` runs a few hundred. A reader must return a valid
+result, or raise a DarlError with a message; within 5 s of processor time and 512 MiB, without warnings of other
+libraries and, for DICOM, without data of the patient in the message. Each reader runs in its own process, which may
+take 4 GiB more than at its start, so that crashes are counted, too. Files on which a reader failed are kept.
+
+Prints a table. The exit status is 1 if a reader failed.
 """
 
 import argparse
@@ -31,11 +32,11 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from napari_darl.evaluation.report import markdown_table
 
 HANGS = 60
-"""Seconds after which a case that doesn't end is given up, with its process."""
+"""Seconds after which a case counts as hanging, and its process is ended."""
 
 
-def play(name: str, cases: int, number: int, keep: Path) -> dict[str, Any]:
-    """Play the cases of a reader: how many were accepted and refused, the longest time, and what failed."""
+def run(name: str, cases: int, number: int, keep: Path) -> dict[str, Any]:
+    """Run the cases of a reader; count those accepted and refused, and return the longest time and the failures."""
     reader = READERS[name]
     told: dict[str, Any] = {"cases": 0, "accepted": 0, "refused": 0, "slowest": 0.0, "failures": {}}
 
@@ -70,14 +71,14 @@ def play(name: str, cases: int, number: int, keep: Path) -> dict[str, Any]:
             shutil.rmtree(folder)
 
     with tempfile.TemporaryDirectory() as folder:
-        reader.play(reader.intact(), Path(folder))  # so that no case is charged with the import of a library
+        reader.read(reader.intact(), Path(folder))  # imports libraries, whose time doesn't count
     limit_memory()
     one()
     return told
 
 
 def limit_memory() -> None:
-    """Let this process take 4 GiB more than it has, where the system can."""
+    """Limit the memory of this process to 4 GiB more than it has, where the system supports it."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -86,7 +87,7 @@ def limit_memory() -> None:
 
 
 def child(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Play a reader in a process of its own."""
+    """Run a reader in its own process."""
     options = ["--cases", str(arguments.cases), "--seed", str(arguments.seed), "--keep", str(arguments.keep)]
     done = subprocess.run(
         [sys.executable, __file__, "--inside", "--readers", name, *options], capture_output=True, text=True
@@ -98,16 +99,16 @@ def child(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Play all readers, or some."""
+    """Run all readers, or some."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=10_000, help="of each reader")
+    parser.add_argument("--cases", type=int, default=10_000, help="cases per reader")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--readers", nargs="+", default=list(READERS), choices=list(READERS))
-    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "fuzz", help="folder of what failed")
+    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "fuzz", help="folder of failures")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
-        print(json.dumps(play(arguments.readers[0], arguments.cases, arguments.seed, arguments.keep.resolve())))
+        print(json.dumps(run(arguments.readers[0], arguments.cases, arguments.seed, arguments.keep.resolve())))
         return
     rows, failed = [], False
     for name in arguments.readers:

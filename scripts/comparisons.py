@@ -2,8 +2,9 @@
 
     python scripts/comparisons.py --data ../data [--sets dca1_dev drive chase_db1] [--output docs/images]
 
-Ordered by the model's Dice at 0.5; Sato's filter keeps the part of brightest pixels that suits the set best. Frames and
-expert masks of sets whose terms don't let them be passed on are left out: only the two masks made here are drawn.
+Frames are ordered by the model's Dice at 0.5. Sato's filter keeps the fraction of brightest pixels with the best mean
+Dice on the set. Of sets that may not be redistributed, only the two computed masks are drawn, without frames and expert
+masks.
 """
 
 import argparse
@@ -22,21 +23,21 @@ from frames import SETS, load, settings
 
 MODELS = {"dca1_dev": "default", "drive": "fundus", "chase_db1": "fundus"}
 FREE = {"chase_db1"}
-"""Sets that may be passed on: CC BY 4.0."""
+"""Sets that may be redistributed (CC BY 4.0)."""
 
 SIDE = 300  # px of a panel's height
 GAP = 6
 
 
 def panel(image: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Bring an image in [0, 1] or a mask to the panel's height."""
+    """Resize an image in [0, 1] or a mask to the height of a panel."""
     height, width = image.shape
     small = resize(image.astype(float), (SIDE, round(width * SIDE / height)), order=1, anti_aliasing=True)
     return np.pad((np.clip(small, 0, 1) * 255).astype(np.uint8), GAP // 2, constant_values=128)
 
 
 def picture(name: str, data: Path) -> NDArray[np.uint8]:
-    """Draw three frames of a set, one a row, and print their figures."""
+    """Draw three frames of a set, one per row, and print their scores."""
     samples = list(load(name, data))
     segment = model(MODELS[name], threads=2)
     masks = [segment(one) > 0.5 for one in samples]

@@ -1,12 +1,14 @@
-"""Retrain the models that come with the package.
+"""Retrain the bundled models.
 
     python scripts/make_models.py --angiograms arcade/ --output runs [--models default fundus]
 
-`default` learns from the frames of ARCADE (Popov et al. 2024, doi 10.1038/s41597-023-02871-z, CC BY 4.0; the stenosis
-half's training split), less the two that the package ships as samples. `fundus` learns from the one retina that comes
-with scikit-image (public domain: M. Haeggstroem 2014, doi 10.15347/wjm/2014.008). No mask or label takes part, and the
-last step's running average is what counts. Stopped (Ctrl-C saves), each run goes on where it was; when done, its model
-replaces the one in the package, whose card (`src/napari_darl/models/*.md`) is then to be written anew.
+`default` is trained on the training split of ARCADE's stenosis half (Popov et al. 2024, doi 10.1038/s41597-023-02871-z,
+CC BY 4.0), without the two frames that the package ships as samples. `fundus` is trained on the retina that comes with
+scikit-image (public domain: M. Haeggstroem 2014, doi 10.15347/wjm/2014.008). No masks or labels are used; the model is
+the running average of the last step.
+
+Interrupted runs (Ctrl-C saves) resume. A finished model replaces the one in the package; update its model card
+(`src/napari_darl/models/*.md`) by hand.
 """
 
 import argparse
@@ -29,11 +31,11 @@ from napari_darl.training.config import training_config
 
 RECIPES = {"default": "lite", "fundus": "fundus"}
 SAMPLES = ("0137", "0302")
-"""Parts of the names of ARCADE's frames that ship as samples."""
+"""Parts of the file names of the ARCADE frames that ship as samples."""
 
 
 def frames(model: str, angiograms: Path | None) -> Sequence[NDArray[Any]]:
-    """Read what a model learns from."""
+    """Read the frames that a model is trained on."""
     if model == "fundus":
         return [to_grey(retina())]
     if angiograms is None:
@@ -43,7 +45,7 @@ def frames(model: str, angiograms: Path | None) -> Sequence[NDArray[Any]]:
 
 
 def main() -> None:
-    """Train, or go on training, and put the models into the package."""
+    """Train the models, or resume, and copy them into the package."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--angiograms", type=Path, help="folder of ARCADE's frames")
     parser.add_argument("--output", type=Path, default=Path("runs"), help="folder of the runs")

@@ -1,6 +1,4 @@
-"""Take the pictures of docs/images from the running plugin.
-
-With a screen of its own:
+"""Take the pictures in docs/images from the running plugin, on a virtual screen.
 
 xvfb-run -a -s "-screen 0 1280x800x24" python scripts/screenshots.py
 """
@@ -70,7 +68,7 @@ def widget(viewer: napari.Viewer) -> None:
 
 
 def movie(viewer: napari.Viewer) -> None:
-    """Show a movie in the middle of being segmented."""
+    """Show a movie that is half segmented."""
     viewer.open_sample("napari-darl", "movie")
     viewer.dims.set_current_step(0, 20)
     docked = dock(viewer)
@@ -80,7 +78,7 @@ def movie(viewer: napari.Viewer) -> None:
 
 
 def fundus(viewer: napari.Viewer) -> None:
-    """Show a fundus photograph, segmented in its field of view."""
+    """Show a fundus photograph that is segmented within its field of view."""
     viewer.open_sample("napari-darl", "fundus")
     docked = dock(viewer)
     docked.model.choose("fundus")
@@ -91,11 +89,11 @@ def fundus(viewer: napari.Viewer) -> None:
 
 
 def train(viewer: napari.Viewer) -> None:
-    """Show training under way, with its previews."""
+    """Show training in progress, with its previews."""
     viewer.add_image(frames(), name="angiograms")
     docked = dock(viewer, "Train a model")
     docked.form.preview_every.setValue(10)
-    docked.form.batch.setValue(2)  # a picture needn't wait for good losses
+    docked.form.batch.setValue(2)  # a few steps are enough for a picture
     docked.form.folder.setText(f"{tempfile.mkdtemp()}/run")
     docked.start()
     session = TrainingSession.of(viewer)
@@ -137,7 +135,7 @@ def doubt(viewer: napari.Viewer) -> None:
 
 
 def curves(run: Path, path: Path) -> None:
-    """Show the losses of a run."""
+    """Draw the loss curves of a run."""
     from napari_darl._napari.training.loss_history import LossHistory
     from napari_darl._napari.training.loss_plot import LossPlot
 
@@ -154,7 +152,7 @@ def curves(run: Path, path: Path) -> None:
 
 
 def frames() -> np.ndarray:
-    """Cut frames of the sample that look different enough."""
+    """Cut frames from the sample that look different."""
     whole = sample_angiogram()
     return np.stack([np.rot90(whole, turn)[64:448, 64:448] for turn in range(4)])
 
@@ -179,7 +177,7 @@ def segment(viewer: napari.Viewer) -> None:
 
 
 def live(seconds: float, until: Callable[[], bool] = lambda: True) -> None:
-    """Let the window live until something is true, and for some seconds more."""
+    """Process the events of the window until a condition holds, and for some more seconds."""
     patience = time.monotonic() + 180
     while not until():
         if time.monotonic() > patience:
@@ -193,7 +191,7 @@ def live(seconds: float, until: Callable[[], bool] = lambda: True) -> None:
 
 
 def shoot(path: Path) -> None:
-    """Save what the screen shows, with a palette, which halves the file."""
+    """Save a screenshot with a palette, which halves the file size."""
     path.parent.mkdir(parents=True, exist_ok=True)
     QApplication.primaryScreen().grabWindow(0).save(str(path))
     Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -1,4 +1,4 @@
-"""DICOM files as angiographs and fundus cameras write them, with a patient whose name must stay in them."""
+"""DICOM files like those of angiographs and fundus cameras, with a patient whose data must not leave them."""
 
 import contextlib
 import logging
@@ -35,7 +35,7 @@ CLASSES = {
 
 
 def dataset(data: np.ndarray, bits: int | None = None, modality: str = "XA", **elements: Any) -> Any:
-    """Make a data set of frames (T, Y, X), (Y, X) or, of uint8 and modality OP, (Y, X, 3)."""
+    """Return a data set of frames (T, Y, X), (Y, X) or, of uint8 and modality OP, (Y, X, 3)."""
     made = pydicom.Dataset()
     made.file_meta = pydicom.dataset.FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -66,7 +66,7 @@ def dataset(data: np.ndarray, bits: int | None = None, modality: str = "XA", **e
 
 
 def compressed(made: Any, frames: list[bytes], syntax: str) -> Any:
-    """Put frames that were compressed elsewhere into a data set."""
+    """Put compressed frames into a data set, and return it."""
     made.file_meta.TransferSyntaxUID = UID(syntax)
     made.PixelData = encapsulate(frames)
     made["PixelData"].VR = "OB"
@@ -86,13 +86,13 @@ def saved(path: Path, made: Any) -> Path:
 
 
 def reread(folder: Path, made: Any) -> DicomMovie:
-    """Read a data set that was written into a file."""
+    """Write a data set to a file, and read it."""
     return read_dicom(saved(folder / "a.dcm", made))
 
 
 @contextlib.contextmanager
 def nothing_said(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """See that nothing is logged or warned of, at any level."""
+    """Check that nothing is logged or warned about, at any level."""
     with caplog.at_level(logging.DEBUG), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield

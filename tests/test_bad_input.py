@@ -1,4 +1,4 @@
-"""Whatever is wrong with an input, one sentence says so and what to do; the command line ends with status 2."""
+"""Invalid input raises a DarlError that names the problem; the command line prints it and exits with status 2."""
 
 import os
 import pickle
@@ -77,7 +77,7 @@ def train(folder: Path, angiograms: list[np.ndarray], **more: object) -> Trainer
     return Trainer(tiny(), folder / "run", angiograms, **more)  # type: ignore[arg-type]
 
 
-# Name -> what goes wrong, and a part of the sentence that tells.
+# Name -> the call, and a fact that its message contains.
 ARRAYS: dict[str, tuple[Callable[[], object], str]] = {
     "empty array": (lambda: segment(np.zeros((0, 64))), "is empty"),
     "NaN": (lambda: segment(with_values(np.nan)), "NaN"),
@@ -176,7 +176,7 @@ def test_unwritable_folder(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was there stays when the disk is full; /dev/full stands for the disk."""
+    """A full disk, which /dev/full simulates, leaves former results as they are."""
     write_mask(tmp_path / "m.tif", FRAME > 0.5, provenance={})
     before = (tmp_path / "m.tif").read_bytes()
     real = Path.open
@@ -242,7 +242,7 @@ COMMANDS = {
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with all sorts of files, to work in."""
+    """A folder with all kinds of files, as the working directory."""
     monkeypatch.chdir(tmp_path)
     png(tmp_path)
     file(tmp_path, "cut.png", (tmp_path / "frame.png").read_bytes()[:2000])

@@ -1,4 +1,4 @@
-"""README.md and docs/: their Python runs, their commands and options exist, and their links lead somewhere."""
+"""README.md and docs/: Python blocks run, commands and options exist, links have targets."""
 
 import ast
 import re

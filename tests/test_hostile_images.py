@@ -1,6 +1,6 @@
-"""What the fuzzing found in images, and attacks by them: they claim too much, run code, lead elsewhere or are odd.
+"""Defects that fuzzing found in image readers, and attacks: huge claims, code, names outside a folder, odd values.
 
-Each is refused in a sentence, before memory is taken for what it claims.
+Each file is refused with a message, before memory is allocated for what it claims.
 """
 
 import json
@@ -14,7 +14,7 @@ import tifffile
 import zarr
 from dicom_files import dataset, saved
 from fuzzing.damage import png_mended
-from fuzzing.guard import BrokenPropertyError, met, refused
+from fuzzing.guard import BrokenPropertyError, accepts, refused
 from fuzzing.models import FRAME, Attack
 from PIL import Image
 
@@ -32,16 +32,16 @@ GREY = RNG.integers(0, 256, (64, 64), np.uint8)
 
 
 def test_the_guard_itself() -> None:
-    assert met(lambda: None)
+    assert accepts(lambda: None)
     for call in (lambda: 1 / 0, lambda: np.empty(2**30, np.uint8), lambda: np.float32(1e38) * np.float32(10)):
         with pytest.raises(BrokenPropertyError):
-            met(call)
+            accepts(call)
 
     def leaks() -> None:
         raise FileError("It is Erika's: choose another.")
 
     with pytest.raises(BrokenPropertyError):
-        met(leaks, secrets=("Erika",))
+        accepts(leaks, secrets=("Erika",))
 
 
 def test_a_file_is_never_asked_for_more_than_it_has(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_dicom_lengths_that_claim_too_much(tmp_path: Path) -> None:
 
 
 def zarr_of(folder: Path, **metadata: Any) -> Path:
-    """An array of format 2 with a chunk that can be anything."""
+    """Write a zarr array (version 2) with one chunk; `metadata` replaces entries of its metadata."""
     told = {"zarr_format": 2, "shape": [64, 64], "chunks": [64, 64], "dtype": "|u1", "order": "C", "fill_value": 0}
     folder.mkdir()
     (folder / ".zarray").write_text(json.dumps(told | {"compressor": None, "filters": None} | metadata))
@@ -235,13 +235,13 @@ def test_a_pixel_of_zarr_has_a_size_or_none(tmp_path: Path) -> None:
 def test_a_frame_of_infinity_in_a_stack(untrained: Model) -> None:
     stack = np.stack([FRAME, FRAME * 0 + np.inf])
     refused(lambda: segment_probability(stack, untrained, resize=1), r"Frame \(1,\) has 4096 NaN or infinite values")
-    assert met(lambda: segment_probability(np.stack([FRAME, FRAME * 0]), untrained, resize=1))
+    assert accepts(lambda: segment_probability(np.stack([FRAME, FRAME * 0]), untrained, resize=1))
 
 
 def test_frames_at_the_ends_of_what_floats_hold(untrained: Model) -> None:
     frame = np.where(RNG.random((64, 64)) < 0.5, 1.7e308, -1.7e308)
     near = np.where(frame > 0, 1.0, -1.0)
-    assert met(lambda: segment_probability(frame, untrained, resize=1))
+    assert accepts(lambda: segment_probability(frame, untrained, resize=1))
     np.testing.assert_allclose(
         segment_probability(frame, untrained, resize=1), segment_probability(near, untrained, resize=1), atol=1e-6
     )

@@ -1,4 +1,4 @@
-"""What the fuzzing found in models and runs, and attacks by them: refused in a sentence, with nothing executed."""
+"""Defects that fuzzing found in readers of models and runs, and attacks: refused with a message, nothing executed."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def test_checkpoints_that_lead_elsewhere_or_claim_too_much(tmp_path: Path, monke
 
 
 def rewritten(path: Path, contents: str | None = None, **tensors: torch.Tensor | None) -> Path:
-    """Put other contents or tensors into a safetensors file."""
+    """Replace contents or tensors of a safetensors file, and return its path."""
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
     kept = load_file(path) | tensors

@@ -1,4 +1,4 @@
-"""The ridge filters: dark vessels found, the field of view kept, figures that can be had again."""
+"""The ridge filters: they find dark vessels, stay in the field of view, and reproduce their scores."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ DCA1 = Path(__file__).parents[3] / "shared" / "data" / "dca1_dev"
 
 @pytest.fixture
 def angiogram():
-    """A dark vessel across a background that brightens, and a bright line that is none."""
+    """Return a frame with a dark vessel on a brightening background, and a bright line that isn't a vessel."""
     frame = np.tile(np.linspace(0.3, 0.9, 80), (80, 1))
     frame[38:41] *= 0.8
     frame[18:21] *= 1.1

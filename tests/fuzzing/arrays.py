@@ -1,4 +1,4 @@
-"""Array-likes of all shapes, types and values, and what must hold of their masks."""
+"""Array-likes of all shapes, types and values, and checks of their masks."""
 
 import tempfile
 import warnings
@@ -82,7 +82,7 @@ _OPTIONS: dict[str, tuple[Any, ...]] = {
 
 
 class Frames(NamedTuple):
-    """An image and options to segment it with."""
+    """An image, and options to segment it with."""
 
     image: Any
     options: dict[str, Any]
@@ -90,7 +90,7 @@ class Frames(NamedTuple):
 
 @st.composite
 def array_cases(draw: st.DrawFn) -> Frames:
-    """An array, or what could pass for one, and options, most of which fit."""
+    """Draw an array, or something similar, and options, most of which are valid."""
     shape = draw(st.sampled_from(_SHAPES))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = rng.random(shape)
@@ -146,7 +146,7 @@ def _dressed(array: Any, dress: str) -> Any:
 
 @cache
 def model() -> Model:
-    """The smallest model."""
+    """Return the smallest model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         path.write_bytes(run()["model.safetensors"])
@@ -154,7 +154,7 @@ def model() -> Model:
 
 
 def use(case: Frames) -> None:
-    """Segment an image, whole and in windows, and check each of its frames as training does."""
+    """Segment an image whole and in windows, and check each of its frames as training does."""
     shape = np.shape(case.image)
     found = segment_probability(case.image, model(), **case.options)
     wanted = shape[:-1] if case.options["rgb"] else shape

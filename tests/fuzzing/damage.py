@@ -1,4 +1,4 @@
-"""How intact files become damaged or hostile ones: strategies of hypothesis."""
+"""Hypothesis strategies that damage intact files or make them hostile."""
 
 import json
 import zlib
@@ -30,7 +30,7 @@ NUMBERS = (
     2**31,
     2**32 - 1,
 )
-"""What a header's field may hold where it shouldn't."""
+"""Hostile values for the fields of a header."""
 
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 3, 31, 64, 2**31, 2**63, 2**64, 10**30, 0.5, -0.0, 1e-320, 1e308, 1e400, -1e400),
@@ -38,11 +38,11 @@ VALUES: tuple[Any, ...] = (
     *("lite", "|O", "<f8", "<M8[s]", "x" * 10_000, "9" * 5000, [], {}, [0], [-1], [1, 1], [2**40, 2**40], [[[]]]),
     *([None] * 9, {"": None}, {"id": "pickle"}, {"name": "sharding_indexed"}),
 )
-"""What JSON may hold where it shouldn't."""
+"""Hostile values for JSON."""
 
 
 class Field(NamedTuple):
-    """A number of a header: where it is, its bytes, and their order."""
+    """A number in a header: its position, its length in bytes, and the byte order."""
 
     offset: int
     size: int
@@ -50,7 +50,7 @@ class Field(NamedTuple):
 
 
 class Seed(NamedTuple):
-    """An intact file and the fields of its header."""
+    """An intact file with the fields of its header."""
 
     data: bytes
     fields: tuple[Field, ...] = ()
@@ -58,7 +58,7 @@ class Seed(NamedTuple):
 
 @st.composite
 def damaged(draw: st.DrawFn, seed: Seed, most: int = 4) -> bytes:
-    """A file after a few accidents or attacks: fields replaced, bytes changed, cut, doubled or put in."""
+    """Draw a damaged file: fields replaced; bytes changed, cut, repeated or inserted."""
     data = bytearray(seed.data)
     for _ in range(draw(st.integers(1, most))):
         kinds = ["byte", "number", "cut", "drop", "insert", "double"]
@@ -86,7 +86,7 @@ def damaged(draw: st.DrawFn, seed: Seed, most: int = 4) -> bytes:
 
 
 def _place(draw: st.DrawFn, length: int) -> int:
-    """Anywhere, and more often in the first or the last bytes, where headers are."""
+    """Draw a position, more often among the first or the last bytes, where headers are."""
     head = st.integers(0, min(length, 512))
     return draw(st.one_of(head, st.integers(max(0, length - 512), length), st.integers(0, length)))
 
@@ -97,7 +97,7 @@ def _number(draw: st.DrawFn, size: int, order: Any) -> bytes:
 
 
 def paths(document: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Places of all values in a JSON document, the document's own excepted."""
+    """Return the paths of all values inside a JSON document."""
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(document, dict):
         items = document.items()
@@ -110,7 +110,7 @@ def paths(document: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
 
 @st.composite
 def hostile_json(draw: st.DrawFn, document: Any, most: int = 3) -> str:
-    """A JSON document of which some values are others, missing, new or deep."""
+    """Draw a JSON document with values replaced, removed, added or deeply nested."""
     made = json.loads(json.dumps(document))
     for _ in range(draw(st.integers(1, most))):
         found = list(paths(made))
@@ -138,7 +138,7 @@ def hostile_json(draw: st.DrawFn, document: Any, most: int = 3) -> str:
 
 
 def png_mended(data: bytes) -> bytes:
-    """A PNG with the checksums of its chunks put right, so that damage gets past them."""
+    """Return a PNG with corrected checksums, so that damage gets past them."""
     made, at = bytearray(data), 8
     while at + 12 <= len(made):
         length = int.from_bytes(made[at : at + 4], "big")

@@ -1,4 +1,4 @@
-"""Intact DICOM files of a patient, to be damaged, and what must hold of a movie that is read."""
+"""DICOM files of a patient, intact and damaged, and checks of the movies that are read from them."""
 
 import logging
 import warnings
@@ -22,7 +22,7 @@ from napari_darl._napari.dicom import read_dicom as layer_reader
 from napari_darl.io.dicom import DicomMovie, read_dicom
 
 SECRETS = (*PATIENT.split("^"), "19640812")
-"""What a file tells of its patient, and nothing else may."""
+"""Data of the patient, which must appear in no result or message."""
 
 RNG = np.random.default_rng(0)
 MOVIE = RNG.integers(0, 256, (3, 20, 24), np.uint8)
@@ -76,7 +76,7 @@ _KINDS = ("US", "IS", "DS", "LO", "CS", "PN", "OW", "UN", "SQ", "FL", "OB")
 
 
 def datasets() -> list[Any]:
-    """Data sets of most kinds, made anew."""
+    """Return new data sets of most kinds."""
     rle = dataset(MOVIE, **_TOLD)
     rle.compress(RLELossless)
     smooth = np.add.outer(np.arange(20), np.arange(24)).astype(np.uint8)
@@ -107,7 +107,7 @@ def _written(made: Any) -> bytes:
 
 @cache
 def seeds() -> list[Seed]:
-    """Whole files, with type, length and value of what tells of the image as fields, and the pixels' header."""
+    """Return files, with type, length and value of the image's elements and the header of the pixels as fields."""
     found = []
     for data in map(_written, datasets()):
         fields = []
@@ -122,7 +122,7 @@ def seeds() -> list[Seed]:
 
 @st.composite
 def dicom_cases(draw: st.DrawFn) -> Files:
-    """A DICOM file with damage, or with elements that hold what they shouldn't."""
+    """Draw a DICOM file that is damaged or has hostile elements."""
     if draw(st.booleans()):
         return {"a.dcm": draw(damaged(draw(st.sampled_from(seeds()))))}
     number = draw(st.integers(0, len(seeds()) - 1))
@@ -152,7 +152,7 @@ def dicom_cases(draw: st.DrawFn) -> Files:
 
 @contextmanager
 def _unchecked() -> Iterator[None]:
-    """Let pydicom write what isn't allowed, in silence."""
+    """Let pydicom write invalid values without warnings."""
     settings = pydicom.config.settings
     before = settings.writing_validation_mode, settings.reading_validation_mode
     settings.writing_validation_mode = settings.reading_validation_mode = pydicom.config.IGNORE
@@ -165,7 +165,7 @@ def _unchecked() -> Iterator[None]:
 
 
 class _Heard(logging.Handler):
-    """Keeps what is logged."""
+    """Keeps log records."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -176,7 +176,7 @@ class _Heard(logging.Handler):
 
 
 def read(path: Path) -> None:
-    """Read a movie, and make a layer of it; nothing about the patient in any of it."""
+    """Read a movie and make a layer of it; check that neither contains data of the patient."""
     heard, log = _Heard(), logging.getLogger()
     log.addHandler(heard)
     try:
@@ -194,7 +194,7 @@ def read(path: Path) -> None:
 
 
 def check_movie(movie: DicomMovie) -> None:
-    """See that a movie is what its reader promises."""
+    """Check that a movie is what its reader promises."""
     data = movie.data
     if data.size == 0 or data.ndim not in ((3, 4) if movie.rgb else (2, 3)) or data.dtype.kind not in "uif":
         raise BrokenPropertyError(f"no movie: {data.shape} {data.dtype}")

@@ -1,4 +1,4 @@
-"""The property of all readers: a valid result or an error of the project in a sentence, soon and in little memory."""
+"""What every reader must do: return a valid result or raise a DarlError, in little time and memory."""
 
 import gc
 import re
@@ -13,10 +13,10 @@ from typing import Any
 from napari_darl.errors import DarlError, DarlWarning
 
 LONGEST = 5.0
-"""Seconds of processor time that a reader may take for a small file; time in which others are at work doesn't count."""
+"""Longest processor time for a small file, in seconds. Unlike wall time, it doesn't depend on other processes."""
 
 MOST = 2**29
-"""Bytes that it may take: what small files may unpack to, with the copies of that."""
+"""Most memory, in bytes: the decompressed content of a small file, and copies of it."""
 
 ADVICE = (
     r"[:,;] (so |or |it )?(ask|call|check|choose|close|convert|copy|download|enlarge|export|get|give|hand|leave|name"
@@ -28,17 +28,18 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class BrokenPropertyError(AssertionError):
-    """What must never be."""
+    """A reader did something that it must never do."""
 
 
-def met(call: Callable[[], Any], *, secrets: tuple[str, ...] = (), asked: int = MOST) -> bool:
-    """Tell whether a reader accepts its input; False if it refuses it as it should.
+def accepts(call: Callable[[], Any], *, secrets: tuple[str, ...] = (), asked: int = MOST) -> bool:
+    """Return whether a reader accepts its input; False if it refuses it with a DarlError.
 
     Raises
     ------
     BrokenPropertyError
-        If it does neither: another exception, a message that is no sentence or has a secret, a warning of another
-        library, much time or much memory. `asked` are bytes that may be asked for, if no more than `MOST` are used.
+        If it raises another exception, or a message that isn't a sentence or contains a secret; if another library
+        warns; or if it takes too much time or memory. `asked` is the number of bytes that may be allocated, of which
+        no more than `MOST` may be used.
     """
     gc.collect(0)
     resident = _resident("VmRSS", reset=True)
@@ -52,7 +53,7 @@ def met(call: Callable[[], Any], *, secrets: tuple[str, ...] = (), asked: int = 
     finally:
         tracemalloc.stop()
     took = time.process_time() - start
-    if took > LONGEST:  # tracing may be what took so long
+    if took > LONGEST:  # it may have been the tracing that took so long
         start = time.process_time()
         with suppress(Exception), warnings.catch_warnings(action="ignore"):
             call()
@@ -69,7 +70,7 @@ def met(call: Callable[[], Any], *, secrets: tuple[str, ...] = (), asked: int = 
 
 
 def refused(call: Callable[[], Any], part: str) -> None:
-    """See that a reader refuses its input as it should, in a sentence with this part."""
+    """Check that a reader refuses its input with a message that matches a pattern."""
 
     def checked() -> None:
         try:
@@ -79,8 +80,8 @@ def refused(call: Callable[[], Any], part: str) -> None:
                 raise BrokenPropertyError(f"{part!r} isn't in: {error}") from error
             raise
 
-    if met(checked):
-        raise BrokenPropertyError("it is accepted")
+    if accepts(checked):
+        raise BrokenPropertyError("the input was accepted")
 
 
 def _accepted(call: Callable[[], Any], secrets: tuple[str, ...]) -> bool:
@@ -108,7 +109,7 @@ def check_sentence(message: str, secrets: tuple[str, ...] = ()) -> None:
 
 
 def _resident(field: str, *, reset: bool = False) -> int:
-    """Bytes that the process holds, or has held at most since a reset; 0 where the system doesn't tell."""
+    """Return the memory of the process in bytes, now or its peak since a reset; 0 if the system doesn't report it."""
     try:
         if reset:
             _RESET.write_text("5")

@@ -1,4 +1,4 @@
-"""Intact image files of all kinds that are read, to be damaged, and what must hold of an image that is read."""
+"""Image files of all formats, intact and damaged, and checks of the images that are read from them."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from napari_darl.io.images import FileImage, read_image, read_images
 from napari_darl.io.lazy import open_lazily
 
 Files = dict[str, bytes]
-"""Names and contents of the files of a case; the first is the one to read."""
+"""File name -> content; the first file is the one to read."""
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (2, 40, 50), np.uint8)
@@ -32,7 +32,7 @@ _OF_FILES = ("byteorder", "bigtiff", "imagej", "ome")  # options of TIFFs, the o
 
 @cache
 def tiffs() -> list[Seed]:
-    """TIFFs of most kinds, with the parts of each tag as fields."""
+    """Return TIFFs of most kinds, with the parts of each tag as fields."""
     palette = RNG.integers(0, 2**16, (3, 256), np.uint16)
     kinds: list[tuple[Any, dict[str, Any]]] = [
         (DEEP, {}),
@@ -74,7 +74,7 @@ def _tiff(data: Any, options: dict[str, Any], *levels: Any) -> Seed:
 
 @cache
 def pictures() -> list[tuple[str, Seed]]:
-    """PNG, JPEG and BMP files, with the fields of their sizes and kinds."""
+    """Return PNG, JPEG and BMP files, with the fields of their sizes and types."""
     found = []
     for data in (GREY[0], COLOURS, DEEP[0]):
         fields = [Field(16, 4, "big"), Field(20, 4, "big"), *(Field(at, 1) for at in range(24, 29))]
@@ -91,13 +91,13 @@ def pictures() -> list[tuple[str, Seed]]:
 
 @st.composite
 def tiff_cases(draw: st.DrawFn) -> Files:
-    """A damaged TIFF."""
+    """Draw a damaged TIFF."""
     return {"a.tif": draw(damaged(draw(st.sampled_from(tiffs()))))}
 
 
 @st.composite
 def picture_cases(draw: st.DrawFn) -> Files:
-    """A damaged PNG, JPEG or BMP."""
+    """Draw a damaged PNG, JPEG or BMP."""
     suffix, seed = draw(st.sampled_from(pictures()))
     data = draw(damaged(seed))
     return {f"a{suffix}": png_mended(data) if suffix == ".png" and draw(st.booleans()) else data}
@@ -122,7 +122,7 @@ _TYPES = (
 
 
 def npy(data: Any) -> bytes:
-    """Content of an .npy file."""
+    """Return the content of an .npy file."""
     file = io.BytesIO()
     np.save(file, data)
     return file.getvalue()
@@ -130,7 +130,7 @@ def npy(data: Any) -> bytes:
 
 @st.composite
 def npy_cases(draw: st.DrawFn) -> Files:
-    """A damaged .npy file, or one of a hostile header."""
+    """Draw an .npy file that is damaged or has a hostile header."""
     if draw(st.booleans()):
         whole = npy(draw(st.sampled_from((GREY, DEEP, COLOURS, DEEP.astype(">f4")))))
         return {"a.npy": draw(damaged(Seed(whole, (Field(6, 1), Field(8, 2)))))}
@@ -146,7 +146,7 @@ def npy_cases(draw: st.DrawFn) -> Files:
 
 @cache
 def zarrs() -> list[Files]:
-    """Arrays and an OME-Zarr image in both formats, in memory."""
+    """Return zarr arrays and an OME-Zarr image in both versions of the format."""
     from zarr.storage import MemoryStore
 
     found = []
@@ -169,7 +169,7 @@ def zarrs() -> list[Files]:
 
 @st.composite
 def zarr_cases(draw: st.DrawFn) -> Files:
-    """A zarr group of which metadata or chunks are hostile or damaged."""
+    """Draw a zarr group with hostile or damaged metadata or chunks."""
     files = dict(draw(st.sampled_from(zarrs())))
     metadata = [name for name in files if name.rsplit("/")[-1] in ("zarr.json", ".zarray", ".zattrs", ".zgroup")]
     for _ in range(draw(st.integers(1, 2))):
@@ -184,7 +184,7 @@ def zarr_cases(draw: st.DrawFn) -> Files:
 
 
 def zarrs_document(name: str, files: Files) -> bytes:
-    """The metadata as they are, or intact ones where they were damaged before."""
+    """Return metadata as they are, or intact ones if they were damaged before."""
     try:
         json.loads(files[name])
         return files[name]
@@ -193,7 +193,7 @@ def zarrs_document(name: str, files: Files) -> bytes:
 
 
 def check_image_file(image: FileImage) -> None:
-    """See that an image is what its reader promises."""
+    """Check that an image is what its reader promises."""
     data = image.data
     if (
         data.ndim < (3 if image.rgb else 2)
@@ -210,7 +210,7 @@ def check_image_file(image: FileImage) -> None:
 
 
 def check_pixel_size(size: tuple[float, float] | None, unit: str | None) -> None:
-    """See that both lengths and their unit are there, or none."""
+    """Check that a pixel size has two positive lengths and a unit, or is missing."""
     if (size is None) != (unit is None):
         raise BrokenPropertyError(f"{size} without a unit, or {unit} without lengths")
     if size is not None and not (len(size) == 2 and all(0 < length < np.inf for length in size)):
@@ -220,14 +220,14 @@ def check_pixel_size(size: tuple[float, float] | None, unit: str | None) -> None
 
 
 def read(path: Path) -> None:
-    """Read an image whole, as one and as several."""
+    """Read a whole image, as one image and as a stack."""
     for image in read_images(path):
         check_image_file(image)
     check_image_file(read_image(path))
 
 
 def read_lazily(path: Path) -> None:
-    """Open an image, and read the first corner of it as path A would."""
+    """Open an image lazily, and read its first corner."""
     image: ImageData[ImageArray] = open_lazily(path)
     check_pixel_size(image.pixel_size, image.unit)
     shape = image.data.shape

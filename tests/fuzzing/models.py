@@ -1,4 +1,4 @@
-"""Intact models, checkpoints, runs and configurations, to be damaged, and what must hold of those that are read."""
+"""Models, checkpoints, runs and configurations, intact and damaged, and checks of those that are read."""
 
 import io
 import json
@@ -30,7 +30,7 @@ FRAME = np.random.default_rng(0).random((64, 64)).astype(np.float32)
 
 @cache
 def tiny() -> TrainingConfig:
-    """A run of the smallest networks."""
+    """Return the configuration of a run with the smallest networks."""
     lite = training_config("lite", steps=2)
     networks = {
         "side": 64,
@@ -49,7 +49,7 @@ def tiny() -> TrainingConfig:
 
 @cache
 def run() -> Files:
-    """The files of a run of two steps."""
+    """Return the files of a run of two steps."""
     with tempfile.TemporaryDirectory() as folder:
         list(Trainer(tiny(), folder, [FRAME], device="cpu").run())
         names = ("config.json", "checkpoint.safetensors", "losses.csv", "model.safetensors")
@@ -58,7 +58,7 @@ def run() -> Files:
 
 @st.composite
 def hostile_tensors(draw: st.DrawFn, data: bytes) -> bytes:
-    """A safetensors file with damage, another header, other contents or other tensors."""
+    """Draw a safetensors file that is damaged, or has another header, other contents or other tensors."""
     kind = draw(st.sampled_from(("bytes", "header", "contents", "tensors")))
     if kind == "bytes":
         return draw(damaged(Seed(data, (Field(0, 8),))))
@@ -96,12 +96,12 @@ def _with_header(text: str, rest: bytes) -> bytes:
 
 @st.composite
 def model_cases(draw: st.DrawFn) -> Files:
-    """A model file that is damaged or hostile."""
+    """Draw a damaged or hostile model file."""
     return {"model.safetensors": draw(hostile_tensors(run()["model.safetensors"]))}
 
 
 def load_and_use(path: Path) -> None:
-    """Load a model, and segment a frame with it; what is told of it, too."""
+    """Load a model, describe it, and segment a frame with it."""
     side = model_side(path)
     if not isinstance(side, int):
         raise BrokenPropertyError(f"a side of {side!r}")
@@ -113,7 +113,7 @@ def load_and_use(path: Path) -> None:
 
 
 class Attack:
-    """Makes a file where it is unpickled."""
+    """Creates the file `executed` when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
         return Path.touch, (Path("executed"),)
@@ -121,7 +121,7 @@ class Attack:
 
 @cache
 def pickles() -> list[bytes]:
-    """Checkpoints in both of torch's formats, plain pickles, attacks, and an archive whose names lead outside."""
+    """Return checkpoints in both formats of torch, plain pickles, attacks, and an archive with names outside it."""
     state = {"denoise_fn.downs.0.weight": torch.ones(3, 2), "module.segment_fn.model.1.bias": torch.arange(4)}
     made = []
     for content in (state, {"denoise_fn": Attack()}, [state], {"nested": state}):
@@ -137,7 +137,7 @@ def pickles() -> list[bytes]:
 
 
 def published_checkpoint() -> Files:
-    """A checkpoint of the published networks, all zeros."""
+    """Return a checkpoint of the published networks, all zeros."""
     keys = json.loads((FIXTURES / "published_keys.json").read_text())["G"]
     file = io.BytesIO()
     torch.save({name: torch.zeros(shape) for name, shape in keys.items()}, file)
@@ -146,13 +146,13 @@ def published_checkpoint() -> Files:
 
 @st.composite
 def pickle_cases(draw: st.DrawFn) -> Files:
-    """A checkpoint that is damaged or hostile, or sound but of other networks."""
+    """Draw a checkpoint that is damaged, hostile, or of other networks."""
     data = draw(st.sampled_from(pickles()))
     return {"X_G.pth": draw(damaged(Seed(data), 6)) if draw(st.integers(0, 9)) else data}
 
 
 def import_checkpoint(path: Path) -> None:
-    """Import a checkpoint; nothing in it may be executed."""
+    """Import a checkpoint, and check that nothing in it was executed."""
     try:
         import_published(path)
     finally:
@@ -162,7 +162,7 @@ def import_checkpoint(path: Path) -> None:
 
 @st.composite
 def run_cases(draw: st.DrawFn) -> Files:
-    """A run's folder of which a file or two are damaged, hostile or missing."""
+    """Draw a run folder with one or two damaged, hostile or missing files."""
     files = dict(run())
     for name in draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=2, unique=True)):
         if name.endswith(".safetensors"):
@@ -177,7 +177,7 @@ def run_cases(draw: st.DrawFn) -> Files:
 
 
 def resume(path: Path) -> None:
-    """Go on with a run, up to where its steps begin."""
+    """Resume a run, up to its first step."""
     trainer = Trainer.resume(path, [FRAME], steps=3, device="cpu")
     if trainer.step < 0 or not all(torch.isfinite(tensor).all() for tensor in trainer.state.tensors().values()):
         raise BrokenPropertyError(f"a state that is none, after {trainer.step} steps")
@@ -190,7 +190,7 @@ def resume(path: Path) -> None:
 
 @st.composite
 def config_cases(draw: st.DrawFn) -> Files:
-    """A config.json that is damaged or hostile, or options of the same kind."""
+    """Draw a damaged or hostile config.json, or options of this kind."""
     text = run()["config.json"]
     if draw(st.integers(0, 3)) == 0:
         return {"run/config.json": draw(damaged(Seed(text)))}
@@ -202,7 +202,7 @@ def config_cases(draw: st.DrawFn) -> Files:
 
 
 def configure(path: Path) -> None:
-    """Read a configuration, or change one, and write it and read it again."""
+    """Read or change a configuration, write it, and read it again."""
     if path.name == "options.json":
         config = tiny().updated(**json.loads(path.read_bytes().decode("utf-8", "surrogatepass")))
     else:

@@ -1,4 +1,4 @@
-"""All readers, each with the cases that it is fed with and what it does with one."""
+"""All readers, each with its test cases and a function that reads one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,35 +7,35 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from fuzzing import arrays, dicoms, images, models
-from fuzzing.guard import MOST, met
+from fuzzing.guard import MOST, accepts
 from fuzzing.images import Files
 
-Play = Callable[[Any, Path], None]
+Read = Callable[[Any, Path], None]
 
 
 class Reader(NamedTuple):
-    """A reader: an intact case of it, damaged and hostile ones, and what it does with a case in an empty folder."""
+    """A reader: an intact case, damaged and hostile cases, and a function that reads a case in an empty folder."""
 
     intact: Callable[[], Any]
     cases: st.SearchStrategy[Any]
-    play: Play
+    read: Read
     secrets: tuple[str, ...] = ()
     asked: int = MOST
 
     def accepts(self, case: Any, folder: Path) -> bool:
-        """Tell whether it accepts a case; `guard.met` says what it may not do."""
-        return met(lambda: self.play(case, folder), secrets=self.secrets, asked=self.asked)
+        """Return whether the reader accepts a case; see `guard.accepts` for what it must not do."""
+        return accepts(lambda: self.read(case, folder), secrets=self.secrets, asked=self.asked)
 
 
-def _of_files(read: Callable[[Path], None]) -> Play:
-    def play(files: Files, folder: Path) -> None:
+def _of_files(open_path: Callable[[Path], None]) -> Read:
+    def read(files: Files, folder: Path) -> None:
         for name, content in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        read(folder / next(iter(files)).split("/")[0])
+        open_path(folder / next(iter(files)).split("/")[0])
 
-    return play
+    return read
 
 
 def _in(folder: str, files: Files) -> Files:
@@ -55,7 +55,7 @@ READERS = {
         lambda: _in("a.zarr", images.zarrs()[0]),
         images.zarr_cases(),
         _of_files(images.read_lazily),
-        asked=2**31 + MOST,  # blosc asks for what a chunk's 31 bits claim, and sees then that it isn't there
+        asked=2**31 + MOST,  # blosc allocates what the 31 bits in a chunk's header claim before it finds them wrong
     ),
     "DICOM": Reader(
         lambda: {"a.dcm": dicoms.seeds()[0].data}, dicoms.dicom_cases(), _of_files(dicoms.read), dicoms.SECRETS
