@@ -40,7 +40,7 @@ VARIANTS: dict[str, Changes] = {
     },
     "no switchable SPADE": {"model.generator": {"spade": False}},
     "no cycle": {"losses": {"cycle": 0.0}},
-    "no judge of masks": {"losses": {"adversarial_mask": 0.0}},
+    "no mask discriminator": {"losses": {"adversarial_mask": 0.0}},
     # beyond it
     "no teacher": {"losses": {"teacher": 0.0}},
     "no self-teaching": {"": {"self_teaching": None}},

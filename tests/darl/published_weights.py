@@ -1,4 +1,4 @@
-"""Stand-ins for the published weights, by name: the same numbers on every machine, with no file to carry."""
+"""Checkpoints like the released ones, with random weights that depend on the names of the parameters only."""
 
 import json
 import zlib
@@ -12,7 +12,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Values for a parameter: kernels of variance 1 / fan_in, scales about 1, biases about 0."""
+    """Return values for a parameter: kernels of variance 1 / fan_in, scales near 1, biases near 0."""
     if name.endswith(("weight_u", "weight_v")):
         return np.full(shape, 1 / np.sqrt(np.prod(shape)), dtype=np.float32)
     draw = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
@@ -28,7 +28,7 @@ def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def write_checkpoints(folder: Path, parts: tuple[str, ...] = ("G", "Ds", "Da")) -> Path:
-    """Write X_G.pth and, if asked for, X_Ds.pth and X_Da.pth as the authors release them; return X_G.pth."""
+    """Write X_G.pth and, if they are in `parts`, X_Ds.pth and X_Da.pth; return the path of X_G.pth."""
     keys = json.loads((FIXTURES / "published_keys.json").read_text())
     for part in parts:
         prefix = "" if part == "G" else f"{part}."

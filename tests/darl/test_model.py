@@ -1,4 +1,4 @@
-"""Presets, paths and the schedule, as far as the published outputs don't fix them."""
+"""Presets, paths, losses and noise schedule; `test_published.py` compares the published networks."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def test_sizes_of_the_presets() -> None:
     assert parameters(Darl(LITE)) <= 2e6
 
 
-def test_lite_sees_a_crop_as_it_sees_the_frame() -> None:
+def test_lite_segments_a_crop_like_the_whole_frame() -> None:
     model, _ = build(LITE, seed=0)
     frame = torch.rand(1, 1, 512, 512, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
@@ -30,7 +30,7 @@ def test_lite_sees_a_crop_as_it_sees_the_frame() -> None:
     torch.testing.assert_close(crop[:, :, 128:256, 128:256], whole[:, :, 192:320, 192:320], atol=1e-4, rtol=0)
 
 
-def test_phases_are_segmented_like_frames_and_put_back_in_their_places() -> None:
+def test_phases_are_segmented_like_frames_and_interleaved_again() -> None:
     config = LITE.updated(phases="batch")
     model = build(config, seed=0)[0].eval()
     frame = torch.rand(1, 1, 64, 96, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -41,7 +41,7 @@ def test_phases_are_segmented_like_frames_and_put_back_in_their_places() -> None
             torch.testing.assert_close(2 * whole[..., row::2, column::2] - 1, phase, atol=1e-5, rtol=0)
 
 
-def test_mask_switches_the_path() -> None:
+def test_the_mask_switches_the_path() -> None:
     model, _ = build(LITE, seed=0)
     t = torch.tensor([0])
     frame = torch.zeros(1, 1, 64, 64)
@@ -74,7 +74,7 @@ def test_c_darl_has_a_contrast_instead_of_a_mask_discriminator() -> None:
     assert discriminators.contrast is not None
 
 
-def test_contrast_reaches_the_masks() -> None:
+def test_the_contrast_has_gradients_for_positives_and_negatives() -> None:
     generator = torch.Generator().manual_seed(0)
     query, positive, negative = (torch.rand(2, 1, 64, 64, generator=generator) * 2 - 1 for _ in range(3))
     positive.requires_grad_()
@@ -138,7 +138,7 @@ def test_without_spade_the_mask_still_decides_path_b() -> None:
     assert model.path_a(frames, t).image.shape == frames.shape
 
 
-def test_precision_with_a_torch_that_does_not_tell_the_processors_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # before 2.11
+def test_precision_if_torch_does_not_report_the_features_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # Torch before 2.11 has no such function.
     with working_precision(torch.device("cpu"), "auto")():
         assert not torch.is_autocast_enabled("cpu")

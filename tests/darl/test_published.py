@@ -1,4 +1,4 @@
-"""The published networks: their checkpoints load and give their numbers."""
+"""The published networks: released checkpoints load, and outputs and losses are those of the released code."""
 
 import pickle
 from pathlib import Path
@@ -25,7 +25,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def networks(checkpoint: Path) -> tuple[Darl, Discriminators]:
-    """The imported networks, for tests that don't train them."""
+    """Imported networks, for tests that don't train them."""
     model, discriminators = import_published(checkpoint)
     assert discriminators is not None
     return model, discriminators
@@ -40,7 +40,7 @@ def reference() -> dict[str, Tensor]:
 
 
 def difference(output: Tensor, expected: Tensor) -> float:
-    """Greatest absolute difference at the output's centre, where the reference was cropped."""
+    """Return the greatest absolute difference at the centre of the output, which the reference contains."""
     middle, half = output.shape[-1] // 2, expected.shape[-1] // 2
     window = slice(middle - half, middle + half)
     return float((output[..., window, window] - expected).abs().max())
@@ -70,7 +70,7 @@ def test_path_b_and_reverse_step(networks: tuple[Darl, Discriminators], referenc
 
 
 def test_segmentation_by_phases(networks: tuple[Darl, Discriminators], reference: dict[str, Tensor]) -> None:
-    """One of the four phases, to save time; `test_model.py` tests that they are put back in their places."""
+    """Segment one of the four phases, to save time; `test_model.py` tests that they are interleaved again."""
     phases = networks[0].split(reference["input_x512"])
     with torch.no_grad():
         mask = networks[0].eval().path_a(phases[1:2], torch.tensor([0])).image

@@ -1,4 +1,4 @@
-"""Batches: keyed draws, unpaired stacks of all sorts, backgrounds made of angiograms, and the teacher's labels."""
+"""Batches: keyed draws, stacks of different kinds, backgrounds without vessels, and labels of teachers."""
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ def frames(count: int = 4) -> list[np.ndarray]:
 
 
 def sampler(config: DrawConfig, stacks: Stacks, seed: int = 0, **changes: object) -> Sampler:
-    """A sampler for the `lite` model at a side of 128 px."""
+    """Return a sampler for the `lite` model at a side of 128 px."""
     return Sampler(config, LITE.updated(side=128, **changes), stacks, seed)
 
 
@@ -39,30 +39,30 @@ def test_draws_are_keyed() -> None:
     assert not np.array_equal(first.draw(8, 3).angiogram, first.draw(7, 3).angiogram)
 
 
-def test_what_a_draw_holds() -> None:
-    draw = sampler(CONFIG, Stacks(frames())).draw(0, 16)
-    for part in (draw.angiogram, draw.background, draw.rendered):
+def test_shapes_and_ranges_of_a_batch() -> None:
+    batch = sampler(CONFIG, Stacks(frames())).draw(0, 16)
+    for part in (batch.angiogram, batch.background, batch.rendered):
         assert part.shape == (16, 1, 64, 64)
         assert part.dtype == torch.float32
         assert part.min() >= -1
         assert part.max() <= 1
-    assert set(draw.mask.unique().tolist()) == {-1, 1}
-    assert set(draw.labels.unique().tolist()) == {-1, 0, 1}
-    assert draw.on_path_b == 8
+    assert set(batch.mask.unique().tolist()) == {-1, 1}
+    assert set(batch.labels.unique().tolist()) == {-1, 0, 1}
+    assert batch.on_path_b == 8
 
 
 def test_rendered_vessels_are_darker_than_their_background() -> None:
     config = DrawConfig(size=128, transmission=(0.3, 0.5))
-    draw = sampler(config, Stacks(frames()), normalisation=LINEAR).draw(0, 8)
-    change = draw.rendered - draw.background
-    assert change[draw.mask > 0].mean() < -0.1
-    assert abs(change[draw.mask < 0].mean()) < 0.02
+    batch = sampler(config, Stacks(frames()), normalisation=LINEAR).draw(0, 8)
+    change = batch.rendered - batch.background
+    assert change[batch.mask > 0].mean() < -0.1
+    assert abs(change[batch.mask < 0].mean()) < 0.02
 
 
-def test_c_darl_draws_one_frame_for_both() -> None:
+def test_in_c_darl_the_background_is_the_angiogram() -> None:
     config = DrawConfig(size=64)
-    draw = sampler(config, Stacks(frames()), variant="c-darl").draw(0, 3)
-    np.testing.assert_array_equal(draw.angiogram, draw.background)
+    batch = sampler(config, Stacks(frames()), variant="c-darl").draw(0, 3)
+    np.testing.assert_array_equal(batch.angiogram, batch.background)
 
 
 def test_small_frames_are_enlarged() -> None:
@@ -70,14 +70,14 @@ def test_small_frames_are_enlarged() -> None:
     assert sampler(CONFIG, Stacks(small)).draw(0, 2).angiogram.shape == (2, 1, 64, 64)
 
 
-def test_masks_of_the_user_are_cropped() -> None:
+def test_masks_of_the_user_are_used() -> None:
     stripes = np.zeros((128, 128), np.uint8)
     stripes[:, ::16] = stripes[:, 1::16] = stripes[:, 2::16] = 255
-    draw = sampler(CONFIG, Stacks(frames(), masks=[stripes])).draw(0, 4)
-    assert 0.05 < (draw.mask.numpy() > 0).mean() < 0.4
+    batch = sampler(CONFIG, Stacks(frames(), masks=[stripes])).draw(0, 4)
+    assert 0.05 < (batch.mask.numpy() > 0).mean() < 0.4
 
 
-def test_suppressing_fills_vessels_and_keeps_the_rest() -> None:
+def test_vessels_are_removed_and_the_rest_stays() -> None:
     rng = np.random.default_rng(1)
     background = np.full((256, 256), 0.4, np.float32) + rng.normal(0, 0.02, (256, 256)).astype(np.float32)
     tree = max((draw_trees((256, 256), rng) for _ in range(5)), key=lambda drawn: drawn.mask.sum())
@@ -93,7 +93,7 @@ def test_suppressing_fills_vessels_and_keeps_the_rest() -> None:
     np.testing.assert_array_equal(partly[:, 150:], angiogram[:, 150:])
 
 
-def test_the_teacher_is_sure_of_little_and_unsure_of_some() -> None:
+def test_the_teacher_labels_sure_pixels_only() -> None:
     frame = sample_angiogram().astype(np.float32) / 127.5 - 1
     labels = sure_labels(frame)
     assert labels.shape == (300, 300)
@@ -102,7 +102,7 @@ def test_the_teacher_is_sure_of_little_and_unsure_of_some() -> None:
     assert (sure_labels(frame, TeacherConfig(shortest=10_000)) < 1).all()
 
 
-def test_the_teacher_is_not_fooled_by_darkness_or_rims() -> None:
+def test_dark_parts_and_rims_are_not_labelled_as_vessels() -> None:
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:300, :300]
     lit = np.hypot(rows - 150, columns - 150) < 140
@@ -110,23 +110,23 @@ def test_the_teacher_is_not_fooled_by_darkness_or_rims() -> None:
     frame[40:260, 218:223] *= 0.7
     labels = sure_labels((2 * np.clip(frame, 0, 1) - 1).astype(np.float32))
     assert (labels[60:240, 219:222] == 1).all()
-    found = labels == 1
-    found[30:270, 214:227] = False
-    assert found.mean() < 0.02
+    elsewhere = labels == 1
+    elsewhere[30:270, 214:227] = False
+    assert elsewhere.mean() < 0.02
 
 
-def test_teachers_agree() -> None:
+def test_labels_that_filter_and_model_agree_on() -> None:
     ridge = np.full((100, 100), -1, np.int8)
     ridge[:, 40:60] = 0
     ridge[:, 45:55] = 1
     probability = np.full((200, 200), 0.1, np.float32)
-    probability[:, 84:112] = 0.9  # what the filter is sure of or not
-    probability[:, 150:154] = 0.9  # long, but the filter sees no ridge
-    probability[100:104, 20:24] = 0.9  # and short
+    probability[:, 84:112] = 0.9  # the filter sees a ridge
+    probability[:, 150:154] = 0.9  # a long ridge of the model alone
+    probability[100:104, 20:24] = 0.9  # a short one
     labels = agreed_labels(ridge, probability)
     assert labels.shape == (200, 200)
     assert (labels[:, 84:112] == 1).all()
-    assert (labels[:, 112:118] == -1).all()  # the filter isn't sure
+    assert (labels[:, 112:118] == -1).all()  # only the filter isn't sure
     assert (labels[:, 151:153] == 0).all()
     assert (labels[100:104, 20:24] == -1).all()
     assert (labels[:, 170:] == -1).all()
@@ -134,14 +134,14 @@ def test_teachers_agree() -> None:
     assert (agreed_labels(ridge, probability)[:, 90:110] == 0).all()
 
 
-def test_apertures_hide_what_lies_outside() -> None:
+def test_round_fields_of_view_hide_what_lies_outside() -> None:
     def drawn(share: float) -> Batch:
         config = CONFIG.model_copy(update={"aperture": share, "noise": 0.0, "gamma": 1.0, "blur": 0.0})
         return sampler(config, Stacks(frames()), normalisation=LINEAR).draw(0, 16)
 
-    draw, open_ = drawn(1.0), drawn(0.0)
-    outside = draw.angiogram.numpy() < -0.6
+    batch, without = drawn(1.0), drawn(0.0)
+    outside = batch.angiogram.numpy() < -0.6
     assert 0.1 < outside.mean() < 0.9
-    assert (open_.angiogram.numpy() < -0.6).mean() < outside.mean() / 2
-    far = np.stack([distance_transform_edt(one) > 4 for one in draw.background[:, 0].numpy() < -0.69])
-    assert (draw.mask[:, 0].numpy()[far] == -1).mean() > 0.95
+    assert (without.angiogram.numpy() < -0.6).mean() < outside.mean() / 2
+    far = np.stack([distance_transform_edt(one) > 4 for one in batch.background[:, 0].numpy() < -0.69])
+    assert (batch.mask[:, 0].numpy()[far] == -1).mean() > 0.95
