@@ -14,7 +14,7 @@ from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff
 from napari_darl.io.tiff_metadata import promised_bits
 
 BITS = "bits"
-"""Entry of a layer's metadata: set by our readers, and by users whose reader doesn't know."""
+"""Entry of a layer's metadata with the number of bits, written by our readers or by the user."""
 
 BitDepth = Callable[[], int | None]
 """Returns the number of bits, or None where it isn't known. It may read from a file, so it is called in a thread."""
@@ -24,7 +24,7 @@ def bit_depth(image: Image) -> BitDepth:
     """Prepare to find the bits that the values of an image use, where fewer than its dtype has.
 
     They come from the layer's metadata or, for a layer that another reader opened, from the tags of its TIFF file.
-    Values that need more bits contradict them: then the bits are taken as unknown, as the command line does.
+    If the values need more bits than stated, the statement is ignored, as on the command line.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ def bit_depth(image: Image) -> BitDepth:
         See `BitDepth`.
     """
     data, frame = finest(image), frames_shape(image)[-2:]
-    noted, path = image.metadata.get(BITS), image.source.path
+    stated, path = image.metadata.get(BITS), image.source.path
 
     def find() -> int | None:
         if data.dtype.kind not in "iu":
             return None
-        known = isinstance(noted, int | np.integer) and 1 <= noted <= 64
-        bits = int(noted) if known else _bits_in_file(path, data.dtype, frame)
+        valid = isinstance(stated, int | np.integer) and 1 <= stated <= 64
+        bits = int(stated) if valid else _bits_in_file(path, data.dtype, frame)
         return bits if bits and _fits(data, bits) else None
 
     return find
@@ -55,13 +55,13 @@ def _bits_in_file(path: object, dtype: "np.dtype[Any]", frame: tuple[int, ...]) 
     with suppress(DarlError), open_tiff(Path(path)) as tiff:
         series = full_size_series(tiff)[0]
         page = series.keyframe
-        if series.dtype == dtype and (page.imagelength, page.imagewidth) == frame:  # else another array was put in
+        if series.dtype == dtype and (page.imagelength, page.imagewidth) == frame:  # else the layer got another array
             return promised_bits(series)
     return None
 
 
 def _fits(data: Any, bits: int) -> bool:
-    """Return whether all values fit; of an array that isn't in memory, this is taken for granted."""
+    """Return whether all values fit; those of an array that isn't in memory are assumed to."""
     if not isinstance(data, np.ndarray) or data.size == 0:
         return True
     return int(data.min()) >= 0 and int(data.max()) < 2**bits

@@ -74,7 +74,7 @@ class ModelPicker(QWidget):
 
     @property
     def model(self) -> str:
-        """Name of a bundled model or path of a file, as `load_model` takes it."""
+        """The chosen model as `load_model` takes it: the name of a bundled one, or the path of a file."""
         return self._model
 
     def choose(self, model: str | Path) -> None:
@@ -160,7 +160,7 @@ class DevicePicker(QComboBox):
 
     @property
     def device(self) -> str:
-        """Return the device as `resolve_device` takes it."""
+        """The chosen device as `resolve_device` takes it."""
         return self.currentText()
 
     def _describe(self, name: str) -> None:
@@ -182,12 +182,12 @@ def vessels_choice() -> QComboBox:
     return choices
 
 
-def resize_box(*, guessed: bool = False) -> QDoubleSpinBox:
-    """Make a field for the factor by which frames are resized; with `guessed`, 0 stands for an estimate."""
+def resize_box(*, may_estimate: bool = False) -> QDoubleSpinBox:
+    """Make a field for the factor by which frames are resized; with `may_estimate`, 0 leaves it to an estimate."""
     box = QDoubleSpinBox()
-    box.setRange(0 if guessed else 0.05, 16)
+    box.setRange(0 if may_estimate else 0.05, 16)
     box.setSingleStep(0.05)
-    box.setSpecialValueText("estimated" if guessed else "")
+    box.setSpecialValueText("estimated" if may_estimate else "")
     box.setToolTip("Frames are resized by this factor first: less than 1 for wide vessels, more than 1 for thin ones.")
     return box
 

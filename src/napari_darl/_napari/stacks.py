@@ -95,7 +95,7 @@ class StackPicker(QWidget):
         images = [(ImageData(pixels(layer), bool(layer.rgb)), bit_depth(layer)) for layer in self._layers()]
         return partial(_read_layers, images, self._channel) if images else None
 
-    def place(self) -> dict[str, Any]:
+    def layer_geometry(self) -> dict[str, Any]:
         """Return keyword arguments with which a layer of a stack (N, Y, X) lies exactly over the chosen layer."""
         layers = self._layers()
         return stack_geometry(layers[0]) if layers else {}
@@ -111,6 +111,7 @@ class StackPicker(QWidget):
         return [layer for layer in map(bare, self._viewer.layers) if isinstance(layer, Image)]
 
     def _list(self) -> None:
+        """List all entries. The chosen one stays chosen, unless its layer was removed."""
         images = self._images()
         if isinstance(self._chosen, Image) and self._chosen not in images:
             self._chosen = next(iter(self._without), None)
@@ -128,10 +129,9 @@ class StackPicker(QWidget):
             self.choices.clear()
             for text, value in entries:
                 self.choices.addItem(text, value)
-            values = [value for _, value in entries]
-            at = next((i for i, value in enumerate(values) if value is self._chosen or value == self._chosen), -1)
-            self.choices.setCurrentIndex(at)
-            self.choices.setItemData(at, str(self._chosen), Qt.ItemDataRole.ToolTipRole)
+            current = next((n for n, (_, value) in enumerate(entries) if value == self._chosen), -1)
+            self.choices.setCurrentIndex(current)
+            self.choices.setItemData(current, str(self._chosen), Qt.ItemDataRole.ToolTipRole)
         self._describe()
 
     def _activated(self, index: int) -> None:
@@ -177,9 +177,9 @@ class StackPicker(QWidget):
 
     def _count(self, count: int, unit: str, detail: str) -> str:
         text = f"{count} {unit}{'' if count == 1 else 's'}, {detail}"
-        return (
-            f"{text}. Some tens are enough for a first try; a good model needs hundreds." if count < self._few else text
-        )
+        if count < self._few:
+            text += ". Some tens are enough for a first try; a good model needs hundreds."
+        return text
 
 
 def stack_geometry(image: Image) -> dict[str, Any]:
@@ -188,12 +188,12 @@ def stack_geometry(image: Image) -> dict[str, Any]:
     y and x lie as in the image, and N along the last axis before them.
     """
     *leading, y, x = frame_order(image)
-    axes = [y, x]
+    plane = [y, x]
     origin = np.array(image.data_to_world((0.0,) * image.ndim))
-    affine = np.eye(4)
-    for column, axis in enumerate(axes, 1):
-        affine[1:3, column] = _step(image, axis, origin)[axes]
-    affine[1:3, 3] = origin[axes]
+    affine = np.eye(4)  # its axes are N, y and x
+    for column, axis in enumerate(plane, 1):
+        affine[1:3, column] = _step(image, axis, origin)[plane]
+    affine[1:3, 3] = origin[plane]
     if leading:
         along = leading[-1]
         affine[0, 0], affine[0, 3] = _step(image, along, origin)[along], origin[along]

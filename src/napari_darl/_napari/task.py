@@ -79,7 +79,7 @@ class Task:
         self._on_yield, self._on_end = on_yield, on_end
         self._dock = _ActivityDock(viewer if opens_dock else None)
         self._bar = _Bar(self.cancel, total, title)
-        self._worker = create_worker(_failing_softly, self._stop, work, _worker_class=_Worker)
+        self._worker = create_worker(_yielding_errors, self._stop, work, _worker_class=_Worker)
         self._worker.yielded.connect(self._receive)
         self._worker.warned.connect(_warn)
         self._worker.finished.connect(self._end)
@@ -134,7 +134,7 @@ class _Failure:
     error: Exception
 
 
-def _failing_softly(stop: Event, work: Work) -> Generator[Any, None, None]:
+def _yielding_errors(stop: Event, work: Work) -> Generator[Any, None, None]:
     """Do the work, and yield an error as the last result instead of raising it.
 
     superqt drops a RuntimeError, which it takes for a deleted window, and out-of-memory errors of GPUs are of that

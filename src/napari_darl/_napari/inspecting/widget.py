@@ -33,7 +33,7 @@ from napari_darl.inference.options import SegmentOptions
 if TYPE_CHECKING:
     import napari.viewer
 
-    from napari_darl._napari.inspecting.display import Place
+    from napari_darl._napari.inspecting.display import Geometry
     from napari_darl._napari.inspecting.work import FrameSettings, JudgedPair, NoisyResult, PairSettings
     from napari_darl.inference.trust import Trust
 
@@ -108,7 +108,7 @@ class InspectWidget(QWidget):
     def _frames_tab(self) -> QWidget:
         self.frames = StackPicker(self._viewer, {}, 0, "Real frames on which the model is tested.")
         self.vessels = vessels_choice()
-        self.resize_factor = resize_box(guessed=True)
+        self.resize_factor = resize_box(may_estimate=True)
         self.assess = QPushButton("Assess frames")
         self.scores = ResultTable("frame", "score")
         self.words = explanation()
@@ -166,7 +166,7 @@ class InspectWidget(QWidget):
     def _make_pairs(self) -> None:
         if self._stop():
             return
-        show = partial(self._show_pairs, self.backgrounds.place())
+        show = partial(self._show_pairs, self.backgrounds.layer_geometry())
         self._run(partial(work.make_pairs, self._pair_settings()), "Making pairs", show)
 
     def _show_chain(self) -> None:
@@ -186,7 +186,7 @@ class InspectWidget(QWidget):
         chosen, index = self.frames.chosen, 0
         if isinstance(chosen, Image) and chosen.ndim > 2:
             index = int(np.ravel_multi_index(visible_frame(chosen, self._viewer), frames_shape(chosen)[:-2]))
-        show = partial(self._show_noise, self.frames.place())
+        show = partial(self._show_noise, self.frames.layer_geometry())
         self._run(partial(work.try_noise, settings, index, levels), "Trying noise", show)
 
     def _assess(self) -> None:
@@ -196,7 +196,7 @@ class InspectWidget(QWidget):
         if isinstance(chosen, Image):  # the maps get its axes, whatever their order
             show = partial(self._show_scores, geometry(chosen), layout(chosen))
         else:
-            show = partial(self._show_scores, self.frames.place(), np.asarray)
+            show = partial(self._show_scores, self.frames.layer_geometry(), np.asarray)
         self._run(partial(work.assess_frames, settings), "Assessing", show)
 
     def _ask_save(self) -> None:
@@ -241,8 +241,8 @@ class InspectWidget(QWidget):
         self.state.setText("Loading the model...")
         self._task = Task(job, self._viewer, title=title, total=0, on_yield=receive, on_end=end)
 
-    def _show_pairs(self, place: "Place", results: "list[JudgedPair]") -> None:
-        self._stacks[self.pairs] = display.add_pairs(self._viewer, results, place)
+    def _show_pairs(self, where: "Geometry", results: "list[JudgedPair]") -> None:
+        self._stacks[self.pairs] = display.add_pairs(self._viewer, results, where)
         self.pairs.fill((result.dice, result.cldice) for result in results)
         self.pairs.selectRow(0)
         dice, cldice = (np.mean(values) for values in zip(*((r.dice, r.cldice) for r in results), strict=True))
@@ -251,10 +251,10 @@ class InspectWidget(QWidget):
             "pseudo-masks."
         )
 
-    def _show_scores(self, place: "Place", laid_out: Callable[[Any], Any], results: "list[Trust]") -> None:
+    def _show_scores(self, where: "Geometry", laid_out: Callable[[Any], Any], results: "list[Trust]") -> None:
         maps = laid_out(np.stack([trust.uncertainty for trust in results]))
         scores = [trust.score for trust in results]
-        self._stacks[self.scores] = display.add_uncertainty(self._viewer, maps, place)
+        self._stacks[self.scores] = display.add_uncertainty(self._viewer, maps, where)
         self.scores.fill((score,) for score in scores)
         worst = int(np.argmin(scores))
         self.words.setText(
@@ -263,8 +263,8 @@ class InspectWidget(QWidget):
             "would. It is no Dice, and it can't show what the model has never learned."
         )
 
-    def _show_noise(self, place: "Place", results: "list[NoisyResult]") -> None:
-        self._stacks[self.noises] = display.add_noisy_views(self._viewer, results, place)
+    def _show_noise(self, where: "Geometry", results: "list[NoisyResult]") -> None:
+        self._stacks[self.noises] = display.add_noisy_views(self._viewer, results, where)
         rows = [result.robustness for result in results]
         self.noises.fill((row.noise, row.vessel, row.agreement) for row in rows)
         self.noises.selectRow(0)

@@ -47,7 +47,7 @@ class Result:
         self.image, self.layer, self.cleaning = image, layer, cleaning
         self._pixels = finest(image)
         self._order = frame_order(image)
-        self._place = geometry(layer)
+        self._geometry = geometry(layer)
         self._options: Options = update.options
         self._provenance: Provenance = {}
         # The windows that were written of each frame, each with the hash of what was written there.
@@ -67,7 +67,7 @@ class Result:
         """Return whether the image still has frames of the same shape, and the user hasn't edited their mask."""
         alike = self._order == frame_order(image) and self.probability.shape == frames_shape(image)
         if alike and (
-            geometry(self.layer) != self._place or any(map(self._touched, np.ndindex(self._masks.shape[:-2])))
+            geometry(self.layer) != self._geometry or any(map(self._touched, np.ndindex(self._masks.shape[:-2])))
         ):
             self._claim()
         return alike and not self.claimed
@@ -152,7 +152,7 @@ class Result:
         for key, value in geometry(self.image).items():
             if value != before[key]:  # napari redraws the layer for each of them
                 setattr(self.layer, key, value)
-        self._place = geometry(self.layer)
+        self._geometry = geometry(self.layer)
 
     def _note(self, provenance: Provenance) -> None:
         """Write into the layer's metadata how the mask was made."""

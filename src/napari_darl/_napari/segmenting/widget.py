@@ -58,7 +58,7 @@ class SegmentWidget(QWidget):
         self.model = ModelPicker(viewer)
         self.vessels = vessels_choice()
         self.resize_factor = resize_box()
-        self.guess = QLabel()
+        self.estimate = QLabel()
         self.frames = QComboBox()
         self.frames.setToolTip("All frames of a stack, the visible one first, or only the visible one.")
         self.region = ComboBox(choices=self._regions, nullable=False, tooltip="Only vessels in this region are kept.")
@@ -71,7 +71,14 @@ class SegmentWidget(QWidget):
         self.state = explanation()
         self.cleaning = CleaningForm()
         self._lay_out()
+        self._connect()
+        self._layers_changed()
+        if self._segmenter.newest_model:
+            self.model.choose(self._segmenter.newest_model)
+        if (image := chosen_image(viewer)) is not None:
+            self.image.value = image
 
+    def _connect(self) -> None:
         self.button.clicked.connect(self._clicked)
         self.save.clicked.connect(self._save)
         self.image.changed.connect(self._image_changed)
@@ -80,15 +87,10 @@ class SegmentWidget(QWidget):
         self.cleaning.changed.connect(self._clean)
         self._segmenter.changed.connect(self._refresh)
         self._segmenter.offered.connect(self.model.choose)
-        events = viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+        layers = self._viewer.layers
+        for event in (layers.events.inserted, layers.events.removed, layers.events.reordered, layers.events.renamed):
             event.connect(self._layers_changed)
-        viewer.layers.selection.events.active.connect(self._refresh)
-        self._layers_changed()
-        if self._segmenter.newest_model:
-            self.model.choose(self._segmenter.newest_model)
-        if (image := chosen_image(viewer)) is not None:
-            self.image.value = image
+        layers.selection.events.active.connect(self._refresh)
 
     def segment(self) -> None:
         """Segment the chosen layer; errors become notifications."""
@@ -108,7 +110,7 @@ class SegmentWidget(QWidget):
         form.addRow("model", self.model)
         form.addRow("vessels", self.vessels)
         form.addRow("resize", self.resize_factor)
-        form.addRow("", self.guess)
+        form.addRow("", self.estimate)
         form.addRow("frames", self.frames)
         form.addRow("region", self.region.native)
         form.addRow("device", self.device)
@@ -221,8 +223,8 @@ class SegmentWidget(QWidget):
     def _resize_shown(self) -> None:
         image = self.image.value
         y, x = frames_shape(image)[-2:] if image is not None else (0, 0)
-        self.guess.setText(f"estimated from {y} x {x} px" if self._estimated and image is not None else "")
-        self.guess.setVisible(bool(self.guess.text()))
+        self.estimate.setText(f"estimated from {y} x {x} px" if self._estimated and image is not None else "")
+        self.estimate.setVisible(bool(self.estimate.text()))
 
     def _refresh(self) -> None:
         """Show how far the run has come, and which mask the controls act on."""
@@ -242,7 +244,7 @@ class SegmentWidget(QWidget):
 
 
 def _update_choices(chooser: ComboBox) -> None:
-    """List the current choices. The chosen layer stays chosen under a new name, too, which magicgui forgets."""
+    """List the current choices, and keep the chosen layer; magicgui would forget it once it is renamed."""
     chosen = chooser.value
     with chooser.changed.blocked():
         chooser.reset_choices()
