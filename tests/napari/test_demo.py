@@ -1,13 +1,11 @@
-"""What `make demo` opens."""
+"""The demo in napari."""
 
 import napari
 import pytest
 from windows import Window
 
 
-def test_the_demo_opens_napari_with_the_sample_segmented_and_the_widget(
-    window: Window, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_demo_opens_the_widget_and_segments_the_sample(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl._napari.demo import open_demo
     from napari_darl.cli import commands
 

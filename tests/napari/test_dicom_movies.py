@@ -1,4 +1,4 @@
-"""DICOM movies at the window: opened, segmented, trained on, in millimetres, and without the patient."""
+"""DICOM movies in napari: opened, segmented and trained on, in millimetres and without the patient's name."""
 
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def test_a_movie_lies_in_millimetres_and_milliseconds(tmp_path):
     assert PATIENT.split("^")[0] not in repr(layer.as_layer_data_tuple())
 
 
-def test_what_isnt_told_is_in_pixels(tmp_path):
+def test_unknown_sizes_are_in_pixels(tmp_path):
     layer = opened(saved(tmp_path / "a.dicom", dataset(FRAMES, 12)))
     assert tuple(layer.scale) == (1, 1, 1)
     assert units(layer) == ["pixel"] * 3
@@ -90,7 +90,7 @@ def test_other_files_are_left_to_other_readers(tmp_path):
         reader(str(tmp_path / "b.dcm"))
 
 
-def test_a_person_opens_a_movie_segments_it_and_saves_the_mask(
+def test_user_opens_a_movie_segments_it_and_saves_the_mask(
     window: Window, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from napari_darl._napari.commands import segment_vessels

@@ -1,4 +1,4 @@
-"""What goes wrong at the window: one clear notification each, or none where none is needed, and all goes on."""
+"""Faults in napari: one clear notification each, or none where none is needed, and everything still works."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def run_command(window: Window) -> None:
 
 
 def assert_usable(window: Window, widget: Any, frame: np.ndarray) -> None:
-    """Segment a good frame by the same widget."""
+    """Segment a good frame with the same widget."""
     window.finish()
     layer = window.viewer.add_image(frame, name="good")
     widget.image.value = getattr(layer, "__wrapped__", layer)
@@ -116,7 +116,7 @@ def test_an_image_deleted_before_its_first_frame_is_there(window: Window, frame:
     assert_usable(window, widget, frame)
 
 
-def test_a_model_file_that_is_gone(window: Window, frame: np.ndarray, untrained_path: Path, tmp_path: Path) -> None:
+def test_a_missing_model_file(window: Window, frame: np.ndarray, untrained_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     path.write_bytes(untrained_path.read_bytes())
     widget = window.open_segment()
@@ -132,7 +132,7 @@ def test_a_model_file_that_is_gone(window: Window, frame: np.ndarray, untrained_
 
 
 class Graphics(torch.nn.Module):
-    """A network on a GPU that has no memory left, and, once moved, on the CPU; torch's meta device plays the GPU."""
+    """A network on a GPU without memory that works on the CPU; torch's meta device stands for the GPU."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ def test_an_error_in_the_network(
     assert_usable(window, widget, frame)
 
 
-def test_the_window_closed_half_way(window: Window, movie: np.ndarray) -> None:
+def test_closing_the_window_during_a_run(window: Window, movie: np.ndarray) -> None:
     widget = window.open_segment()
     window.viewer.add_image(movie, name="movie")
     widget.segment()

@@ -5,7 +5,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from places import anywhere
+from geometries import anywhere
 
 pytest.importorskip("napari")
 
@@ -84,7 +84,7 @@ def test_a_part_of_a_geometry_is_completed():
         {"axis_labels": ["y"]},
     ],
 )
-def test_what_is_no_geometry_is_refused(values):
+def test_invalid_geometry_is_refused(values):
     with pytest.raises(InputError, match="geometry of 2 dimensions"):
         geometry_from_json(values, 2)
 

@@ -1,4 +1,4 @@
-"""Frames that are too large to be shown only when they are whole."""
+"""Large frames, which appear part by part."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ SIDE = 64  # of a tile, so that a small frame counts as large
 
 @pytest.fixture
 def large(window: Window) -> Any:
-    """The widget beside a dask layer of many parts, looked at closely at its lower right."""
+    """The widget, and a dask layer of many parts whose lower right is in view."""
     settings.get_plugin_settings("napari-darl").segmenting.tile_size = SIDE
     frame = np.tile(sample_angiogram(), (1, 2))[:288, :384]
     layer = window.viewer.add_image(da.from_array(frame, chunks=(100, 100)), name="slide")
@@ -28,7 +28,7 @@ def large(window: Window) -> Any:
     return frame, widget
 
 
-def test_parts_appear_as_they_are_ready_and_make_up_the_whole(window: Window, large: Any) -> None:
+def test_parts_appear_when_ready_and_add_up_to_the_whole(window: Window, large: Any) -> None:
     frame, widget = large
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2)
@@ -56,7 +56,7 @@ def test_a_threshold_chosen_while_parts_come_in_holds_for_all(window: Window, la
     np.testing.assert_array_equal(mask.data, segment(frame, tile=SIDE, resize=1.0, threshold=0.9))
 
 
-def test_cancelling_keeps_the_parts_that_are_there(window: Window, large: Any) -> None:
+def test_cancelling_keeps_the_finished_parts(window: Window, large: Any) -> None:
     _, widget = large
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2 and window.viewer.layers[1].data.any())

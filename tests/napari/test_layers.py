@@ -1,4 +1,4 @@
-"""Layers of all kinds, values and places: the mask lies over them, and no more of them is read than needed."""
+"""Layers of all kinds, dtypes and geometries: the mask lies over them, and only what is needed is read."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from places import anywhere
+from geometries import anywhere
 from windows import Window
 
 from napari_darl.samples import sample_angiogram
@@ -123,7 +123,7 @@ def test_a_layer_of_the_masks_name_is_left_alone(window: Window, kind: str) -> N
 
 
 class Disk:
-    """An array that notes which of its frames are read."""
+    """An array that records which of its frames are read."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.array, self.dtype, self.shape, self.ndim = array, array.dtype, array.shape, array.ndim
@@ -149,7 +149,7 @@ def lazy(window: Window) -> tuple[Disk, Any]:
 
 
 @pytest.mark.parametrize("region", ["everything", "field of view"])
-def test_of_a_lazy_movie_the_visible_frame_alone_is_read_if_it_alone_is_wanted(
+def test_only_the_visible_frame_of_a_lazy_movie_is_read_if_only_it_is_segmented(
     window: Window, lazy: tuple[Disk, Any], region: str
 ) -> None:
     disk, widget = lazy
@@ -161,7 +161,7 @@ def test_of_a_lazy_movie_the_visible_frame_alone_is_read_if_it_alone_is_wanted(
     assert not mask.data[[16, 18]].any()
 
 
-def test_a_lazy_movie_is_read_as_the_run_comes_on(window: Window, lazy: tuple[Disk, Any]) -> None:
+def test_a_lazy_movie_is_read_as_the_run_advances(window: Window, lazy: tuple[Disk, Any]) -> None:
     disk, widget = lazy
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2)
@@ -174,7 +174,7 @@ def test_a_lazy_movie_is_read_as_the_run_comes_on(window: Window, lazy: tuple[Di
     assert len(set(disk.read)) == len(disk.read)
 
 
-def test_a_mask_too_large_for_the_memory_is_said_so_once(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_too_large_for_memory_is_reported_once(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl._napari.segmenting import segmenter
 
     def too_large(*_: object) -> None:
@@ -204,7 +204,7 @@ VALUES = {
 }
 
 
-def test_values_of_any_kind_and_range(window: Window) -> None:
+def test_values_of_any_dtype_and_range(window: Window) -> None:
     from napari_darl import segment
 
     viewer = window.viewer

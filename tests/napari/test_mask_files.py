@@ -52,7 +52,7 @@ PLACES: dict[int, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path_factory, monkeypatch):
-    """Settings of napari's that aren't the ones of whoever runs the tests."""
+    """Settings of napari that are independent of those of the user who runs the tests."""
     fresh = napari.settings.NapariSettings(tmp_path_factory.mktemp("settings") / "settings.yaml")
     monkeypatch.setattr(napari.settings, "_SETTINGS", fresh)
     return fresh
@@ -73,7 +73,7 @@ def opened(path: str) -> Labels:
 
 
 @pytest.mark.parametrize("ndim", PLACES)
-def test_a_mask_comes_back_with_all_that_matters(tmp_path, ndim):
+def test_a_saved_mask_keeps_values_geometry_and_provenance(tmp_path, ndim):
     mask = MASK if ndim == 3 else MASK[0]
     layer = Labels(mask, name="LAD “vessels”", metadata={"napari-darl": PROVENANCE, "mine": 1}, **PLACES[ndim])
     again = opened(saved(tmp_path / "a.darl.tif", layer))
@@ -99,7 +99,7 @@ def test_other_programs_see_black_and_white_and_the_pixel_size(tmp_path):
 
 
 @pytest.mark.parametrize(("dtype", "stored"), [("u1", "u4"), ("u2", "u4"), ("i1", "i4"), ("i8", "i8"), ("u4", "u4")])
-def test_more_labels_than_a_mask_has_keep_their_values(tmp_path, dtype, stored):
+def test_labels_other_than_masks_keep_their_values(tmp_path, dtype, stored):
     labels = MASK.astype(dtype)
     labels[0, 0, :3] = 1, 2, 100
     again = opened(saved(tmp_path / "a.darl.tif", Labels(labels)))
@@ -118,14 +118,14 @@ def test_any_array_of_a_mask_is_saved(tmp_path, data):
     assert again.data.dtype == np.uint8
 
 
-def test_of_a_multiscale_layer_the_finest_level_is_saved(tmp_path):
+def test_the_finest_level_of_a_multiscale_layer_is_saved(tmp_path):
     layer = Labels([MASK[0], MASK[0, ::2, ::2]], multiscale=True, **PLACES[2])
     again = opened(saved(tmp_path / "a.darl.tif", layer))
     np.testing.assert_array_equal(again.data, MASK[0])
     assert geometry(again) == geometry(layer)
 
 
-def test_a_plain_tiff_is_what_napari_would_have_written_and_more(tmp_path):
+def test_a_plain_tiff_opens_as_labels(tmp_path):
     path = saved(tmp_path / "a.tif", Labels(MASK, name="LAD", **PLACES[3]))
     assert path == str(tmp_path / "a.tif")
     np.testing.assert_array_equal(tifffile.imread(path), MASK)
@@ -140,7 +140,7 @@ def test_other_formats_are_left_to_napari(tmp_path):
         np.testing.assert_array_equal(arrays["arr_0"], MASK)
 
 
-def test_a_file_is_replaced_only_if_it_was_named(tmp_path):
+def test_only_the_named_file_is_replaced(tmp_path):
     for name in ("a", "b.v2"):
         path = saved(tmp_path / name, Labels(MASK))
         assert path == str(tmp_path / f"{name}.darl.tif")
@@ -183,7 +183,7 @@ def test_masks_of_the_command_line_open_with_their_pixel_size(tmp_path):
     assert layer.metadata == {"napari-darl": PROVENANCE}
 
 
-def test_files_that_tell_less_are_opened_with_a_warning(tmp_path):
+def test_files_without_geometry_open_with_a_warning(tmp_path):
     path = str(tmp_path / "a.darl.tif")
     tifffile.imwrite(path, MASK.astype(np.uint32) * 7, photometric="minisblack")  # as napari's own writer does
     with pytest.warns(DarlWarning, match="darl.tif"):
@@ -207,7 +207,7 @@ def test_files_without_labels_are_refused(tmp_path):
     assert read_mask([path, path]) is None
 
 
-def test_napari_is_told_once_who_reads_our_files(tmp_path, settings):
+def test_napari_learns_once_which_reader_opens_our_files(tmp_path, settings):
     saved(tmp_path / "a.tif", Labels(MASK))
     assert settings.plugins.extension2reader == {}
     settings.plugins.extension2reader = {"*.tif": "other", "*.darl.tiff": "napari"}
@@ -218,7 +218,7 @@ def test_napari_is_told_once_who_reads_our_files(tmp_path, settings):
 
 @pytest.fixture
 def viewer(request, settings):
-    """A viewer that knows napari's own plugin and this one, in an order that the test may choose."""
+    """A viewer with napari's own plugin and this one, in an order that the test can choose."""
     if not request.config.pluginmanager.hasplugin("napari"):
         pytest.skip("no windows here: napari's pytest plugin is switched off")
     manager = request.getfixturevalue("npe2pm")
@@ -297,7 +297,7 @@ def test_other_tiff_files_are_opened_and_saved_as_before(viewer, tmp_path, monke
     np.testing.assert_array_equal(viewer.layers[1].data, MASK[0] * 200)
 
 
-def test_the_save_dialog_offers_files_of_ours(viewer, tmp_path, monkeypatch):
+def test_the_save_dialog_offers_our_file_type(viewer, tmp_path, monkeypatch):
     from qtpy.QtWidgets import QFileDialog
 
     viewer.add_labels(MASK, name="LAD", **PLACES[3])
@@ -315,7 +315,7 @@ def test_the_save_dialog_offers_files_of_ours(viewer, tmp_path, monkeypatch):
     assert geometry(opened(str(tmp_path / "LAD.darl.tif"))) == geometry(viewer.layers[0])
 
 
-def test_of_files_from_elsewhere_napari_asks_once(viewer, tmp_path, monkeypatch, settings):
+def test_napari_asks_once_about_files_from_elsewhere(viewer, tmp_path, monkeypatch, settings):
     path = saved(tmp_path / "a.darl.tif", Labels(MASK))
     settings.plugins.extension2reader = {}
     asked = []

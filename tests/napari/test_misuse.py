@@ -1,4 +1,4 @@
-"""People click twice, rename, delete, paint and put arrays in at the wrong moment: nothing of theirs is lost."""
+"""Users click twice, rename, delete, paint and replace arrays at the wrong moment; nothing of theirs is lost."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_a_threshold_chosen_while_the_model_loads_holds(window: Window) -> None:
     assert len(viewer.layers) == 2
 
 
-def test_undo_has_nothing_to_do_with_the_threshold(window: Window) -> None:
+def test_undo_is_independent_of_the_threshold(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(FRAME, name="a")
     widget = window.open_segment(resize=1)
@@ -110,7 +110,7 @@ def test_undo_has_nothing_to_do_with_the_threshold(window: Window) -> None:
     assert not widget.cleaning.isEnabled()
 
 
-def test_a_stroke_of_the_brush_is_the_persons_from_its_first_dab(window: Window) -> None:
+def test_the_first_dab_of_a_brush_stroke_claims_the_mask(window: Window) -> None:
     window.viewer.add_image(FRAME, name="a")
     widget = window.open_segment(resize=1)
     mask = bare(segmented(window, widget))
@@ -120,7 +120,7 @@ def test_a_stroke_of_the_brush_is_the_persons_from_its_first_dab(window: Window)
     mask._commit_stroke()
 
 
-def test_one_frame_anew_keeps_the_others(window: Window) -> None:
+def test_segmenting_one_frame_again_keeps_the_others(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="movie")
     widget = window.open_segment(resize=1)
@@ -156,7 +156,7 @@ def test_layers_are_renamed(window: Window) -> None:
     assert [layer.name for layer in viewer.layers] == ["b", "e", "d vessels"]
 
 
-def test_names_of_any_kind(window: Window) -> None:
+def test_unusual_layer_names(window: Window) -> None:
     widget = window.open_segment(resize=1)
     width = widget.minimumSizeHint().width()
     for name in ("long_name_of_a_microscope_" * 9, "R&D", "<b>x</b>", "äöü / \\ : ?", ""):
@@ -171,7 +171,7 @@ def test_names_of_any_kind(window: Window) -> None:
         window.viewer.layers.clear()
 
 
-def test_the_image_is_deleted_and_its_mask_lives_on(window: Window) -> None:
+def test_a_mask_outlives_its_image(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="a")
     widget = window.open_segment(resize=1)
@@ -194,7 +194,7 @@ def test_the_image_is_deleted_and_its_mask_lives_on(window: Window) -> None:
     np.testing.assert_array_equal(mask.data, kept)
 
 
-def test_several_layers_are_selected(window: Window) -> None:
+def test_several_selected_layers_are_refused(window: Window) -> None:
     viewer = window.viewer
     for name in "ab":
         viewer.add_image(FRAME, name=name)
@@ -204,7 +204,7 @@ def test_several_layers_are_selected(window: Window) -> None:
     assert message.startswith("Several layers are selected.")
 
 
-def test_a_selected_labels_layer_of_somebody_elses_stays_as_it_is(window: Window) -> None:
+def test_other_labels_layers_are_left_alone(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(FRAME, name="a")
     widget = window.open_segment(resize=1)
@@ -222,9 +222,7 @@ def test_a_selected_labels_layer_of_somebody_elses_stays_as_it_is(window: Window
 
 
 @pytest.mark.parametrize("shape", [MOVIE.shape, (3, 20, 20), (20, 20)])
-def test_an_array_that_a_person_puts_into_the_mask_is_theirs(
-    window: Window, pause: Event, shape: tuple[int, ...]
-) -> None:
+def test_an_array_assigned_to_the_mask_is_kept(window: Window, pause: Event, shape: tuple[int, ...]) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="movie")
     widget = window.open_segment(resize=1)
@@ -241,7 +239,7 @@ def test_an_array_that_a_person_puts_into_the_mask_is_theirs(
     assert (viewer.layers[1].data == 5).all()
 
 
-def test_an_image_gets_another_array(window: Window) -> None:
+def test_replacing_an_images_array(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(FRAME, name="a")
     widget = window.open_segment(resize=1)
@@ -303,7 +301,7 @@ def test_a_mask_is_saved_and_opened_again(window: Window, tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("how", ["in place", "in a layer of the same array", "moved"])
-def test_a_mask_that_is_changed_without_a_brush_is_the_persons(window: Window, how: str) -> None:
+def test_a_mask_changed_without_a_brush_is_kept(window: Window, how: str) -> None:
     viewer = window.viewer
     viewer.add_image(FRAME, name="a")
     widget = window.open_segment(resize=1)
@@ -325,7 +323,7 @@ def test_a_mask_that_is_changed_without_a_brush_is_the_persons(window: Window, h
     assert tuple(mask.translate) == ((3, 4) if how == "moved" else (0, 0))
 
 
-def test_an_image_gets_another_array_while_it_is_segmented(window: Window, pause: Event) -> None:
+def test_replacing_an_images_array_ends_its_run(window: Window, pause: Event) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="a")
     widget = window.open_segment(resize=1)
@@ -339,7 +337,7 @@ def test_an_image_gets_another_array_while_it_is_segmented(window: Window, pause
     assert viewer.layers[1].data.shape == MOVIE.shape
 
 
-def test_frames_of_another_array_of_the_same_shape_do_not_stay(window: Window) -> None:
+def test_replacing_an_array_by_one_of_the_same_shape_clears_the_mask(window: Window) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="a")
     widget = window.open_segment(resize=1)

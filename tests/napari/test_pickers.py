@@ -1,4 +1,4 @@
-"""Models and devices are chosen by people who have old lists, damaged files, folders of others and no GPU."""
+"""The choice of models and devices with outdated lists, damaged files, unreadable folders and no GPU."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +47,7 @@ def pick(widget: Any, text: str) -> None:
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
-    """Have the file dialog answer with a path; "" is its Cancel button."""
+    """Let the file dialog return a path; "" stands for its Cancel button."""
     from qtpy.QtWidgets import QFileDialog
 
     def with_path(path: object) -> None:
@@ -88,7 +88,7 @@ def test_the_list_has_bundled_models_remembered_ones_and_those_of_the_folder(
     assert window.messages == []
 
 
-def test_a_chosen_model_is_what_segments(window: Window, model: Path) -> None:
+def test_the_chosen_model_segments(window: Window, model: Path) -> None:
     window.viewer.add_image(FRAME, name="frame")
     widget = window.open_segment()
     widget.resize_factor.setValue(1)
@@ -98,7 +98,7 @@ def test_a_chosen_model_is_what_segments(window: Window, model: Path) -> None:
     assert window.viewer.layers[1].metadata["napari-darl"]["model"] == str(model)
 
 
-def test_a_released_checkpoint_is_imported_beside_the_window(
+def test_a_released_checkpoint_is_imported_in_the_background(
     window: Window, tmp_path: Path, answer: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "darl")
@@ -143,7 +143,7 @@ def test_an_import_outlives_its_widget(
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_damaged_file_is_said_so_once(
+def test_a_damaged_file_is_reported_once(
     window: Window, tmp_path: Path, answer: Callable[[object], None], suffix: str
 ) -> None:
     window.viewer.add_image(FRAME, name="frame")
@@ -167,7 +167,7 @@ def test_a_damaged_file_is_said_so_once(
 
 
 def card(widget: Any) -> str:
-    """Text of the model's card, which is closed again."""
+    """Return the text of the model's card, and close the card."""
     from qtpy.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser
 
     (dialog,) = widget.model.findChildren(QDialog)
@@ -192,8 +192,8 @@ def test_the_card_of_any_model_opens_and_closes(window: Window, model: Path) -> 
     assert f"'{model}'" in message
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="tells what a machine without a GPU shows")
-def test_the_device_is_told_and_one_that_isnt_there_is_refused(window: Window) -> None:
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_the_device_is_described_and_a_missing_one_is_refused(window: Window) -> None:
     window.viewer.add_image(FRAME, name="frame")
     widget = window.open_segment()
     line = widget.device.line
@@ -227,7 +227,7 @@ def test_the_preferences_are_followed(window: Window, model: Path, tmp_path: Pat
     assert widget.model._folder == Path.home() / "models"
 
 
-def test_napari_keeps_nonsense_out_of_the_preferences(window: Window) -> None:
+def test_napari_refuses_invalid_preferences(window: Window) -> None:
     from pydantic import ValidationError
 
     for key, value in (("tile_size", 100), ("tile_size", -64), ("tile_size", 1 << 20), ("device", "gpu")):
@@ -236,9 +236,7 @@ def test_napari_keeps_nonsense_out_of_the_preferences(window: Window) -> None:
 
 
 @pytest.mark.parametrize("nonsense", ["tile_size: 100", "device: gpu", "model_folder: [1"])
-def test_preferences_written_by_hand_never_keep_the_widget_from_opening(
-    window: Window, tmp_path: Path, nonsense: str
-) -> None:
+def test_the_widget_opens_with_invalid_preferences(window: Window, tmp_path: Path, nonsense: str) -> None:
     from napari import settings
 
     (tmp_path / "napari-darl.yaml").write_text(f"segmenting:\n  {nonsense}\n")
@@ -253,7 +251,7 @@ def test_preferences_written_by_hand_never_keep_the_widget_from_opening(
 
 
 @pytest.mark.parametrize("folder", ["file", "~nobody of that name"])
-def test_a_model_folder_that_cant_be_used_is_said_so_and_nothing_else_breaks(
+def test_an_unusable_model_folder_is_reported_and_nothing_else_breaks(
     window: Window, model: Path, tmp_path: Path, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -271,7 +269,7 @@ def test_a_model_folder_that_cant_be_used_is_said_so_and_nothing_else_breaks(
     window.wait(lambda: len(window.viewer.layers) == 2 and not window.busy())
 
 
-def test_a_model_folder_that_may_not_be_looked_into_is_as_good_as_none(
+def test_an_unreadable_model_folder_counts_as_empty(
     window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stat = Path.stat

@@ -1,4 +1,4 @@
-"""What `File > Open Sample` gives: layers with a name, a source and a licence, at once and without torch."""
+"""The samples in File > Open Sample: layers with a name, a source and a licence, without importing torch."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ SAMPLES: dict[Callable[[], list[samples.LayerData]], tuple[int, ...]] = {
 
 
 @pytest.mark.parametrize(("sample", "shape"), SAMPLES.items())
-def test_each_is_an_image_layer_that_says_where_it_is_from(
+def test_each_sample_is_an_image_layer_with_its_source(
     sample: Callable[[], list[samples.LayerData]], shape: tuple[int, ...]
 ) -> None:
     layers = [Layer.create(*data) for data in sample()]
@@ -38,7 +38,7 @@ def test_each_is_an_image_layer_that_says_where_it_is_from(
     assert set(layer.metadata) == {"source", "licence"}
 
 
-def test_sources_are_those_of_the_attribution() -> None:
+def test_sources_agree_with_the_attribution() -> None:
     attribution = (sample_path().parent / "ATTRIBUTION.md").read_text(encoding="utf-8")
     for sample in (samples.angiogram, samples.fundus):
         metadata = sample()[0][1]["metadata"]

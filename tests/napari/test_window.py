@@ -1,4 +1,4 @@
-"""Windows, widgets and bars come and go while frames are segmented, and leave nothing behind."""
+"""Windows, widgets and progress bars that are opened and closed during a run leave nothing behind."""
 
 import gc
 import weakref
@@ -131,7 +131,7 @@ def test_the_bar_in_the_activity_dock_counts_and_cancels(window: Window, seen: A
     assert window.messages == ["Stopped: 1 of 4 frames are segmented."]
 
 
-def test_hundreds_of_quick_frames_neither_nest_nor_get_lost(window: Window, seen: Any, pause: Event) -> None:
+def test_hundreds_of_quick_frames_all_arrive(window: Window, seen: Any, pause: Event) -> None:
     pause.set()
     seen.add_image(np.stack([255 - FRAME[:32, :32]] * 500), name="movie")
     widget = seen.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
@@ -143,7 +143,7 @@ def test_hundreds_of_quick_frames_neither_nest_nor_get_lost(window: Window, seen
 
 
 def use(window: Window, viewer: Any, pause: Event, moment: str) -> "tuple[weakref.ref[Any], weakref.ref[Any]]":
-    """Segment, and come to a moment at which to close the viewer; return the viewer and its segmenter."""
+    """Segment up to the moment at which the viewer is closed; return the viewer and its segmenter."""
     viewer.add_image(MOVIE, name="movie")
     widget = viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")[1]
     widget.segment()

@@ -1,4 +1,4 @@
-"""A person inspects a model: pairs of path B with their agreement, and how sure path A is of real frames."""
+"""Inspecting a model in napari: pairs and their agreement, scores of real frames, noise."""
 
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def column(table: Any, number: int) -> list[float]:
     return [float(table.item(row, number).text()) for row in range(table.rowCount())]
 
 
-def test_a_person_steps_through_pairs(window: Window, frames: np.ndarray) -> None:
+def test_user_steps_through_pairs(window: Window, frames: np.ndarray) -> None:
     viewer = window.viewer
     own = viewer.add_image(
         frames, name="backgrounds", scale=(2, 0.5, 0.5), translate=(0, 3, 4), rotate=10, units=("s", "mm", "mm")
@@ -70,7 +70,7 @@ def test_a_person_steps_through_pairs(window: Window, frames: np.ndarray) -> Non
     assert "pairs: fake angiogram [1]" in viewer.layers  # the first ones are the user's
 
 
-def test_a_person_looks_for_doubtful_frames(window: Window, frames: np.ndarray) -> None:
+def test_user_looks_for_doubtful_frames(window: Window, frames: np.ndarray) -> None:
     doubtful = frames.copy()
     doubtful[1] = np.random.default_rng(0).normal(128, 20, frames[1].shape)
     image = window.viewer.add_image(doubtful, name="angiograms")
@@ -123,7 +123,7 @@ def test_blank_frames_and_bright_vessels(window: Window, frames: np.ndarray) -> 
     assert len(window.viewer.layers["pairs: background"].data) == 4
 
 
-def test_what_was_found_before_an_error_is_shown(window: Window, frames: np.ndarray) -> None:
+def test_results_before_an_error_are_shown(window: Window, frames: np.ndarray) -> None:
     broken = frames.astype(np.float32)
     broken[2, 0, 0] = np.nan
     window.viewer.add_image(broken, name="frames", contrast_limits=(0, 255))
@@ -134,7 +134,7 @@ def test_what_was_found_before_an_error_is_shown(window: Window, frames: np.ndar
     assert widget.scores.rowCount() == 2
 
 
-def test_a_person_tries_noise(window: Window, frames: np.ndarray) -> None:
+def test_user_tries_noise(window: Window, frames: np.ndarray) -> None:
     image = window.viewer.add_image(frames, name="angiograms", scale=(1, 0.5, 0.5))
     window.viewer.dims.set_current_step(0, 2)
     widget = open_inspect(window)
@@ -158,7 +158,7 @@ def test_a_person_tries_noise(window: Window, frames: np.ndarray) -> None:
     assert window.viewer.dims.point[0] == 2
 
 
-def test_a_person_watches_a_background_come_out_of_noise(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_watches_a_background_emerge_from_noise(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl._napari.inspecting import work as inspection
 
     monkeypatch.setattr(inspection, "SIDE", 64)
@@ -206,7 +206,7 @@ def test_stopping_closing_and_nothing_to_inspect(window: Window, frames: np.ndar
 
 
 @pytest.mark.parametrize("ndim", [2, 4])
-def test_the_place_of_stacks_of_other_dimensions(ndim: int) -> None:
+def test_geometry_of_stacks_over_layers_of_other_dimensions(ndim: int) -> None:
     from napari.layers import Image
 
     image = Image(

@@ -1,4 +1,4 @@
-"""Where vessels are looked for: the drawn thing and the image lie in the world each for itself."""
+"""Regions: drawn layers with a geometry of their own, and the field of view."""
 
 from collections.abc import Callable
 from typing import Any
@@ -51,14 +51,14 @@ KINDS = {
 
 
 def shapes_over(image: Image, corners: np.ndarray, kind: str, place: dict[str, Any]) -> Shapes:
-    """Draw a shape, given in the image's pixels, in a layer at another place."""
+    """Draw a shape, given in the image's pixels, in a layer with another geometry."""
     empty = Shapes(ndim=2, **place)
     drawn = np.array([empty.world_to_data(image.data_to_world(corner)[-2:]) for corner in corners])
     return Shapes([drawn], shape_type=[kind], **place)
 
 
 def assert_nearly(found: np.ndarray | None, wanted: np.ndarray) -> None:
-    """Compare but for the pixels along the rim."""
+    """Compare all pixels except those along the rim."""
     assert found is not None
     rim = binary_dilation(wanted, np.ones((3, 3))) & binary_dilation(~wanted, np.ones((3, 3)))
     assert wanted.any()
@@ -100,7 +100,7 @@ def test_a_shape_drawn_at_one_frame_counts_in_all(labels: tuple[str, ...]) -> No
 
 
 def sampled(labels: Labels, image: Image, at: tuple[int, ...] = ()) -> np.ndarray:
-    """Look each pixel of a frame up in a Labels layer, one by one."""
+    """Look up each pixel of a frame in a Labels layer, one by one."""
     wanted = np.zeros(FRAME.shape, bool)
     for pixel in np.ndindex(FRAME.shape):
         place = np.round(labels.world_to_data(image.data_to_world((*at, *pixel))[-labels.ndim :])).astype(int)
@@ -158,12 +158,12 @@ def test_labels_of_one_frame_count_in_all(shape: tuple[int, ...]) -> None:
         (Points(np.ones((2, 2)), name="r"), Image(FRAME), "'r' can't be used as a region"),
     ],
 )
-def test_what_is_no_region_is_said_so(drawn: Layer, image: Image, said: str) -> None:
+def test_invalid_regions_are_refused(drawn: Layer, image: Image, said: str) -> None:
     with pytest.raises(InputError, match=said):
         drawn_region(drawn, image)
 
 
-def test_of_a_colour_photograph_the_field_of_view_is_found() -> None:
+def test_field_of_view_of_a_colour_photograph() -> None:
     photograph = sample_fundus()[::4, ::4]
     found = field_of_view(Image(photograph, rgb=True)).mask_of(())
     assert found is not None
@@ -252,7 +252,7 @@ def test_masks_of_two_regions_never_mix_in_one_layer(opened: Any) -> None:
     assert opened.messages == []
 
 
-def test_a_region_that_is_drawn_anew_in_the_same_way_is_the_same(opened: Any) -> None:
+def test_regions_with_the_same_pixels_are_equal(opened: Any) -> None:
     image = opened.viewer.layers["movie"].__wrapped__
     labels = np.zeros(MOVIE.shape, np.uint8)
     labels[:, 10:20, 30:60] = 1
@@ -271,7 +271,7 @@ def test_a_region_that_is_drawn_anew_in_the_same_way_is_the_same(opened: Any) ->
     assert drawn_region(lazy, image) != drawn_region(lazy, image)  # too large to compare
 
 
-def test_a_region_that_changes_or_goes_while_it_is_used_is_as_it_was(opened: Any) -> None:
+def test_a_run_keeps_its_region_when_the_drawing_changes_or_goes(opened: Any) -> None:
     viewer = opened.viewer
     everything = segmented(opened)
     data = np.zeros(MOVIE.shape, np.uint8)
@@ -293,7 +293,7 @@ def test_a_mask_may_be_the_region_of_the_run_that_replaces_it(opened: Any) -> No
     np.testing.assert_array_equal(segmented(opened), first)
 
 
-def test_the_field_of_view_is_each_frames_own(opened: Any) -> None:
+def test_each_frame_has_its_own_field_of_view(opened: Any) -> None:
     dark = MOVIE.copy()
     for number, frame in enumerate(dark):
         frame[:, : 8 * number] = 0

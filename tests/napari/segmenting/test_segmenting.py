@@ -1,4 +1,4 @@
-"""A person at the window: opens, clicks, moves sliders, paints, cancels."""
+"""Segmenting in napari: open, click, move sliders, paint, cancel."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def movie() -> np.ndarray:
     return frames
 
 
-def test_a_person_segments_adjusts_paints_and_segments_again(window: Window) -> None:
+def test_user_segments_adjusts_paints_and_segments_again(window: Window) -> None:
     viewer = window.viewer
     viewer.open_sample("napari-darl", "angiogram")
     click_segment(viewer)
@@ -78,7 +78,7 @@ def test_a_person_segments_adjusts_paints_and_segments_again(window: Window) -> 
     assert viewer.layers[2].metadata["napari-darl"]["threshold"] == 0.7
 
 
-def test_a_further_run_reuses_a_mask_that_nobody_has_edited(window: Window) -> None:
+def test_a_further_run_reuses_an_unedited_mask(window: Window) -> None:
     viewer = window.viewer
     viewer.open_sample("napari-darl", "angiogram")
     widget = window.open_segment()
@@ -90,7 +90,7 @@ def test_a_further_run_reuses_a_mask_that_nobody_has_edited(window: Window) -> N
     window.wait(lambda: len(viewer.layers) == 3 and not window.busy())
 
 
-def test_cancelling_a_stack_keeps_what_is_there_and_the_visible_frame_comes_first(window: Window, movie: Any) -> None:
+def test_cancelling_keeps_the_segmented_frames_and_the_visible_one_comes_first(window: Window, movie: Any) -> None:
     viewer = window.viewer
     viewer.add_image(movie, name="movie", axis_labels=("t", "y", "x"))
     viewer.dims.set_current_step(0, 17)
@@ -122,7 +122,7 @@ def test_the_threshold_reaches_all_frames_of_a_stack(window: Window, movie: Any)
     window.wait(lambda: np.array_equal(mask.data, result.probability > 0.97))
 
 
-def test_one_frame_after_the_other(window: Window, movie: Any) -> None:
+def test_frames_are_segmented_one_by_one(window: Window, movie: Any) -> None:
     viewer = window.viewer
     viewer.add_image(movie, name="movie")
     widget = window.open_segment()
@@ -136,7 +136,7 @@ def test_one_frame_after_the_other(window: Window, movie: Any) -> None:
     assert len(viewer.layers) == 2
 
 
-def test_axis_labels_tell_where_the_frames_are(window: Window, movie: Any) -> None:
+def test_axis_labels_decide_which_axes_are_frames(window: Window, movie: Any) -> None:
     viewer = window.viewer
     viewer.add_image(np.moveaxis(movie[-3:], 0, 2), rgb=False, name="movie", axis_labels=("y", "x", "t"))
     viewer.add_image(movie[-3:], name="plain")
@@ -167,7 +167,7 @@ def test_painting_while_a_stack_is_segmented_is_kept(window: Window, movie: Any)
     assert mask.data[22].any()
 
 
-def test_the_mask_is_what_the_library_makes(window: Window, movie: Any) -> None:
+def test_the_mask_equals_that_of_the_library(window: Window, movie: Any) -> None:
     from napari_darl import segment
 
     viewer = window.viewer

@@ -1,4 +1,4 @@
-"""A person trains at the window: starts, watches, stops, resumes, segments with the model; and what may go wrong."""
+"""Training in napari: start, watch, stop, resume, segment with the model; and its faults."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ from napari_darl.synthetic.phantom import phantom_angiogram
 
 @pytest.fixture(scope="module")
 def stacks() -> tuple[np.ndarray, np.ndarray]:
-    """Angiograms, real and made up, and other frames without vessels."""
+    """Angiograms, real and synthetic, and other frames without vessels."""
     rng = np.random.default_rng(0)
     made = [((phantom_angiogram((128, 128), rng)[0] + 1) * 127.5).astype(np.uint8) for _ in range(3)]
     real = sample_angiogram()
@@ -52,12 +52,12 @@ def previews(window: Window) -> list[Any]:
 
 
 def choose(picker: Any, text: str) -> None:
-    """Choose an entry as a person does."""
+    """Choose an entry as a user does."""
     picker.choices.setCurrentIndex(picker.choices.findText(text))
     picker.choices.activated.emit(picker.choices.currentIndex())
 
 
-def test_a_person_trains_stops_resumes_and_segments(
+def test_user_trains_stops_resumes_and_segments(
     window: Window, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer = window.viewer
@@ -137,7 +137,7 @@ def test_first_frames_of_series_are_the_backgrounds(window: Window, stacks: Any,
     assert window.messages[-1].startswith("Training is complete.")
 
 
-def test_a_folder_and_c_darl_and_a_run_that_is_there(window: Window, stacks: Any, tmp_path: Path) -> None:
+def test_c_darl_on_a_folder_and_a_folder_that_holds_a_run(window: Window, stacks: Any, tmp_path: Path) -> None:
     from napari_darl.io.output import write_frames
 
     write_frames(tmp_path / "frames" / "stack.tif", stacks[0], provenance={})
@@ -225,7 +225,7 @@ def test_faults_in_a_run(
     assert_trains_again(window, widget, tmp_path / "again")
 
 
-def test_a_run_folder_that_vanishes(window: Window, stacks: Any, tmp_path: Path) -> None:
+def test_a_run_folder_deleted_during_the_run(window: Window, stacks: Any, tmp_path: Path) -> None:
     widget = begin(window, stacks, tmp_path)
     window.wait((tmp_path / "run" / "checkpoint.safetensors").exists)
     shutil.rmtree(tmp_path / "run")
@@ -249,7 +249,7 @@ def test_closing_the_window_saves(window: Window, stacks: Any, tmp_path: Path) -
     assert load_model(tmp_path / "run", "cpu").info["step"] > 2
 
 
-def test_a_widget_opened_meanwhile_shows_the_run(window: Window, stacks: Any, tmp_path: Path) -> None:
+def test_a_widget_opened_during_a_run_shows_it(window: Window, stacks: Any, tmp_path: Path) -> None:
     widget = begin(window, stacks, tmp_path)
     window.viewer.window.remove_dock_widget(widget.parent())
     again = window.dock("Train a model")
@@ -283,7 +283,7 @@ def test_a_resumed_run_takes_the_steps_that_are_asked_for(
     assert '"autosave": 7.0' in (tmp_path / "run" / "config.json").read_text()
 
 
-def test_nothing_but_runs_is_replaced(window: Window, stacks: Any, tmp_path: Path) -> None:
+def test_files_that_no_run_wrote_are_kept(window: Window, stacks: Any, tmp_path: Path) -> None:
     window.viewer.add_image(stacks[0], name="angiograms")
     widget = open_train(window, tmp_path, 1)
     for name in ("config.json", "losses.csv"):

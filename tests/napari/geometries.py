@@ -1,4 +1,4 @@
-"""Places of layers in the world that tests share."""
+"""Geometries of layers that tests share."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def anywhere(*labels: str) -> dict[str, Any]:
-    """Everything that can be said of a layer's place, none of it simple; its axes have these labels."""
+    """A geometry in which nothing has its default, for axes with these labels."""
     ndim = len(labels)
     rng = np.random.default_rng(ndim)
     affine = np.eye(ndim + 1)
