@@ -21,8 +21,9 @@ from napari_darl.io.size_limits import MAX_BYTES
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.uid import UID
 
-DICOM_SUFFIXES = (".dcm", ".dicom")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -43,6 +44,7 @@ _MODALITIES = (
     *("US", "VA", "XA", "XC"),
 )
 _LONGEST = 2**20  # bytes of an element; a longer one is damaged
+_DIRECTORY = "1.2.840.10008.1.3.10"  # SOP class of DICOMDIR
 _AGAIN = "Export or copy it again from its source."
 _LOGGERS = ("pydicom", "pylibjpeg", "libjpeg", "openjpeg")
 
@@ -89,7 +91,7 @@ def read_dicom(path: str | os.PathLike[str]) -> DicomMovie:
     Parameters
     ----------
     path : path-like
-        A file in the DICOM File Format with one frame or more, grey, with a palette or in colours, uncompressed or
+        A DICOM file of any name with one frame or more, grey, with a palette or in colours, uncompressed or
         compressed. Colours become RGB. Rescaling (slope and intercept) is applied if it is the same for all frames.
         Lookup tables other than palettes aren't: those of XA files aren't meant for display.
 
@@ -101,8 +103,8 @@ def read_dicom(path: str | os.PathLike[str]) -> DicomMovie:
     Raises
     ------
     FileError
-        If the file is missing, damaged, cut short or no DICOM image, declares more than `MAX_BYTES`, is compressed in a
-        way that no installed package can decode, or if pydicom isn't installed.
+        If the file is missing, damaged, cut short or no DICOM image, declares more than `MAX_BYTES` or fewer frames
+        than it holds, is compressed in a way that no installed package can decode, or if pydicom isn't installed.
     """
     try:
         import pydicom.pixels  # noqa: F401
@@ -147,24 +149,20 @@ def _in_silence() -> Iterator[None]:
 
 def _read(path: Path) -> DicomMovie:
     from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-    from pydicom.filereader import read_dataset, read_preamble
 
     with BoundedFile(path) as file:
-        try:
-            read_preamble(file, force=False)
-        except InvalidDicomError:
-            raise FileError(f"{path} isn't a DICOM file. Export it again from its source as DICOM (Part 10).") from None
-        about = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
-        syntax = about.get("TransferSyntaxUID")
-        check_syntax(path, syntax)
+        syntax = check_syntax(path, _transfer_syntax(path, file))
         file.seek(0)
-        header = dcmread(file, defer_size=_LONGEST, stop_before_pixels=True, specific_tags=list(_ELEMENTS))
+        # Of a file without file meta information, dcmread finds out the transfer syntax itself.
+        header = dcmread(file, defer_size=_LONGEST, stop_before_pixels=True, force=True, specific_tags=list(_ELEMENTS))
         for tag in list(header.keys()):
             if getattr(header.get_item(tag), "value", None) is None:  # empty, or longer than _LONGEST
                 del header[tag]
         layout = _layout(path, header)
-        check_pixel_data(path, file, syntax, layout)
+        stored = check_pixel_data(path, file, syntax, layout)
+        if stored > layout.frames and "NumberOfFrames" in header:
+            raise FileError(f"{path} holds {stored} frames, but its header declares {layout.frames}. {_AGAIN}")
+        layout = layout._replace(frames=stored)
         finish, limits = _finisher(header, layout)
         data = decoded(path, file, syntax, layout, finish)
     rgb = layout.samples == 3 or layout.photometric == _PALETTE
@@ -180,6 +178,38 @@ def _read(path: Path) -> DicomMovie:
         None if rgb else _window(header, layout, limits, data),
         modality if modality in _MODALITIES else "",
     )
+
+
+def is_dicom(path: Path) -> bool:
+    """Return whether a file of any name is a DICOM file, judged by its preamble."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _transfer_syntax(path: Path, file: BoundedFile) -> "UID | None":
+    """Return the transfer syntax of a DICOM file.
+
+    Files of old devices may lack the preamble, and the file meta information that holds the transfer syntax. They begin
+    with an element of the group 0008, whose encoding shows whether the value representation is explicit.
+    """
+    from pydicom.filereader import read_dataset
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    start = file.read(132)
+    if start[128:] != b"DICM":
+        file.seek(0)
+        if start[:2] == b"\x08\0":
+            return ExplicitVRLittleEndian if start[4:6].isalpha() else ImplicitVRLittleEndian
+        if start[:2] != b"\x02\0":
+            raise FileError(f"{path} isn't a DICOM file. Export it again from its source as DICOM (Part 10).")
+    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    if meta.get("MediaStorageSOPClassUID") == _DIRECTORY:
+        raise FileError(f"{path} is a DICOMDIR, an index of other files. Pass those files, or their folder.")
+    syntax: UID | None = meta.get("TransferSyntaxUID")
+    return syntax
 
 
 def _layout(path: Path, header: "Dataset") -> Layout:

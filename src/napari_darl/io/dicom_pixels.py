@@ -23,6 +23,7 @@ _MAX_RATIO = 1000  # of compression
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _ITEM, _END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
+_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")  # of JPEG and JPEG-LS, and of JPEG 2000
 _UNCOMPRESSED = "xport it without compression (Explicit VR Little Endian)."
 
 
@@ -55,8 +56,8 @@ class Layout(NamedTuple):
         return (-half, half - 1) if self.signed else (0, 2 * half - 1)
 
 
-def check_syntax(path: Path, syntax: "UID | None") -> None:
-    """Refuse a file whose encoding no installed package can decode."""
+def check_syntax(path: Path, syntax: "UID | None") -> "UID":
+    """Return the transfer syntax, and refuse one that no installed package can decode."""
     from pydicom.pixels import get_decoder
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -72,14 +73,14 @@ def check_syntax(path: Path, syntax: "UID | None") -> None:
     if not decoder.is_available:
         install = 'Install its decoder (pip install "napari-darl[dicom]")'
         raise FileError(f"{path} is compressed ({name}). {install}, or e{_UNCOMPRESSED}")
+    return syntax
 
 
-def check_pixel_data(path: Path, file: BinaryIO, syntax: "UID", layout: Layout) -> None:
+def check_pixel_data(path: Path, file: BinaryIO, syntax: "UID", layout: Layout) -> int:
     """Check that the file holds the pixels that its header promises, without decoding them.
 
-    An uncompressed file needs as many bytes as its frames have values. A compressed one needs at least one fragment
-    per frame, each of them complete, as many frames as declared, and streams that declare the same height and width as
-    the header.
+    An uncompressed file needs as many bytes as its frames have values. A compressed one needs complete fragments, at
+    least as many frames as declared, and streams that declare the same height and width as the header.
 
     Parameters
     ----------
@@ -91,6 +92,11 @@ def check_pixel_data(path: Path, file: BinaryIO, syntax: "UID", layout: Layout) 
         Transfer syntax.
     layout : Layout
         What the header declares.
+
+    Returns
+    -------
+    int
+        Number of frames that the file holds: at least as many as declared.
 
     Raises
     ------
@@ -108,28 +114,40 @@ def check_pixel_data(path: Path, file: BinaryIO, syntax: "UID", layout: Layout) 
     available = os.fstat(file.fileno()).st_size - values
     if syntax.is_encapsulated:
         promised = layout.values * math.ceil(layout.allocated / 8)
-        complete = can_unpack(available, promised, _MAX_RATIO) and _fragments(file, available) >= layout.frames
+        stored = _stored_frames(file, available, syntax)
+        complete = can_unpack(available, promised, _MAX_RATIO) and stored >= layout.frames
         file.seek(values)
-        complete = complete and _check_sizes(path, file, syntax, layout) == layout.frames
+        complete = complete and _check_sizes(path, file, syntax, layout._replace(frames=stored)) == stored
     else:
         samples = 2 if layout.photometric == "YBR_FULL_422" else layout.samples  # two pixels share their chroma
-        promised = math.ceil(layout.values // layout.samples * samples * layout.allocated / 8)
-        complete = promised <= (available if length == _UNDEFINED else min(available, length))
+        bits = layout.rows * layout.columns * samples * layout.allocated
+        stored = 8 * (available if length == _UNDEFINED else min(available, length)) // bits
+        complete = stored >= layout.frames
     if not complete:
         raise FileError(f"{path} is cut short: its header promises more pixels than it has. Copy it again.")
     file.seek(start)
+    return stored
 
 
-def _fragments(file: BinaryIO, available: int) -> int:
-    """Return the number of fragments of compressed data, without reading them; -1 unless all are complete."""
+def _stored_frames(file: BinaryIO, available: int, syntax: "UID") -> int:
+    """Return the number of compressed frames, without decoding them; -1 unless all fragments are complete.
+
+    A frame may be split into several fragments. It begins where a fragment has the first marker of a stream. Frames of
+    run-length encoding are never split.
+    """
+    from pydicom.uid import RLELossless
+
     end = file.tell() + available
-    count = -1  # the first item is a table of offsets
+    count, items = 0, 0
     while len(head := file.read(8)) == 8:
         *tag, length = struct.unpack("<HHL", head)
         if tuple(tag) != _ITEM or file.tell() + length > end:
             return count if tuple(tag) == _END else -1
-        file.seek(length, os.SEEK_CUR)
-        count += 1
+        begin = file.read(min(length, 8))
+        file.seek(length - len(begin), os.SEEK_CUR)
+        if items:  # the first item is a table of offsets
+            count += syntax == RLELossless or begin.startswith(_STARTS) or begin[4:8] == b"jP  "
+        items += 1
     return count if not head else -1
 
 
@@ -153,12 +171,13 @@ def decoded(path: Path, file: BinaryIO, syntax: "UID", layout: Layout, finish: C
     from pydicom.pixels import iter_pixels
 
     colours = (3,) if layout.samples == 3 else ()
+    options: dict[str, Any] = {"transfer_syntax_uid": syntax, "number_of_frames": layout.frames}
     count, data = 0, np.empty(0)
     try:
-        for frame in islice(iter_pixels(file), layout.frames):
+        for frame in islice(iter_pixels(file, **options), layout.frames):
             if frame.shape != (layout.rows, layout.columns, *colours) or frame.itemsize > layout.dtype.itemsize:
                 raise ValueError("a frame of another shape or type")
-            finished = finish(frame.astype(layout.dtype, copy=False))  # some decoders return a smaller type
+            finished = finish(_pixel_bits(frame.astype(layout.dtype, copy=False), layout))
             if count == 0:
                 data = np.empty((layout.frames, *finished.shape), finished.dtype)
             data[count] = finished
@@ -175,3 +194,12 @@ def decoded(path: Path, file: BinaryIO, syntax: "UID", layout: Layout, finish: C
             f'Install all decoders (pip install "napari-darl[dicom]"), copy it again, or e{_UNCOMPRESSED}'
         ) from None
     return data
+
+
+def _pixel_bits(frame: Array, layout: Layout) -> Array:
+    """Return a frame without the bits above the stored ones, which may hold overlays, and with the sign extended."""
+    unused = frame.dtype.itemsize * 8 - layout.stored
+    if unused <= 0 or layout.samples > 1 or layout.allocated == 1:
+        return frame
+    kept: Array = np.right_shift(np.left_shift(frame, unused), unused)
+    return kept

@@ -16,7 +16,7 @@ from PIL.Image import DecompressionBombError
 
 from napari_darl.errors import FileError
 from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
-from napari_darl.io.dicom import DICOM_SUFFIXES, read_dicom
+from napari_darl.io.dicom import DICOM_SUFFIXES, is_dicom, read_dicom
 from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.size_limits import can_unpack
 from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, series_frames
@@ -148,8 +148,10 @@ def image_paths(folder: PathLike) -> list[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a path is a visible file with the suffix of a supported image format."""
-    return path.suffix.lower() in _READERS and not path.name.startswith(".") and path.is_file()
+    """Return whether a path is a visible file with the suffix of a supported format, or a DICOM file of any name."""
+    if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
+        return False
+    return path.suffix.lower() in _READERS or is_dicom(path)
 
 
 def natural_order(path: Path) -> tuple[list[str | int], str]:
@@ -165,7 +167,8 @@ def _supported() -> str:
 def _read(path: Path) -> list[FileImage]:
     if os.path.isdir(path):
         raise FileError(f"{path} is a folder. Pass one of the files in it.")
-    if path.suffix.lower() not in _READERS and path.exists():
+    reader = _READERS.get(path.suffix.lower()) or (_read_dicom if is_dicom(path) else None)
+    if reader is None and path.exists():
         raise FileError(f"{path} is of an unsupported kind. Convert it to one of {_supported()}.")
     try:
         empty = path.stat().st_size == 0
@@ -177,7 +180,7 @@ def _read(path: Path) -> list[FileImage]:
         raise FileError(f"{path} can't be opened. Check its permissions.")
     if empty:
         raise FileError(f"{path} is an empty file. Copy it again from its source.")
-    images = _READERS[path.suffix.lower()](path)
+    images = (reader or _read_dicom)(path)
     if any(image.data.size == 0 for image in images):
         raise FileError(f"{path} holds an image without pixels. Save it again from its source.")
     return images
@@ -286,4 +289,4 @@ _READERS: dict[str, Callable[[Path], list[FileImage]]] = {
 }
 
 SUPPORTED = tuple(_READERS)
-"""Suffixes of the supported formats, in lower case."""
+"""Suffixes of the supported formats, in lower case. DICOM files may have any name."""
