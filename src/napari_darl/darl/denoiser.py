@@ -36,6 +36,7 @@ class Denoiser(nn.Module):
         def block(inputs: int, outputs: int, attention: bool) -> ResidualBlock:
             return ResidualBlock(inputs, outputs, time, config.norm, attention)
 
+        # Down: `blocks` residual blocks per level, then a strided convolution to the next level.
         self.down = nn.ModuleList([nn.Conv2d(channels, config.channels, 3, padding=1)])
         skips = [config.channels]
         for level, width in enumerate(widths):
@@ -46,11 +47,13 @@ class Denoiser(nn.Module):
                 self.down.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
                 skips.append(width)
 
+        # Bottom: two residual blocks, the first with attention.
         bottom = widths[-1]
         self.middle = nn.ModuleList(
             [block(bottom, bottom, bool(config.attention_levels)), block(bottom, bottom, False)]
         )
 
+        # Up: one residual block per skip, then upsampling to the next level.
         self.up = nn.ModuleList()
         current = bottom
         for level, width in reversed(list(enumerate(widths))):
@@ -59,6 +62,7 @@ class Denoiser(nn.Module):
                 current = width
             if level > 0:
                 self.up.append(Upsample(width))
+
         head = [feature_norm(config.norm, current), nn.SiLU()]
         if config.norm == "channel":
             head = []  # A norm per pixel would remove the amplitude of the noise that is to be predicted.
@@ -104,8 +108,8 @@ class SinusoidalEmbedding(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         """Embed timesteps (N,)."""
-        phase = t[:, None].float() * self.frequencies
-        return torch.cat([phase.sin(), phase.cos()], dim=1)
+        angles = t[:, None].float() * self.frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 class ResidualBlock(nn.Module):

@@ -64,18 +64,23 @@ class Generator(nn.Module):
         Tensor
             float32 (N, C, H, W) in (-1, 1).
         """
-        features = []
         if self.mask_channels:
-            beside = x.new_zeros(len(x), self.mask_channels, *x.shape[2:]) if mask is None else mask.to(x)
-            x = torch.cat([x, beside], dim=1)
+            # Without SPADE, the mask is a part of the input.
+            channels = x.new_zeros(len(x), self.mask_channels, *x.shape[2:]) if mask is None else mask.to(x)
+            x = torch.cat([x, channels], dim=1)
+
+        features = []
         for layer, norm in zip(self.encoder, self.norms, strict=True):
             x = F.relu(norm(layer(x), mask))
             features.append(x)
+
         for block in self.middle:
             x = block(x, mask)
+
         for block, fine in zip(self.decoder, reversed(features[:-1]), strict=True):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
             x = block(torch.cat([x, fine], dim=1) if self.skips else x, mask)
+
         # In float32, since bfloat16 would round values near 1 to 1.
         return torch.tanh(self.out(F.leaky_relu(x, _SLOPE)).float())
 
@@ -131,8 +136,8 @@ class SwitchableSpade(nn.Module):
 
     def __init__(self, channels: int, mask_channels: int, hidden: int, norm: str) -> None:
         super().__init__()
-        self.plain = feature_norm(norm, channels, affine=True)
-        self.free = feature_norm(norm, channels, affine=False)
+        self.plain = feature_norm(norm, channels, affine=True)  # Path A, with learnt scale and shift.
+        self.free = feature_norm(norm, channels, affine=False)  # Path B, before SPADE's scale and shift.
         self.shared = nn.Conv2d(mask_channels, hidden, 3, padding=1)
         self.gamma = nn.Conv2d(hidden, channels, 3, padding=1)
         self.beta = nn.Conv2d(hidden, channels, 3, padding=1)

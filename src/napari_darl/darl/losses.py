@@ -148,8 +148,8 @@ def generator_losses(
 ) -> dict[str, Tensor]:
     """Compute the losses of denoiser and generator.
 
-    L_G = L_diff + alpha (L_adv(D_s(s_v)) + L_adv(D_a(x^a_hat))) + beta L_cyc, plus the losses on contrast, rendering
-    and teacher that have a weight in `config`.
+    L_G = L_diff + alpha (L_adv(D_s(s_v)) + L_adv(D_a(x^a_hat))) + beta L_cyc, plus contrast, rendering and teacher
+    losses where `config` gives them a weight.
 
     Parameters
     ----------
@@ -220,12 +220,12 @@ def adversarial(scores: Tensor, *, real: bool) -> Tensor:
 def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor:
     """Return L_cyc, the difference between a reconstructed mask and the pseudo-mask.
 
-    `l1` is the mean absolute error (as in the released code) and `mse` the mean squared error. Of
-    both, a saturated tanh passes hardly any gradient, even where it is wrong.
+    `l1` is the mean absolute error (as in the released code), and `mse` the mean squared error. Where tanh is
+    saturated, it passes hardly any of their gradient, even if it is wrong.
 
-    `entropy` is the mean binary cross-entropy plus the soft Dice loss of the batch (Milletari et al. 2016). Its
-    gradient passes a tanh that is saturated and wrong until likelihoods fall below 1e-6. The Dice loss gives weight to
-    thin vessels, whose few pixels hardly count in the mean.
+    `entropy` is the mean binary cross-entropy plus the soft Dice loss of the batch (Milletari et al. 2016). The
+    gradient of the cross-entropy grows where tanh is saturated and wrong, until likelihoods fall below 1e-6. The Dice
+    loss gives weight to thin vessels, whose few pixels hardly count in the mean.
 
     Parameters
     ----------

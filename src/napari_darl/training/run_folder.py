@@ -58,7 +58,7 @@ class SavedRun:
         """
         tensors, contents = load_tensors(self.folder.checkpoint, "checkpoint")
         if contents.get("step") != self.step:
-            raise self.folder.moved_on()
+            raise self.folder.continued_elsewhere()
         return tensors
 
     def misfit(self) -> CheckpointError:
@@ -170,7 +170,7 @@ class RunFolder:
             )
         return SavedRun(self, config, step)
 
-    def moved_on(self) -> FileError:
+    def continued_elsewhere(self) -> FileError:
         """Return the error for a run that another process has continued in the meantime."""
         return FileError(f"Another process has continued the run in {self.path}. Resume it from there.")
 

@@ -1,4 +1,4 @@
-"""One optimisation step: the generator's half of the adversarial game, then the discriminators'."""
+"""One optimisation step: first the generator, then the discriminators."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -73,7 +73,7 @@ def train_step(
     1. Draw eps, t_a and t_b, and run path A, path B and the cycle.
     2. Update denoiser and generator by L_G, while the discriminators are frozen.
     3. Update the discriminators by L_D, on real images and on fakes from the image pools.
-    4. Move the running average of the weights.
+    4. Update the moving average of the weights.
 
     All draws come from one generator, keyed by (seed, step, 0).
 
@@ -96,7 +96,8 @@ def train_step(
         The first sample, every `config.preview_every` steps.
     """
     rng = np.random.default_rng((config.seed, state.step, 0))
-    if config.model.phases == "batch":  # as published: one random phase of each frame
+    if config.model.phases == "batch":
+        # As published, each step sees one random phase of its frames.
         batch = batch.phase(*rng.integers(2, size=2))
     batch = batch.to(state.device)
     noise = draw_noise(rng, batch.angiogram.shape, config, state.device)

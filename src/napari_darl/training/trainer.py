@@ -77,8 +77,8 @@ class Trainer:
     2 of 2
     """
 
-    _saved_step: int | None  # Of the checkpoint in the folder, when this trainer last saw it.
-    _is_new: bool  # Whether the run has not begun yet.
+    _saved_step: int | None  # Step of the checkpoint that this trainer has last read or written.
+    _is_new: bool  # Whether the run has no checkpoint of its own yet.
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Trainer:
         Parameters
         ----------
         run : path or SavedRun
-            The run folder.
+            The run folder, or its contents as read by `RunFolder.read`.
         angiograms, backgrounds, masks, bits, device
             As for `Trainer`.
         steps, preview_every, autosave : number, optional
@@ -187,13 +187,14 @@ class Trainer:
 
     @property
     def model(self) -> Darl:
-        """The model to use: the running average of the weights."""
+        """The model to use: the moving average of the weights."""
         return self.state.average.module  # type: ignore[return-value]
 
     def run(self, stop: Event | None = None) -> Iterator[Progress]:
         """Train until the last step or until `stop` is set, and save at intervals.
 
-        The state after the last step is saved, unless an error ends the run. Closing the iterator stops the run, too.
+        The state after the last step is saved, too, unless an error ends the run. Closing the iterator also stops the
+        run.
 
         Parameters
         ----------
@@ -210,7 +211,7 @@ class Trainer:
         FileError
             If another run is at work in the folder, or it can't be written to.
         DarlError
-            If the losses are no longer finite, or memory runs out; the last checkpoint stays.
+            If a loss is NaN or infinite, or memory runs out. The last checkpoint is kept.
         """
         with self.folder.locked():
             self._open_folder()
@@ -252,8 +253,9 @@ class Trainer:
         self._saved_step = self.step
 
     def _open_folder(self) -> None:
+        """Check that no other process has used the folder, and write what the run needs before its first step."""
         if self.folder.saved_step() != self._saved_step:
-            raise self.folder.moved_on()
+            raise self.folder.continued_elsewhere()
         if self._is_new:
             self.folder.forget_beginning()
         self.folder.write_config(self.config)
@@ -264,6 +266,7 @@ class Trainer:
         self.folder.forget_losses_after(self.step)
 
     def _train(self, stop: Event | None) -> Iterator[Progress]:
+        """Do the steps to come, and save every `autosave` seconds."""
         saved = time.monotonic()
         for batch in self._batches():
             if stop is not None and stop.is_set():
@@ -276,7 +279,7 @@ class Trainer:
     def _batches(self) -> Iterator[Batch]:
         """Yield the batches of all steps to come.
 
-        The next batch is drawn in a thread while the current one is trained on, unless a new teacher will label it.
+        The next batch is drawn in a thread during the current step, unless it needs a teacher that this step will make.
         """
         with ThreadPoolExecutor(1) as pool:
             ahead: Future[Batch] | None = None
@@ -295,6 +298,7 @@ class Trainer:
         return every is not None and step > 0 and step % every == 0 and self.config.draws.teacher is not None
 
     def _teach(self) -> None:
+        """Let the sampler use the second teacher, if there is one."""
         if self.state.teacher is not None:
             teacher = Model(self.state.teacher, "teacher", "", {})
             self.sampler.teach(lambda frame: segment_probability(frame, teacher, bits=self._bits))
