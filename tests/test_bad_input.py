@@ -98,7 +98,7 @@ ARRAYS: dict[str, tuple[Callable[[], object], str]] = {
     "unknown device": (lambda: load_model(device="tpu"), "Unknown device"),
     "missing device": (lambda: load_model(device="cuda:99"), "'cuda:99' is not available"),
     "no backgrounds": (lambda: next(synthesize("default", [], 1)), "no backgrounds"),
-    "no pairs": (lambda: next(synthesize("default", [FRAME], 0)), "at least one pair"),
+    "no pairs": (lambda: next(synthesize("default", [FRAME], 0)), "number of pairs is 0"),
     "noise level": (lambda: next(synthesize("default", [FRAME], 1, noise_level=2000)), "0 to 1999"),
     "unknown preset": (lambda: training_config("huge"), "Unknown preset"),
 }

@@ -1,4 +1,4 @@
-"""Which models there are, and how they are loaded."""
+"""Loading and describing models."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,18 +17,26 @@ from napari_darl.version import VERSION
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model ready to use.
+    """A loaded model.
 
     Attributes
     ----------
     network : Darl
-        In evaluation mode, on its device.
+        The network, in evaluation mode, on its device. It maps float32 (N, 1, H, W) in [-1, 1], with H and W multiples
+        of `network.config.stride`, to probabilities of the same shape.
     name : str
         The bundled model's name, or the file's path.
     sha256 : str
-        Of the file, hexadecimal.
+        SHA-256 of the file, hexadecimal.
     info : dict
-        What the file tells of its training.
+        What the file says about its training.
+
+    Examples
+    --------
+    >>> from napari_darl import Model, load_model
+    >>> model = load_model()
+    >>> isinstance(model, Model), len(model.sha256)
+    (True, 64)
     """
 
     network: Darl
@@ -43,26 +51,38 @@ class Model:
         return float(known) if isinstance(known, int | float) and 0 < known < 1 else 0.5
 
     def provenance(self, **settings: str | float) -> dict[str, str | float]:
-        """Tell of the making of a result: the package's version, the model, its hash, and `settings`."""
+        """Return what made a result: the package's version, the model, its hash, and `settings`."""
         return {"version": VERSION, "model": self.name, "sha256": self.sha256, **settings}
 
 
 def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Model:
-    """Load a model to segment with.
+    """Load a model.
 
     Parameters
     ----------
     name_or_path : str or Path
         A bundled model's name, a model file, or a run folder.
     device : str
-        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`.
+        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; `auto` takes a GPU if there is one.
+
+    Returns
+    -------
+    Model
+        The model, in evaluation mode.
 
     Raises
     ------
     InputError
         If there is no such model or device.
     CheckpointError
-        If the file is damaged or no model.
+        If the file is damaged or isn't a model.
+
+    Examples
+    --------
+    >>> from napari_darl import load_model
+    >>> model = load_model("default", device="cpu")
+    >>> model.name, model.network.config.preset
+    ('default', 'lite')
     """
     path = model_path(name_or_path)
     tensors, contents = load_tensors(path, "model")
@@ -83,7 +103,7 @@ def _cached(path: Path, changed: float, name: str, device: str) -> Model:
 
 
 def as_model(model: Model | str | Path | None, device: str = "auto") -> Model:
-    """Take a model as it is, or load the named one (none: the default), keeping the last two in memory."""
+    """Return a loaded model as it is, or load the named one (None: the default); the last two stay in memory."""
     if isinstance(model, Model):
         return model
     name = DEFAULT if model is None else model
@@ -92,7 +112,7 @@ def as_model(model: Model | str | Path | None, device: str = "auto") -> Model:
 
 
 def starting_networks(name_or_path: str | Path) -> tuple[Darl, Discriminators | None]:
-    """Networks to go on training from: a model's, or those of a released `X_G.pth` with its discriminators.
+    """Return networks to start training from: a model's, or those of a released `X_G.pth` with its discriminators.
 
     Raises
     ------
@@ -105,7 +125,7 @@ def starting_networks(name_or_path: str | Path) -> tuple[Darl, Discriminators | 
 
 
 def preset_of(name_or_path: str | Path) -> str:
-    """Tell the preset of a model's networks, from its file's header alone.
+    """Return the preset of a model's networks, read from its file's header alone.
 
     Raises
     ------
@@ -120,7 +140,7 @@ def preset_of(name_or_path: str | Path) -> str:
 
 
 def describe_model(name_or_path: str | Path) -> str:
-    """Tell of a model: a bundled one's card, or what the file tells of itself; Markdown.
+    """Return a description of a model in Markdown: a bundled model's card, or what the file says about itself.
 
     Parameters
     ----------
@@ -136,18 +156,18 @@ def describe_model(name_or_path: str | Path) -> str:
         return model_card(str(name_or_path))
     path = model_path(name_or_path)
     _, contents = load_tensors(path, "model", only_contents=True)
-    told = {"file": path, "size": f"{path.stat().st_size / 1e6:.1f} MB", "SHA-256": file_hash(path)}
-    told |= _info(contents)
-    return "\n".join([f"# {path.stem}", "", *(f"- **{key}**: {value}" for key, value in told.items())])
+    facts = {"file": path, "size": f"{path.stat().st_size / 1e6:.1f} MB", "SHA-256": file_hash(path)}
+    facts |= _info(contents)
+    return "\n".join([f"# {path.stem}", "", *(f"- **{key}**: {value}" for key, value in facts.items())])
 
 
 def import_checkpoint(checkpoint: Path, target: Path) -> None:
-    """Turn a checkpoint that DARL's authors released, an `X_G.pth`, into a model file; nothing in it is executed.
+    """Convert an `X_G.pth` checkpoint released by DARL's authors into a model file; nothing in it is executed.
 
     Raises
     ------
     DarlError
-        If the checkpoint can't be read or the model not be written.
+        If the checkpoint can't be read, or the model can't be written.
     """
     model, _ = import_published(checkpoint)
     save_model(target, model, {"imported": checkpoint.name, "version": VERSION})

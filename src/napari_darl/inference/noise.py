@@ -1,4 +1,4 @@
-"""What noise does to path A: its masks at other timesteps, and of frames with Gaussian noise."""
+"""Path A under noise: at later timesteps of the diffusion, and on frames with Gaussian noise."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.windows import Windows
 
 NOISE_LEVELS = (50, 100, 200, 400)
-"""Timesteps, of 2000: from what vessels survive well to where most are gone."""
+"""Timesteps of 2000: at the first vessels survive well, at the last most are lost."""
 SIGMAS = (10.0, 25.0, 50.0)
-"""Standard deviations of Gaussian noise, of 255 (Kim et al. 2023, table 3)."""
+"""Standard deviations of Gaussian noise, in 1/255 of the range (Kim et al. 2023, table 3)."""
 
 
 @dataclass(frozen=True, eq=False)
 class NoisyView:
-    """A frame under noise, and what path A finds in it.
+    """A frame under noise, and its segmentation.
 
     Attributes
     ----------
     noise : str
-        `none`, `t=<timestep>` or `sigma=<of 255>`.
+        `none`, `t=<timestep>` or `sigma=<in 1/255 of the range>`.
     frame : numpy.ndarray, shape (H, W)
-        As given, with Gaussian noise where there is some; path A itself noises what it sees at other timesteps.
+        The grey frame, with Gaussian noise for a sigma. At a timestep, path A adds the noise itself.
     probability : numpy.ndarray of float32, shape (H, W)
-        Of vessel.
+        Probability of vessel, in [0, 1].
     """
 
     noise: str
@@ -52,21 +52,22 @@ def noisy_views(
 
     Parameters
     ----------
-    frame : numpy.ndarray, shape (H, W)
-        A grey frame, as for `segment_probability`.
+    frame : ImageData or numpy.ndarray, shape (H, W) or, where `options.rgb`, (H, W, 3 or 4)
+        A frame, as for `segment_probability`.
     model : Model, str or Path, optional
         As for `segment_probability`.
     options : SegmentOptions, optional
         How to segment.
     noise_levels : sequence of int
-        Timesteps t at which path A looks at the frame, noised accordingly.
+        Timesteps t at which path A sees the frame, which is noised accordingly.
     sigmas : sequence of float
         Standard deviations of Gaussian noise, as `add_gaussian_noise` takes them.
 
     Raises
     ------
     DarlError
-        As `segment_probability`; InputError, too, for noise that can't be.
+        As `segment_probability`; InputError also for a noise level outside of the schedule or a sigma that isn't
+        positive.
     """
     options = options or SegmentOptions()
     image = as_image(frame, rgb=options.rgb, bits=options.bits)
@@ -76,31 +77,32 @@ def noisy_views(
     used = as_model(model, options.device)
     views = [("none", grey, 0), *((f"t={level}", grey, level) for level in noise_levels)]
     views += [(f"sigma={sigma:g}", add_gaussian_noise(grey, sigma, bits=image.bits), 0) for sigma in sigmas]
-    for noise, seen, level in views:
-        windows = Windows(seen, used, options, noise_level=level)
-        yield NoisyView(noise, seen, next(windows.frames())[1])
+    for name, view, level in views:
+        windows = Windows(view, used, options, noise_level=level)
+        yield NoisyView(name, view, next(windows.frames())[1])
 
 
 def add_gaussian_noise(
     frame: npt.NDArray[Any], sigma: float, *, bits: int | None = None, seed: int = 0
 ) -> npt.NDArray[Any]:
-    """Add Gaussian noise to a frame, rounded and clipped to the range that it has.
+    """Return a frame with Gaussian noise, rounded and clipped to the range of the frame.
 
     Parameters
     ----------
     frame : numpy.ndarray, shape (H, W)
         A grey frame.
     sigma : float
-        Standard deviation in 1/255 of the range: of what its bits hold, else of its percentiles .1 and 99.9.
+        Standard deviation in 1/255 of the range: that of its bits or, for floats, from its 0.1st to its 99.9th
+        percentile.
     bits : int, optional
-        Bits that an integer frame uses where fewer than its dtype has.
+        Bits that the values of an integer frame use, where fewer than its dtype has.
     seed : int
-        Key of the draw.
+        Seed of the draw.
 
     Returns
     -------
     numpy.ndarray
-        Of the same shape and dtype.
+        The noisy frame, of the same shape and dtype.
 
     Raises
     ------
@@ -108,8 +110,8 @@ def add_gaussian_noise(
         If sigma isn't positive and finite, or the frame can't be used.
     """
     if not 0 < sigma < np.inf:
-        raise InputError(f"The noise has a sigma of {sigma}: choose one above 0.")
-    check_frame(frame, "the frame")
+        raise InputError(f"The noise has a sigma of {sigma}. Choose a positive number.")
+    check_frame(frame, "The frame")
     low, high = intensity_range(frame, Normalisation(kind="bits"), bits)
     noise = np.random.default_rng(seed).normal(0, sigma / 255 * (high - low), frame.shape)
     noisy = np.clip(frame + noise, min(low, frame.min()), max(high, frame.max()))

@@ -20,48 +20,51 @@ Frame = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ReverseProcess:
-    """How backgrounds are sampled from noise.
+    """Sample backgrounds from noise.
+
+    Beginning with Gaussian noise x_T, each step predicts the noise in x_t and removes part of it, until x_0 remains.
 
     Attributes
     ----------
     shape : tuple of int
-        Height and width of a background, px, at least 32 each.
+        Height and width of a background, in pixels, at least 32 each.
     steps : int, optional
-        Deterministic steps (DDIM) over evenly spaced timesteps; none goes through all of them by ancestral sampling.
+        Number of deterministic steps (DDIM, Song et al. 2021) over evenly spaced timesteps. None visits all timesteps
+        by ancestral sampling (Ho et al. 2020).
     """
 
     shape: tuple[int, int] = (512, 512)
     steps: int | None = 50
 
     def check(self, timesteps: int) -> None:
-        """Raise InputError unless a schedule of so many timesteps can be gone through like this."""
+        """Raise InputError unless shape and steps are possible with a schedule of this many timesteps."""
         if min(self.shape) < MIN_SIZE:
-            raise InputError(f"Backgrounds of {self.shape} pixels are too small: ask for {MIN_SIZE} or more a side.")
+            raise InputError(f"Backgrounds of {self.shape} pixels are too small. Choose at least {MIN_SIZE} a side.")
         if self.steps is not None and not 2 <= self.steps <= timesteps:
-            raise InputError(f"The reverse process has {self.steps} steps: choose 2 to {timesteps}.")
+            raise InputError(f"The reverse process has {self.steps} steps. Choose 2 to {timesteps}.")
 
     def chain(self, model: Model, seed: int | tuple[int, ...] = 0) -> Iterator[Frame]:
-        """Go from noise to a background.
+        """Yield the frames from noise to a background.
 
-        With the phases in the batch (`published`) the denoiser knows frames of half the side: one is sampled, and
-        enlarged.
+        With the phases in the batch (`published`) the denoiser is trained on frames of half the side. Such a frame is
+        sampled and enlarged.
 
         Parameters
         ----------
         model : Model
             Its denoiser is used, on its device.
         seed : int or tuple of int
-            Key of the random draws.
+            Seed of the random draws.
 
         Yields
         ------
         numpy.ndarray of float32, shape (H, W)
-            x_t on the networks' scale: first noise of N(0, 1), then after each step, at last x_0 in [-1, 1].
+            x_t on the networks' scale: noise of N(0, 1) first, then the frame after each step, x_0 in [-1, 1] last.
 
         Raises
         ------
         InputError
-            If shape or steps can't be had.
+            If shape or steps aren't possible.
         """
         network = model.network
         last = network.config.schedule.steps - 1
@@ -96,6 +99,6 @@ class ReverseProcess:
             yield frame(x)
 
     def sample(self, model: Model, seed: int | tuple[int, ...] = 0) -> Frame:
-        """Sample a background: the end of `chain`, as linear intensities in [-1, 1]."""
+        """Return a sampled background: the last frame of `chain`, as linear intensities in [-1, 1]."""
         last = deque(self.chain(model, seed), maxlen=1)
         return decode(last[0], model.network.config.normalisation)

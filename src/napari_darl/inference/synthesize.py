@@ -1,4 +1,4 @@
-"""Path B in use: synthetic angiograms with their pseudo-masks, and the cycle back."""
+"""Path B in use: synthetic angiograms with their pseudo-masks, and the cycle back through path A."""
 
 import json
 import re
@@ -27,10 +27,8 @@ from napari_darl.synthetic.trees import FRAME, TreeConfig, draw_trees
 
 Frame = npt.NDArray[np.float32]
 
-_BACKGROUND = 1  # key of the draws of a sampled background, so that a pair's mask doesn't depend on how it is made
-_KEPT = 40  # of a chain of all timesteps, one in so many
-
-
+_BACKGROUND = 1  # seed of sampled backgrounds, beside that of the pair: its mask doesn't depend on how they are made
+_KEPT = 40  # of a chain of all timesteps, every 40th frame is kept
 _KINDS = ("angiograms", "backgrounds", "masks", "cycle_masks")
 
 
@@ -41,11 +39,11 @@ class SyntheticPair:
     Attributes
     ----------
     background, angiogram : numpy.ndarray of float32, shape (H, W)
-        In [-1, 1].
+        Linear intensities in [-1, 1].
     mask : numpy.ndarray of bool, shape (H, W)
-        The pseudo-mask: the label of the angiogram.
+        The pseudo-mask, which is the angiogram's label.
     cycle_probability : numpy.ndarray of float32, shape (H, W)
-        What path A finds in the synthetic angiogram, in [0, 1].
+        Probability of vessel by path A on the synthetic angiogram, in [0, 1].
     """
 
     background: Frame
@@ -65,46 +63,59 @@ def synthesize(
     trees: TreeConfig | None = None,
     device: str = "auto",
 ) -> Iterator[SyntheticPair]:
-    """Make labelled pairs by path B, one after another.
+    """Yield synthetic angiograms with their labels, made by path B (Kim et al. 2023, figure 2).
 
     Pair `i` depends on `seed` and `i` only.
 
     Parameters
     ----------
     model : Model, str or Path, optional
-        What `load_model` returned or takes; none is the bundled model `default`.
+        What `load_model` returned or takes; by default the bundled model `default`.
     backgrounds : sequence of numpy.ndarray, or ReverseProcess
-        Grey frames (H, W) without contrast, at least 32 x 32, taken in turn, those of one value left out; or how to
-        sample them from noise.
+        Grey frames (H, W) without contrast, of at least 32 x 32 pixels, used in turn; frames of a single value are
+        left out. Or how to sample backgrounds from noise.
     count : int
-        Pairs to make.
+        Number of pairs.
     noise_level : int
-        Timestep t_b at which the background is noised, from 0 to below the schedule's steps.
+        Timestep t_b at which backgrounds are noised, from 0 to one less than the schedule's steps.
     seed : int
-        Key of the random draws.
+        Seed of the random draws.
     bits : int, optional
-        Bits that integer backgrounds use where fewer than their dtype has.
+        Bits that the values of integer backgrounds use, where fewer than their dtype has.
     trees : TreeConfig, optional
-        Look of the pseudo-masks; by default that of the model's training, as far as its file tells.
+        Shape of the vessel trees; by default that of the model's training if its file says so.
     device : str
-        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; a `Model` stays on its own.
+        `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; a loaded `Model` stays on its device.
+
+    Yields
+    ------
+    SyntheticPair
+        Pair 0, 1, ...
 
     Raises
     ------
     InputError
         If there are no backgrounds, one can't be used, or an option is out of range.
+
+    Examples
+    --------
+    >>> from napari_darl import synthesize
+    >>> from napari_darl.samples import sample_angiogram
+    >>> [pair] = synthesize("default", [sample_angiogram()[:128, :128]], count=1)
+    >>> pair.angiogram.shape, pair.mask.dtype
+    ((128, 128), dtype('bool'))
     """
     used = as_model(model, device)
     config = used.network.config
     trees = trees or _trees_of(used)
     if count < 1:
-        raise InputError(f"The count is {count}: ask for at least one pair.")
+        raise InputError(f"The number of pairs is {count}. Choose at least 1.")
     if not 0 <= noise_level < config.schedule.steps:
-        raise InputError(f"The noise level is {noise_level}: choose one from 0 to {config.schedule.steps - 1}.")
+        raise InputError(f"The noise level is {noise_level}. Choose a timestep from 0 to {config.schedule.steps - 1}.")
     if isinstance(backgrounds, ReverseProcess):
         backgrounds.check(config.schedule.steps)
     elif not backgrounds:
-        raise InputError("There are no backgrounds: give at least one frame.")
+        raise InputError("There are no backgrounds. Pass at least one frame.")
     else:
         backgrounds = showing(backgrounds, "background")
     for index in range(count):
@@ -122,9 +133,10 @@ def synthesize(
 
 
 def _trees_of(model: Model) -> TreeConfig:
+    """Return the vessel trees that a model was trained with, or the default."""
     try:
         return TreeConfig.model_validate(model.info["training"]["draws"]["trees"])
-    except (KeyError, TypeError, ValidationError):  # of a model of other making
+    except (KeyError, TypeError, ValidationError):  # a model that was imported, or trained by another version
         return TreeConfig()
 
 
@@ -135,36 +147,36 @@ def save_pairs(
     *,
     overwrite: bool = False,
 ) -> Iterator[str]:
-    """Write pairs as TIFFs of the same name in `angiograms`, `masks`, `backgrounds` and `cycle_masks`.
+    """Write pairs as TIFFs of the same name into `angiograms`, `masks`, `backgrounds` and `cycle_masks`.
 
-    Frames become uint8, 0 to 255, masks 0 and 255; the settings stand in each file. At the end, or where whoever
-    iterates stops, `pairs.json` has the settings and the pairs that there are, each with
-    the agreement of the mask that went in and the one that path A finds (Dice and clDice).
+    Frames are uint8 from 0 to 255, masks 0 and 255. Each file holds the settings. When the pairs end, or the caller
+    stops, `pairs.json` is written: the settings, and for each pair the agreement of its pseudo-mask with the mask by
+    path A (Dice and clDice).
 
     Parameters
     ----------
     folder : Path
-        Where to; made if missing.
+        The target; created if missing.
     pairs : iterable of SyntheticPair
-        What `synthesize` makes.
+        What `synthesize` yields.
     settings : mapping
-        How they are made: model, seed and the like.
+        How the pairs are made: model, seed and the like.
     overwrite : bool
-        Whether files that are there may be replaced; what a former run listed beyond the new pairs goes at the end.
+        Whether existing files may be replaced. The remaining pairs of an earlier call are deleted at the end.
 
     Yields
     ------
     str
-        Name of the pair that has just been written.
+        File name of the pair that was written.
 
     Raises
     ------
     FileError
-        If a file is there already and may not be overwritten, or can't be written.
+        If a file exists already and may not be overwritten, or can't be written.
     """
     index_file = folder / "pairs.json"
     if index_file.exists() and not overwrite:
-        raise FileError(f"{index_file} is there already: choose another folder, or use --overwrite (overwrite=True)")
+        raise FileError(f"{index_file} exists already. Choose another folder, or pass --overwrite (overwrite=True).")
     former = _listed(index_file) if overwrite else set()
     written: list[dict[str, str | float]] = []
     try:
@@ -184,7 +196,7 @@ def save_pairs(
 
 
 def _listed(index_file: Path) -> set[str]:
-    """Names of the files of a former run's pairs."""
+    """Return the file names of an earlier call's pairs."""
     try:
         names = {str(pair["file"]) for pair in json.loads(index_file.read_text())["pairs"]}
     except (OSError, ValueError, KeyError, TypeError):
@@ -216,23 +228,23 @@ def write_chain(
     seed: int = 0,
     overwrite: bool = False,
 ) -> None:
-    """Write how the background of the first pair of `synthesize` came out of noise, a float32 TIFF (steps + 1, H, W).
+    """Write how the background of the first pair develops from noise, as a float32 TIFF (steps + 1, H, W).
 
-    Of ancestral sampling with all its timesteps every 40th frame is kept.
+    Of ancestral sampling, which visits all timesteps, every 40th frame is kept.
 
     Raises
     ------
     FileError
-        If the file is there already and may not be overwritten, or can't be written.
+        If the file exists already and may not be overwritten, or can't be written.
     """
     frames = list(chain(model, process, seed))
     write_frames(path, np.stack(frames), provenance=settings, overwrite=overwrite)
 
 
 def chain(model: Model, process: ReverseProcess, seed: int = 0) -> Iterator[Frame]:
-    """Frames x_t of the reverse process that samples the background of the first pair: noise first, x_0 last.
+    """Yield the frames x_t of the reverse process that samples the first pair's background: noise first, x_0 last.
 
-    Of ancestral sampling with all its timesteps every 40th frame is kept.
+    Of ancestral sampling, which visits all timesteps, every 40th frame is kept.
     """
     count = model.network.config.schedule.steps
     for index, frame in enumerate(process.chain(model, (seed, 0, _BACKGROUND))):
@@ -244,7 +256,7 @@ def chain(model: Model, process: ReverseProcess, seed: int = 0) -> Iterator[Fram
 def _path_b(
     model: Model, background: Frame, mask: npt.NDArray[np.bool_], noise: Frame, noise_level: int
 ) -> tuple[Frame, Frame]:
-    """Fake angiogram of a background and a mask, and the probability that path A finds in it."""
+    """Return the synthetic angiogram of a background and a mask, and its probability of vessel by path A."""
     network = model.network
     device = next(network.parameters()).device
     height, width = background.shape
@@ -262,4 +274,4 @@ def _path_b(
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise DarlError(f"Memory ran out for a background of {background.shape} pixels: take smaller ones.") from error
+        raise DarlError(f"Memory ran out for a background of {height} x {width} pixels. Use smaller ones.") from error

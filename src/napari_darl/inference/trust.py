@@ -1,4 +1,4 @@
-"""How far to trust a segmentation without ground truth: what mirrored and noisy views of a frame say of it."""
+"""Reliability of a segmentation without ground truth: how much mirrored, shifted and noisy views agree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ from napari_darl.inference.windows import Windows
 Frame = npt.NDArray[np.float32]
 
 NOISE_LEVELS = (20, 50)
-"""Timesteps of the noisy views: what vessels of full contrast survive."""
+"""Timesteps of the noisy views, at which vessels of full contrast survive."""
 
 _MIRRORED: tuple[tuple[int, ...], ...] = ((0,), (1,), (0, 1))
-_SHIFT = 1  # px: another phase of the networks' space-to-depth stem
+_SHIFT = 1  # px, which changes the phase in the networks' space-to-depth stem
 
 
 @dataclass(frozen=True, eq=False)
 class Trust:
-    """What path A says of a frame and of itself.
+    """A segmentation with estimates of its reliability.
 
     Attributes
     ----------
     probability : numpy.ndarray of float32, shape (H, W)
-        Of vessel, of the frame as it is.
+        Probability of vessel in the frame as it is, in [0, 1].
     uncertainty : numpy.ndarray of float32, shape (H, W)
-        Standard deviation of the probability over the views, 0 to 0.5: noise levels, phases and mirror images.
+        Standard deviation of the probability over the views, 0 to 0.5.
     score : float
-        Label-free quality, 0 to 1, see `quality`.
+        Label-free quality, 0 to 1; see `quality`.
     """
 
     probability: Frame
@@ -105,23 +105,24 @@ def assess(
 
 
 def quality(probabilities: Sequence[Frame], threshold: float = 0.5) -> float:
-    """Dice that the mask of the first view can expect if the probabilities of the views are right, their mean.
+    """Return the Dice that the first view's mask would have on average if each view's probabilities were right.
 
-    For a view of probability p and the mask m of the first view it is 2 sum(p m) / (sum(p) + sum(m)): 1 if all views
-    are sure of that very mask. It orders frames as Dice with an expert does, more or less (docs/results.md), but isn't
-    a Dice: probabilities are too sure of themselves.
+    Let m be the mask of the first view. For a view of probability p, the expected Dice is
+    2 sum(p m) / (sum(p) + sum(m)), which is 1 if the view is sure of exactly that mask. The score is the mean over the
+    views. It orders frames roughly as the Dice with an expert does (docs/results.md), but is larger, since the
+    probabilities are overconfident.
 
     Parameters
     ----------
     probabilities : sequence of numpy.ndarray, shape (H, W)
-        Of vessel, in the place of the first.
+        Probability of vessel by each view, all aligned with the first.
     threshold : float
-        Above it is the mask.
+        Pixels of a greater probability belong to the mask.
 
     Returns
     -------
     float
-        0 to 1; 0 where there is no vessel.
+        0 to 1; 0 if the mask is empty.
     """
     mask = probabilities[0] > threshold
     if not mask.any():

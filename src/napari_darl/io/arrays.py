@@ -60,6 +60,14 @@ class ImageData(Generic[Pixels]):
         patient: lengths measured by it are too large by the magnification.
     frame_time : float, optional
         Time from one frame to the next, in ms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_darl import ImageData
+    >>> movie = ImageData(np.zeros((20, 512, 512), np.uint16), bits=12)
+    >>> movie.frame_count, movie.frame_shape
+    (20, (512, 512))
     """
 
     data: Pixels
