@@ -147,6 +147,7 @@ def test_frames_before_contrast_are_the_backgrounds_of_a_layer(window: Window, t
     window.viewer.open(str(xa(tmp_path / "run.dcm")), plugin="napari-darl")
     widget = open_train(window, tmp_path / "model")
     assert widget.form.angiograms.line.text().startswith("4 frames, 128 x 160")
+    assert widget.form.angiograms.reading()().bits == 12
     assert trained(window, widget), window.messages
     shown = [layer for layer in window.viewer.layers if layer.name.startswith("preview: ")]
     assert shown

@@ -12,7 +12,7 @@ class Window:
     Attributes
     ----------
     viewer : napari.Viewer
-        In the proxy in which napari hands it to plugins.
+        In the proxy that plugins get from napari.
     messages : list of str
         All notifications so far.
     """

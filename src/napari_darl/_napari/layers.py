@@ -26,7 +26,7 @@ _PAINTED = "#ffffff"  # of labels other than 1, which only the user paints
 
 
 def bare(thing: T) -> T:
-    """Return an object without the proxy in which napari hands it to plugins; two proxies of one layer aren't equal."""
+    """Return an object without the proxy that napari wraps around it; two proxies of one layer aren't equal."""
     return getattr(thing, "__wrapped__", thing)
 
 

@@ -1,11 +1,15 @@
 """Segmenting in napari: open, click, move sliders, paint, cancel."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from windows import Window
 
+from napari_darl.darl.checkpoint import save_model
+from napari_darl.darl.config import LITE
+from napari_darl.darl.model import build
 from napari_darl.inference.cleaning import Cleaning
 
 
@@ -134,6 +138,22 @@ def test_frames_are_segmented_one_by_one(window: Window, movie: Any) -> None:
     result = widget._segmenter.result_on(viewer.layers[1])
     assert result.done == {(20,), (22,)}
     assert len(viewer.layers) == 2
+
+
+def test_frames_of_another_model_in_the_same_file_never_mix(window: Window, movie: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    viewer = window.viewer
+    viewer.add_image(movie, name="movie")
+    widget = window.open_segment()
+    widget.frames.setCurrentIndex(1)
+    for step in (20, 22):
+        save_model(path, build(LITE, seed=step)[0].eval())
+        widget.model.choose(path)
+        widget.resize_factor.setValue(1)
+        viewer.dims.set_current_step(0, step)
+        widget.segment()
+        window.finish()
+    assert widget._segmenter.result_on(viewer.layers[1]).done == {(22,)}
 
 
 def test_axis_labels_decide_which_axes_are_frames(window: Window, movie: Any) -> None:

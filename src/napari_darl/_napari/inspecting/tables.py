@@ -35,7 +35,7 @@ class ResultTable(QTableWidget):
         self.itemSelectionChanged.connect(self._selected)
 
     def fill(self, rows: Iterable[Sequence[float | str]]) -> None:
-        """Show these values, without the number of the row; they replace all that were there."""
+        """Replace all rows. The values don't include the number of the row, which is added."""
         self.setSortingEnabled(False)  # else rows move while they are filled
         self.setRowCount(0)
         for number, values in enumerate(rows):

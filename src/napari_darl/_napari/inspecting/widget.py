@@ -80,9 +80,7 @@ class InspectWidget(QWidget):
             self._viewer, sampled, 0, "Frames into which path B draws vessels; best without contrast agent."
         )
         self.count = spin_box(1, 10_000, 8, "Number of pairs.")
-        self.noise_level = spin_box(
-            0, 1999, 0, "Timestep up to which backgrounds are noised; 0 leaves them as they are."
-        )
+        self.noise_level = spin_box(0, 1999, 0, "Timestep up to which backgrounds are noised; 0 adds no noise.")
         self.make = QPushButton("Make pairs")
         self.chain = QPushButton("Show chain")
         self.chain.setToolTip("Shows as a stack how the denoiser makes a background from noise, step by step.")

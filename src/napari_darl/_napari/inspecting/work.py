@@ -35,7 +35,7 @@ class PairSettings:
     count : int
         Number of pairs.
     noise_level : int
-        Timestep up to which backgrounds are noised; 0 leaves them as they are.
+        Timestep up to which backgrounds are noised; 0 adds no noise.
     backgrounds : callable, optional
         Reads the backgrounds. Without it, the denoiser samples them from noise.
     """

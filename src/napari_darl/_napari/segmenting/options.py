@@ -1,4 +1,4 @@
-"""What is asked of a segmentation in napari, and what it sends back."""
+"""The options of a segmentation in napari, and the messages that it sends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

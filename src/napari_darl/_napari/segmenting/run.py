@@ -1,4 +1,4 @@
-"""The work of segmenting one layer: what it needs is taken from the layer first, the rest happens in a thread."""
+"""The work of segmenting one layer: it takes what it needs from the layer first, then runs in a thread."""
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress

@@ -30,7 +30,7 @@ _MISSING = "Curves need pyqtgraph, which isn't installed. Install it with: pip i
 
 
 class LossPlot(QWidget):
-    """Draws the losses of a run, or says what is missing for it."""
+    """Draws the losses of a run, or says that pyqtgraph is missing."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from napari_darl.training.trainer import Trainer
 
 _PAUSE = 0.1  # s, the least time between two updates
-_SOONEST = 20  # steps before the time left is estimated
+_ENOUGH = 20  # steps from which the time left is estimated
 
 _sessions: "WeakKeyDictionary[napari.Viewer, TrainingSession]" = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked of a run; what it leaves open is taken from the preset.
+    """The options of a run; those that are left open are taken from the preset.
 
     Attributes
     ----------
@@ -153,7 +153,7 @@ class TrainingSession(QObject):
     def seconds_left(self) -> float | None:
         """The time left, estimated from the steps so far; None before there are enough of them."""
         began, first = self._began
-        if self.last is None or self.last.step - first < min(_SOONEST, max(1, self.last.total // 10)):
+        if self.last is None or self.last.step - first < min(_ENOUGH, max(1, self.last.total // 10)):
             return None
         return (monotonic() - began) / (self.last.step - first) * (self.last.total - self.last.step)
 
