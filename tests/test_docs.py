@@ -73,6 +73,15 @@ def test_scripts_and_their_options_exist(line: str) -> None:
         assert not option.startswith("--") or option in text, option
 
 
+def test_the_architecture_names_all_folders_and_only_files_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    source = ROOT / "src" / "napari_darl"
+    folders = {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
+    assert not [name for name in folders if f"`{name}/`" not in text]
+    for name in re.findall(r"`([\w/]+/|[\w/]+\.(?:py|md|toml))`", text):
+        assert (source / name).exists() or (ROOT / name).exists(), name
+
+
 def anchors(page: Path) -> set[str]:
     """Return the names by which GitHub links to the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
