@@ -59,12 +59,13 @@ def import_released(path: Path, folder: Path) -> Path:
     """
     from napari_darl.inference.loading import import_checkpoint
 
-    target = _free(folder, path.stem)
+    target = free_path(folder, path.stem)
     import_checkpoint(path, target)
     return target
 
 
-def _free(folder: Path, stem: str) -> Path:
+def free_path(folder: Path, stem: str) -> Path:
+    """Return a path for a new model in a folder: the stem, with a number if a model has that name."""
     number = 1
     while (path := folder / (f"{stem}.safetensors" if number == 1 else f"{stem}_{number}.safetensors")).exists():
         number += 1

@@ -3,11 +3,15 @@
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from napari_darl.darl.config import SIDE
 from napari_darl.errors import InputError
 
 DEFAULT = "default"
+
+THRESHOLD = 0.5
+"""Probability above which a pixel is vessel, unless a refined model says otherwise."""
 """Name of the model that is used unless another one is chosen."""
 
 _LONGEST = 10**7  # Bytes of a header that are read; headers have some thousands.
@@ -74,8 +78,28 @@ def model_side(name_or_path: str | Path = DEFAULT) -> int:
         `SIDE` if the file is missing or damaged, or doesn't contain it. Only `load_model` reports such a file.
     """
     try:
-        with model_path(name_or_path).open("rb") as file:
-            header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), _LONGEST)))
-        return int(json.loads(header["__metadata__"]["contents"])["config"]["side"])
+        return int(_contents(name_or_path)["config"]["side"])
     except (InputError, OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return SIDE
+
+
+def model_threshold(name_or_path: str | Path = DEFAULT) -> float:
+    """Return the threshold that a refined model's file carries, read from its header; else 0.5.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        As for `model_path`. Only `load_model` reports a file that is missing or damaged.
+    """
+    try:
+        threshold = float(_contents(name_or_path)["info"]["threshold"])
+    except (InputError, OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
+        return THRESHOLD
+    return threshold if 0 < threshold < 1 else THRESHOLD
+
+
+def _contents(name_or_path: str | Path) -> dict[str, Any]:
+    with model_path(name_or_path).open("rb") as file:
+        header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), _LONGEST)))
+    contents: dict[str, Any] = json.loads(header["__metadata__"]["contents"])
+    return contents

@@ -34,6 +34,8 @@ class Result:
     ----------
     probability : numpy.ndarray of float32, shape (..., Y, X)
         Probability of vessel; 0 where nothing has been segmented yet, and outside the region.
+    options : Options
+        How the image was segmented, with everything decided.
     done : set of tuple of int
         Indices of the frames that are complete.
     claimed : bool
@@ -48,7 +50,7 @@ class Result:
         self._pixels = finest(image)
         self._order = frame_order(image)
         self._geometry = geometry(layer)
-        self._options: Options = update.options
+        self.options: Options = update.options
         self._provenance: Provenance = {}
         # The windows that were written of each frame, each with the hash of what was written there.
         self._written: dict[Index, list[tuple[Window, int]]] = {}
@@ -62,6 +64,15 @@ class Result:
         # napari emits `paint` when a stroke of the brush has ended, but `labels_update` with each dab of it.
         for event in (layer.events.paint, layer.events.labels_update, layer.events.data, layer.events.name):
             event.connect(self._claim)
+
+    def mask(self, index: Index) -> npt.NDArray[np.bool_]:
+        """Return a frame of the mask as it is now, (Y, X): True in all labels."""
+        present: npt.NDArray[np.bool_] = self.layer.data.transpose(self._order)[index] != 0
+        return present
+
+    def own_mask(self, index: Index) -> npt.NDArray[np.bool_]:
+        """Return the mask that the model gave a frame, (Y, X), whatever the user has changed in it."""
+        return clean_mask(self.probability[index], self.cleaning).astype(np.bool_)
 
     def fits(self, image: Image) -> bool:
         """Return whether the image still has frames of the same shape, and the user hasn't edited their mask."""
@@ -80,11 +91,11 @@ class Result:
         """
         same_way = (
             self._pixels is finest(self.image)
-            and self._options == update.options
+            and self.options == update.options
             and self._provenance.get("sha256") == update.provenance.get("sha256")
         )
         if update.options.whole or not same_way:
-            self._options, self.cleaning = update.options, cleaning
+            self.options, self.cleaning = update.options, cleaning
             self._forget()
         self._follow_image()
         self._note(update.provenance)

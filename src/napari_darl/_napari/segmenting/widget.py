@@ -22,13 +22,14 @@ from qtpy.QtWidgets import (
 from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, stack_axes
 from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN
 from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, resize_box, vessels_choice, widen
+from napari_darl._napari.refining.form import RefineForm
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.options import Options, preferred_options
 from napari_darl._napari.segmenting.region import EVERYTHING, Region, drawn_region, field_of_view
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl.errors import DarlError
 from napari_darl.inference.scale import guess_resize
-from napari_darl.models import model_side
+from napari_darl.models import model_side, model_threshold
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -53,6 +54,7 @@ class SegmentWidget(QWidget):
         self._shown: tuple[Image, tuple[int, ...], str] | None = None
         self._estimated = True
         self._clicked_at = 0.0
+        self._threshold = 0.5  # of the model that segmented last
 
         self.image = ComboBox(choices=self._images, nullable=False, tooltip="The layer to segment.")
         self.model = ModelPicker(viewer)
@@ -70,6 +72,7 @@ class SegmentWidget(QWidget):
         self.save.setToolTip("Saves a TIFF file that napari opens exactly over the image again.")
         self.state = explanation()
         self.cleaning = CleaningForm()
+        self.refine = RefineForm(viewer)
         self._lay_out()
         self._connect()
         self._layers_changed()
@@ -99,9 +102,17 @@ class SegmentWidget(QWidget):
             show_error(NO_IMAGE)
             return
         try:
+            self._take_threshold()
             self._segmenter.run(image, self._options(image), self.cleaning.value)
         except DarlError as error:
             show_error(str(error))
+
+    def _take_threshold(self) -> None:
+        """Take the threshold that a refined model carries, or 0.5 when another model is used after it."""
+        threshold = model_threshold(self.model.model)
+        if threshold != self._threshold:
+            self.cleaning.value = self.cleaning.value.updated(threshold=threshold)
+        self._threshold = threshold
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -121,6 +132,7 @@ class SegmentWidget(QWidget):
         column.addWidget(self.cleaning)
         column.addWidget(self.save)
         column.addWidget(self.state)
+        column.addWidget(self.refine)
         column.addStretch()
 
     def _options(self, image: Image) -> Options:
@@ -233,6 +245,7 @@ class SegmentWidget(QWidget):
         self.cleaning.setEnabled(result is None or not result.claimed)
         self.cleaning.belongs_to(result.layer.name if result else None)
         self.save.setEnabled(result is not None)
+        self.refine.show_result(result)
         if result:
             self.cleaning.value = result.cleaning
         if progress:
