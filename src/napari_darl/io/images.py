@@ -9,16 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
-from PIL.Image import DecompressionBombError
 
 from napari_darl.errors import FileError
 from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
 from napari_darl.io.dicom import DICOM_SUFFIXES, is_dicom, read_dicom
 from napari_darl.io.lazy import is_zarr, open_lazily
-from napari_darl.io.size_limits import can_unpack
+from napari_darl.io.pictures import PICTURE_SUFFIXES, read_picture
 from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, series_frames
 from napari_darl.io.tiff_metadata import pixel_size, stored_bits
 
@@ -34,7 +32,7 @@ def open_image(path: PathLike, *, lazy: bool | None = None) -> ImageData[ImageAr
     ----------
     path : path-like
         A zarr array (v2 or v3), an OME-Zarr image (its finest level), a TIFF (multi-page, ImageJ and OME included),
-        a PNG, JPEG or BMP, an .npy or a DICOM file.
+        a PNG, JPEG, BMP, GIF or netpbm file, an .npy or a DICOM file.
     lazy : bool, optional
         Whether pixels are read only when they are sliced, which zarr and TIFF can. By default, only zarr is lazy.
 
@@ -75,7 +73,7 @@ def read_image(path: PathLike) -> FileImage:
     Parameters
     ----------
     path : path-like
-        A TIFF (single or multi-page, ImageJ and OME included), PNG, JPEG, BMP, .npy or DICOM file.
+        A TIFF (single or multi-page, ImageJ and OME included), PNG, JPEG, BMP, GIF, netpbm, .npy or DICOM file.
 
     Returns
     -------
@@ -208,24 +206,8 @@ def _frame_time(told: object) -> float | None:
 
 
 def _read_picture(path: Path) -> list[FileImage]:
-    """Read a PNG, JPEG or BMP. Grey keeps 16 bits; Pillow reduces colours of 16 bits to 8."""
-    try:
-        content = path.read_bytes()  # so that a damaged header can't ask a file for more than it holds
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # large pictures and odd metadata do no harm
-            properties = iio.improps(content, plugin="pillow", index=0)
-            bits = 1 if properties.dtype == np.bool_ else 8 * properties.dtype.itemsize
-            if not can_unpack(len(content), math.prod(properties.shape) * bits / 8):
-                raise ValueError("more pixels than the file can hold")
-            mode = iio.immeta(content, plugin="pillow", index=0)["mode"]
-            grey = mode in ("1", "L", "LA") or mode.startswith(("I", "F"))
-            target = {"1": "L", "LA": "L"}.get(mode) if grey else "RGB"
-            data = iio.imread(content, plugin="pillow", index=0, mode=target)
-    except Exception as error:  # decoders raise nearly anything on damaged data
-        if isinstance(error.__cause__, DecompressionBombError):
-            raise FileError(f"{path} has too many pixels for a file of its kind. Save it as a TIFF.") from error
-        raise FileError(f"{path} is damaged, cut short or no image. Copy it again from its source.") from error
-    return [ImageData(_native(path, data), rgb=not grey, axes="YX" if grey else "YXS", path=path)]
+    picture = read_picture(path)
+    return [replace(picture, data=_native(path, picture.data))]
 
 
 def _read_npy(path: Path) -> list[FileImage]:
@@ -283,7 +265,7 @@ def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 _READERS: dict[str, Callable[[Path], list[FileImage]]] = {
     **dict.fromkeys(TIFF_SUFFIXES, _read_tiff),
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp"), _read_picture),
+    **dict.fromkeys(PICTURE_SUFFIXES, _read_picture),
     ".npy": _read_npy,
     **dict.fromkeys(DICOM_SUFFIXES, _read_dicom),
 }

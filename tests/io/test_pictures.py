@@ -1,0 +1,70 @@
+"""Pictures: depth is kept, masks of older data sets are read, animations are refused."""
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_darl.errors import DarlWarning, FileError
+from napari_darl.io.images import read_image
+
+RNG = np.random.default_rng(0)
+DEEP = RNG.integers(0, 4096, (40, 50, 3), np.uint16)
+MASK = np.zeros((40, 50), np.uint8)
+MASK[10:20] = 255
+
+
+@pytest.mark.parametrize("kind", ["rgb", "rgba", "grey and alpha"])
+def test_16_bits_of_png_are_kept(tmp_path: Path, kind: str) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    alpha = np.full((40, 50, 1), 65535, np.uint16)
+    pixels = {"rgb": DEEP, "rgba": np.dstack([DEEP, alpha]), "grey and alpha": np.dstack([DEEP[..., :1], alpha])}[kind]
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(pixels))
+    image = read_image(tmp_path / "a.png")
+    assert image.rgb == (kind != "grey and alpha")
+    assert image.data.dtype == np.uint16
+    np.testing.assert_array_equal(image.data, DEEP if image.rgb else DEEP[..., 0])
+
+
+def test_lost_depth_gives_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(DEEP))
+    usual = builtins.__import__
+
+    def without(name: str, *args: Any) -> Any:
+        if name == "imagecodecs":
+            raise ImportError(name)
+        return usual(name, *args)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.warns(DarlWarning, match=r"a\.png has 16 bits"):
+        image = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(image.data, DEEP >> 8)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "pgm", "pbm", "pnm"])
+def test_masks_of_older_data_sets_are_read(tmp_path: Path, suffix: str) -> None:
+    picture = Image.fromarray(MASK)
+    (picture.convert("1") if suffix == "pbm" else picture).save(tmp_path / f"a.{suffix}")
+    image = read_image(tmp_path / f"a.{suffix}")
+    np.testing.assert_array_equal(image.data.max(axis=-1) if image.rgb else image.data, MASK)
+
+
+def test_an_animation_is_refused(tmp_path: Path) -> None:
+    for name in ("a.gif", "a.png"):
+        frames = [Image.fromarray(np.roll(MASK, shift, 0)) for shift in (0, 5, 9)]
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.raises(FileError, match="an animation of 3 frames"):
+            read_image(tmp_path / name)
+
+
+def test_orientation_in_exif_data_is_ignored(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(MASK).save(tmp_path / "a.jpg", exif=turned)
+    assert read_image(tmp_path / "a.jpg").data.shape == MASK.shape
+    assert iio.imread(tmp_path / "a.jpg").shape == MASK.shape  # as napari shows it
