@@ -146,3 +146,18 @@ def test_labels_of_several_kinds_are_warned_of() -> None:
     with warnings.catch_warnings(action="error"):
         above_half(soft)
         above_half(vessels > 0)
+
+
+@pytest.mark.parametrize("values", [(100, 200, 300), (0.2, 0.5, 1.0), (-1, 0, 1), (85, 170, 255)])
+def test_labels_of_any_size_are_warned_of(values: tuple[float, float, float]) -> None:
+    vessels = np.full((32, 32), min(0, *values), np.float32 if isinstance(values[0], float) else np.int16)
+    vessels[2:6], vessels[10:14], vessels[20:24] = values
+    with pytest.warns(DarlWarning, match=f"{values[0]}, .*{values[1]}"):
+        above_half(vessels)
+
+
+def test_soft_edges_are_no_labels() -> None:
+    edges = np.zeros((64, 64), np.uint8)
+    edges[10:50, 10:50] = 255
+    edges[9, 10:50] = edges[50, 10:50] = 90
+    assert above_half(edges).sum() == 1600

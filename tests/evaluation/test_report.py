@@ -1,6 +1,7 @@
 """Files to figures: pairing, stacks, fields of view, and the sentences on what can't be compared."""
 
 import json
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
@@ -110,7 +111,7 @@ def test_field_of_view_of_a_folder_and_of_one_page_for_all(tmp_path, truth):
         ({f"a{i}": LINE for i in range(5)}, r"partner for a0\.png, a1\.png, a2\.png and 2 more"),
         ({"frame_2": LINE, "frame_2_mask": LINE}, r"frame_2: frame_2\.png and frame_2_mask\.png"),
         ({"frame_2": LINE[1:], "frame_10": LINE}, r"1 frame of 39 x 40 pixels, .*1 frame of 40 x 40"),
-        ({}, "has no image"),
+        ({}, "holds no image"),
     ],
 )
 def test_says_what_does_not_pair(tmp_path, truth, files, message):
@@ -164,3 +165,12 @@ def test_markdown_table_escapes_its_own_bars():
 def test_folders_that_arent_there_are_named(tmp_path):
     with pytest.raises(FileError, match="nowhere doesn't exist"):
         pair_files(tmp_path / "nowhere", tmp_path / "nor here")
+
+
+def test_names_pair_however_their_accents_are_stored(tmp_path: Path) -> None:
+    composed, decomposed = "L\u00e9sion", "Le\u0301sion"
+    truth, masks = tmp_path / "truth", tmp_path / "masks"
+    for folder, name in ((truth, decomposed), (masks, f"{composed}_mask")):
+        folder.mkdir()
+        iio.imwrite(folder / f"{name}.png", LINE)
+    assert evaluate(masks, truth).mean.dice == 1

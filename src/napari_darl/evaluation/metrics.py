@@ -46,7 +46,10 @@ class Scores:
     pr_auc: float | None = None
 
 
-_LABELS = 64  # labels lie below that; the grey values of masks with soft edges go beyond
+_LABELS = 64  # integers below that are labels; the grey values of masks with soft edges go beyond
+# Other masks hold labels if they have few values in many pixels, of which more than a fraction (of the range of values
+# and of the vessels' pixels) lies between background and vessel.
+_MOST_LABELS, _FEWEST_PIXELS, _EDGES = 16, 256, 0.05
 MEASURES = tuple(field.name for field in fields(Scores))
 """Names of the measures, in the order of the tables' columns."""
 
@@ -77,16 +80,31 @@ def above_half(mask: npt.ArrayLike) -> Mask:
     array = _finite(mask, "mask")
     if array.size == 0:
         raise InputError(f"The mask has no pixels: its shape is {array.shape}.")
-    if array.dtype.kind in "ui" and array.min() >= 0 and array.max() < _LABELS:
-        kinds = np.flatnonzero(np.bincount(array.ravel()))
-        if len(kinds) > 2:
-            told = ", ".join(map(str, kinds[:5]))
-            warnings.warn(
-                f"A mask holds the values {told}. Those above half the greatest count as vessel.",
-                DarlWarning,
-                stacklevel=2,
-            )
-    return array if array.dtype == np.bool_ else array > array.max() / 2
+    if array.dtype == np.bool_:
+        return array
+    vessel: Mask = array > array.max() / 2
+    if labels := _labels(array, vessel):
+        warnings.warn(
+            f"A mask holds the values {', '.join(f'{label:g}' for label in labels[:5])}. "
+            "Those above half the greatest count as vessel.",
+            DarlWarning,
+            stacklevel=2,
+        )
+    return vessel
+
+
+def _labels(array: npt.NDArray[Any], vessel: Mask) -> list[float]:
+    """Return the values of a mask if it seems to hold labels of which some don't count as vessel; else none.
+
+    Soft edges have many values, or few pixels.
+    """
+    low, high = float(array.min()), float(array.max())
+    small = array.dtype.kind in "ui" and low >= 0 and high < _LABELS
+    dropped = ~vessel & (array > low + _EDGES * (high - low))
+    if not small and (array.size < _FEWEST_PIXELS or dropped.sum() <= _EDGES * vessel.sum()):
+        return []
+    values = np.unique(array)
+    return values.tolist() if 2 < len(values) <= (_LABELS if small else _MOST_LABELS) else []
 
 
 def score(

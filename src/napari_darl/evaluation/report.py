@@ -1,6 +1,7 @@
 """Pair files of predictions with expert masks, score each pair, and report the scores."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
@@ -200,10 +201,12 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 
 def _stem(path: Path) -> str:
+    """Return the stem without a `_mask` or `_probability`, its accents composed, as systems store them differently."""
+    stem = unicodedata.normalize("NFC", path.stem)
     for ending in _ENDINGS:
-        if path.stem.endswith(ending):
-            return path.stem.removesuffix(ending)
-    return path.stem
+        if stem.endswith(ending):
+            return stem.removesuffix(ending)
+    return stem
 
 
 def _is_probability(path: Path) -> bool:
@@ -227,7 +230,8 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 def _probability_beside(path: Path) -> Path | None:
     if _is_probability(path):
         return path
-    candidates = (path.with_name(f"{_stem(path)}{_PROBABILITY}{suffix}") for suffix in (".tif", ".tiff"))
+    stem = path.stem.removesuffix("_mask")
+    candidates = (path.with_name(f"{stem}{_PROBABILITY}{suffix}") for suffix in (".tif", ".tiff"))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
