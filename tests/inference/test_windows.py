@@ -21,7 +21,9 @@ from napari_darl import (
     segment,
     segment_probability,
 )
+from napari_darl.inference.predictor import Predictor
 from napari_darl.inference.resampling import resample, resampling
+from napari_darl.inference.tiling import spans
 from napari_darl.io.lazy import open_lazily
 from napari_darl.samples import sample_angiogram
 
@@ -62,6 +64,20 @@ def test_parts_at_full_size_are_those_of_the_whole_to_the_bit(wide: np.ndarray) 
     np.testing.assert_array_equal(put_together(windows), whole)
     odd = Windows(wide, options=TILED).probability((), slice(33, 301), slice(5, 7))
     np.testing.assert_array_equal(odd, whole[33:301, 5:7])
+
+
+def test_a_tile_is_computed_once(wide: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = Windows(wide, options=TILED)
+    seen: list[tuple[int, ...]] = []
+
+    def noted(self: Predictor, tiles: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(tiles.shape))
+        return torch.zeros_like(tiles)
+
+    monkeypatch.setattr(Predictor, "__call__", noted)
+    put_together(windows)
+    down, across = (len(list(spans(n, windows.pipeline.tile, windows.pipeline.overlap))) for n in wide.shape)
+    assert len(seen) == down * across
 
 
 @pytest.mark.parametrize("resize", [0.7, 1.4])
@@ -126,7 +142,7 @@ def test_only_what_a_part_needs_is_read(wide: np.ndarray) -> None:
     windows.limits(())
     asked.clear()
     windows.probability((), slice(0, 50), slice(0, 50))
-    assert asked == [128 * 128]
+    assert asked == [96 * 96]  # the middle of a tile, and a margin
 
 
 def test_windows_travel_to_other_processes(tmp_path: Path, wide: np.ndarray) -> None:

@@ -14,7 +14,7 @@ What is changed, none of it in the trained weights:
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
+from typing import NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -35,13 +35,20 @@ from napari_darl.darl.fused_layers import (
 from napari_darl.darl.generator import SSpadeBlock
 from napari_darl.darl.model import Darl
 
-_FOLDED: "WeakKeyDictionary[Darl, tuple[tuple[int, ...], FoldedPathA]]" = WeakKeyDictionary()
+
+class _Folded(NamedTuple):
+    tensors: tuple[Tensor, ...]  # of the network
+    versions: tuple[int, ...]  # of these tensors; PyTorch counts changes
+    path_a: "FoldedPathA"
+
+
+_FOLDED: WeakKeyDictionary[Darl, _Folded] = WeakKeyDictionary()
 
 
 def path_a(network: Darl) -> Callable[[Tensor, int], Tensor]:
     """Return the fastest way to segment with a network: `FoldedPathA` where it suits, else the network itself.
 
-    The folded form is kept for the next call, and made anew once weights have changed.
+    The folded form is kept for the next call, and made anew once weights were changed in place.
 
     Parameters
     ----------
@@ -55,11 +62,15 @@ def path_a(network: Darl) -> Callable[[Tensor, int], Tensor]:
     """
     if not can_fold(network):
         return network
-    versions = tuple(tensor._version for tensor in (*network.parameters(), *network.buffers()))
     known = _FOLDED.get(network)
-    if known is None or known[0] != versions:
-        known = _FOLDED[network] = versions, FoldedPathA(network)
-    return known[1]
+    if known is None or known.versions != _versions(known.tensors):
+        tensors = (*network.parameters(), *network.buffers())
+        known = _FOLDED[network] = _Folded(tensors, _versions(tensors), FoldedPathA(network))
+    return known.path_a
+
+
+def _versions(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:
+    return tuple(tensor._version for tensor in tensors)
 
 
 def can_fold(network: Darl) -> bool:
@@ -151,8 +162,12 @@ class _Residual:
         self.shortcut = Convolution.of(block.shortcut) if isinstance(block.shortcut, nn.Conv2d) else None
         self.time = block.time
 
-    def __call__(self, x: Tensor, time: Tensor) -> Tensor:
-        hidden = self.first(self.norms[0](x), self.first.bias + self.time(time)[0])
+    def bias_at(self, time: Tensor) -> Tensor:
+        """Return the bias of the first convolution at an embedded time (1, C)."""
+        return cast(Tensor, self.first.bias) + cast(Tensor, self.time(time))[0]
+
+    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
+        hidden = self.first(self.norms[0](x), bias)
         hidden = self.norms[1](hidden)
         if self.shortcut is None:
             return self.second(hidden).add_(x)
@@ -176,16 +191,23 @@ class _Denoiser:
         )
         self.out = Convolution.of(source.out[-1])
 
+        self.at: tuple[int, dict[_Residual, Tensor]] | None = None
+
     def __call__(self, x: Tensor, t: int) -> Tensor:
-        time = self.time(torch.tensor([t]))
+        at = self.at  # other threads may change it
+        if at is None or at[0] != t:
+            time = self.time(torch.tensor([t]))
+            layers = (*self.down, *self.middle, *self.up)
+            at = self.at = t, {layer: layer.bias_at(time) for layer in layers if isinstance(layer, _Residual)}
+        biases = at[1]
         skips = []
         for layer in self.down:
-            x = layer(x, time) if isinstance(layer, _Residual) else layer(x)
+            x = layer(x, biases[layer]) if isinstance(layer, _Residual) else layer(x)
             skips.append(x)
         for layer in self.middle:
-            x = cast(_Residual, layer)(x, time)
+            x = cast(_Residual, layer)(x, biases[cast(_Residual, layer)])
         for layer in self.up:
-            x = layer(torch.cat([x, skips.pop()], dim=1), time) if isinstance(layer, _Residual) else layer(x)
+            x = layer(torch.cat([x, skips.pop()], dim=1), biases[layer]) if isinstance(layer, _Residual) else layer(x)
         return self.out(x)
 
 

@@ -83,7 +83,7 @@ def _plan(axis: Axis, start: int, stop: int) -> Plan:
     tiles = [
         span
         for span in spans(axis.resized, axis.tile, axis.overlap)
-        if span.start < needed.stop and span.stop > needed.start
+        if span.first < needed.stop and span.last > needed.start
     ]
     region = slice(tiles[0].start, tiles[-1].stop)
     source, resize = resampling(axis.length, axis.resized, region)

@@ -28,13 +28,21 @@ from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.predictor import Predictor
 from napari_darl.inference.resampling import resample
 from napari_darl.inference.scale import checked_resize
-from napari_darl.inference.tiling import Tile, apply_tiled, tile_grid
+from napari_darl.inference.tiling import Span, Tile, apply_tiled, tile_grid
 
 Index = tuple[int, ...]
 """Where a frame lies on the leading axes of its image; () for a single frame."""
 
+_OVERLAP = (
+    96  # px; with 48 px around them, tiles of networks such as `lite` give what whole frames give (docs/scale.md)
+)
+
 Limits = tuple[float, float]
 """The intensities of a frame that become -1 and 1; both the same if the frame shows nothing."""
+
+_OVERLAP = (
+    96  # px; with 48 px around them, tiles of networks such as `lite` give what whole frames give (docs/scale.md)
+)
 
 Array = npt.NDArray[Any]
 Probability = npt.NDArray[np.float32]
@@ -150,6 +158,11 @@ class Pipeline:
         darkest, brightest = self._encoded(ends, limits)
         return limits if darkest != brightest else (low, low)
 
+    def has_whole(self, window: Window, tile: Tile) -> bool:
+        """Return whether no other window beside this one needs a tile of it."""
+        rows, columns = self._rows.plan(window.rows), self._columns.plan(window.columns)
+        return _within(tile.rows, rows) and _within(tile.columns, columns)
+
     def source(self, window: Window) -> tuple[slice, slice]:
         """Return the rows and columns of a frame that a window is computed from."""
         return self._rows.plan(window.rows).source, self._columns.plan(window.columns).source
@@ -240,14 +253,25 @@ class Pipeline:
         return encode(normalise(grey, limits, self.options.bright), normalisation)
 
 
+def _within(span: Span, plan: Plan) -> bool:
+    start = plan.region.start
+    return bool(start + plan.kept.start <= span.first and span.last <= start + plan.kept.stop)
+
+
 def _name(index: Index) -> str:
     return f"Frame {index}" if index else "The image"
 
 
 def _tiles(config: ModelConfig, tile: int | None) -> tuple[int, int]:
-    """Return side and overlap of the tiles, in pixels: the model's, or those asked for."""
-    if tile is None:
-        return config.tile, config.overlap
-    if tile < 64 or tile % config.stride:
+    """Return side and overlap of the tiles, in pixels: the model's, or those asked for.
+
+    Half of the overlap, where a tile begins before its middle, is a multiple of the network's stride, so that the
+    network reduces all tiles on one grid.
+    """
+    if tile is not None and (tile < 64 or tile % config.stride):
         raise InputError(f"The tile is {tile} pixels. Choose a multiple of {config.stride}, of at least 64.")
-    return tile, min(config.overlap, tile // 2)
+    unit = 2 * config.stride
+    enough = config.overlap if config.phases == "batch" else -(-_OVERLAP // unit) * unit
+    tile = config.tile if tile is None else tile
+    overlap = min(config.overlap, enough, tile // 2)
+    return tile, overlap // unit * unit or overlap

@@ -246,10 +246,12 @@ class Windows:
             limits = [self.limits(index) for index in indices]
         if len(indices) > 1 or window == self.pipeline.whole:
             return self.pipeline(greys, limits, window)
-        return self.pipeline(greys, limits, window, lambda tiles, tile: self._run_once(tiles, tile, indices[0]))
+        return self.pipeline(greys, limits, window, lambda tiles, tile: self._run_once(tiles, tile, indices[0], window))
 
-    def _run_once(self, tiles: Tensor, tile: Tile, index: Index) -> Tensor:
+    def _run_once(self, tiles: Tensor, tile: Tile, index: Index, window: Window) -> Tensor:
         """Run the network on a tile, or return what it gave for a neighbouring window."""
+        if self.pipeline.has_whole(window, tile):
+            return self.pipeline.predictor(tiles)
         key = index, tile.rows.start, tile.columns.start
         with self._lock:
             if key in self._tiles:
