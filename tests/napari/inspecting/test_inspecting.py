@@ -44,7 +44,7 @@ def test_user_steps_through_pairs(window: Window, frames: np.ndarray) -> None:
     names = [layer.name for layer in viewer.layers]
     assert names == [
         "backgrounds",
-        *(f"pairs: {k}" for k in ("background", "fake angiogram", "pseudo-mask", "cycle mask")),
+        *(f"pairs: {k}" for k in ("background", "synthetic angiogram", "pseudo-mask", "cycle mask")),
     ]
     assert [layer.name for layer in viewer.layers.selection] == ["backgrounds"]
     fake, pseudo, cycle = viewer.layers[2:]
@@ -67,7 +67,7 @@ def test_user_steps_through_pairs(window: Window, frames: np.ndarray) -> None:
 
     widget.make.click()
     window.wait(lambda: done(window, widget))
-    assert "pairs: fake angiogram [1]" in viewer.layers  # the first ones are the user's
+    assert "pairs: synthetic angiogram [1]" in viewer.layers  # the first ones are the user's
 
 
 def test_user_looks_for_doubtful_frames(window: Window, frames: np.ndarray) -> None:

@@ -99,7 +99,7 @@ def test_user_trains_stops_resumes_and_segments(
     monkeypatch.setattr(
         "napari_darl._napari.training.widget.QFileDialog.getExistingDirectory", lambda *_: str(tmp_path / "run")
     )
-    before = shown["fake angiogram"].data.copy()
+    before = shown["synthetic angiogram"].data.copy()
     widget.resume.click()
     window.wait(lambda: steps_shown(widget) > stopped + 2)
     widget.button.click()
@@ -107,7 +107,7 @@ def test_user_trains_stops_resumes_and_segments(
     assert load_model(tmp_path / "run", "cpu").info["step"] > stopped
     assert len(previews(window)) == 6
     assert tuple(shown["background"].contrast_limits) == (-0.5, 0.5)
-    assert not np.array_equal(shown["fake angiogram"].data, before)
+    assert not np.array_equal(shown["synthetic angiogram"].data, before)
 
     segment = window.open_segment()
     assert segment.model.model == str(tmp_path / "run" / "model.safetensors")

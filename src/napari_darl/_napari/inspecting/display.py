@@ -30,7 +30,7 @@ def add_pairs(viewer: "napari.Viewer", results: "Sequence[JudgedPair]", where: G
     with keeping_selection(viewer):
         background = np.stack([pair.background for pair in pairs])
         viewer.add_layer(Image(background, name="pairs: background", visible=False, **where))
-        angiograms = Image(np.stack([pair.angiogram for pair in pairs]), name="pairs: fake angiogram", **where)
+        angiograms = Image(np.stack([pair.angiogram for pair in pairs]), name="pairs: synthetic angiogram", **where)
         viewer.add_layer(angiograms)
         for layer in (
             _mask(masks, "pairs: pseudo-mask", _BLUE, **where),
