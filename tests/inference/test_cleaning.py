@@ -156,7 +156,7 @@ def test_settings_are_frozen() -> None:
 
 
 def test_refuses_what_is_no_frame() -> None:
-    with pytest.raises(InputError, match=r"shape is \(5,\)"):
+    with pytest.raises(InputError, match=r"shape \(5,\)"):
         clean_mask(np.zeros(5, np.float32), Cleaning())
 
 
