@@ -2,9 +2,9 @@
 
 Along y, and likewise along x, a window of the result is computed in three steps:
 
-1. pixels of the frame (`source`) are resized to a part of the resized frame (`region`);
-2. the tiles that cover this part (`tiles`) go through the network;
-3. what they give, cut to what the window needs (`kept`), is resized back to the window.
+1. pixels of the frame are resized to a part of the resized frame, the region (`resize`);
+2. the tiles that cover this region (`tiles`) go through the network;
+3. what they give, cut to what the window needs (`kept`), is resized back to the window (`resize_back`).
 
 The steps are planned backwards: the window needs some resized pixels, these need whole tiles, and these need pixels of
 the frame. A whole frame is a window like any other.
@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from scipy.sparse import csr_array
-
 from napari_darl.frames.arrays import MIN_SIZE
-from napari_darl.inference.resampling import resampling
+from napari_darl.inference.resampling import Resampling
 from napari_darl.inference.tiling import Span, spans
 
 
@@ -26,26 +24,30 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    source : slice
-        Pixels of the frame that are read.
-    resize : scipy.sparse.csr_array or None, shape (region, source)
-        Weights that bring them to the resized frame; None if nothing is resized.
-    region : slice
-        Pixels of the resized frame that the tiles cover.
+    resize : Resampling
+        From the frame to the region.
     tiles : list of Span
         The tiles, in pixels of the resized frame.
     kept : slice
-        Pixels of `region` that the window is made of.
-    resize_back : scipy.sparse.csr_array or None, shape (window, kept)
-        Weights that bring these to the window.
+        Pixels of the region that the window is made of.
+    resize_back : Resampling
+        From these to the window.
     """
 
-    source: slice
-    resize: csr_array | None
-    region: slice
+    resize: Resampling
     tiles: list[Span]
     kept: slice
-    resize_back: csr_array | None
+    resize_back: Resampling
+
+    @property
+    def source(self) -> slice:
+        """Pixels of the frame that are read."""
+        return self.resize.source
+
+    @property
+    def region(self) -> slice:
+        """Pixels of the resized frame that the tiles cover."""
+        return slice(self.resize.start, self.resize.stop)
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,13 @@ class Axis:
 
 @lru_cache(maxsize=256)
 def _plan(axis: Axis, start: int, stop: int) -> Plan:
-    needed, resize_back = resampling(axis.resized, axis.length, slice(start, stop))
+    resize_back = Resampling(axis.resized, axis.length, start, stop)
+    needed = resize_back.source
     tiles = [
         span
         for span in spans(axis.resized, axis.tile, axis.overlap)
         if span.first < needed.stop and span.last > needed.start
     ]
-    region = slice(tiles[0].start, tiles[-1].stop)
-    source, resize = resampling(axis.length, axis.resized, region)
-    kept = slice(needed.start - region.start, needed.stop - region.start)
-    return Plan(source, resize, region, tiles, kept, resize_back)
+    resize = Resampling(axis.length, axis.resized, tiles[0].start, tiles[-1].stop)
+    kept = slice(needed.start - resize.start, needed.stop - resize.start)
+    return Plan(resize, tiles, kept, resize_back)

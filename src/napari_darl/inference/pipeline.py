@@ -216,7 +216,7 @@ class Pipeline:
                 (rows.region.start, columns.region.start),
             )
             kept = found[:, 0, rows.kept, columns.kept].numpy()
-            probability = np.stack([resample(frame, rows.resize_back, columns.resize_back) for frame in kept])
+            probability = resample(kept, rows.resize_back, columns.resize_back)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -236,9 +236,8 @@ class Pipeline:
     def _network_input(self, greys: Sequence[Array], limits: Sequence[Limits], rows: Plan, columns: Plan) -> Tensor:
         """Return what the network sees of the frames: float32 (N, 1, h, w) in [-1, 1], or noised."""
         frames = np.stack([self._encoded(grey, known) for grey, known in zip(greys, limits, strict=True)])
-        if rows.resize is not None or columns.resize is not None:
-            resized = [resample(frame, rows.resize, columns.resize) for frame in frames]
-            frames = np.clip(np.stack(resized), -1, 1)
+        if self.resize != 1:
+            frames = np.clip(resample(frames, rows.resize, columns.resize), -1, 1)
         tensor = torch.from_numpy(np.ascontiguousarray(frames))[:, None]
         level = self.predictor.noise_level
         if not level:
