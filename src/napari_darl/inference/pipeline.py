@@ -33,19 +33,14 @@ from napari_darl.inference.tiling import Span, Tile, apply_tiled, tile_grid
 Index = tuple[int, ...]
 """Where a frame lies on the leading axes of its image; () for a single frame."""
 
-_OVERLAP = (
-    96  # px; with 48 px around them, tiles of networks such as `lite` give what whole frames give (docs/scale.md)
-)
-
 Limits = tuple[float, float]
 """The intensities of a frame that become -1 and 1; both the same if the frame shows nothing."""
 
-_OVERLAP = (
-    96  # px; with 48 px around them, tiles of networks such as `lite` give what whole frames give (docs/scale.md)
-)
-
 Array = npt.NDArray[Any]
 Probability = npt.NDArray[np.float32]
+
+# px. With 48 px around their middles, tiles of networks such as `lite` give what whole frames give (docs/scale.md).
+_OVERLAP = 96
 
 
 class Window(NamedTuple):
