@@ -67,13 +67,15 @@ class Trainer:
     >>> import tempfile
     >>> from napari_darl import Trainer, load_model, training_config
     >>> from napari_darl.samples import sample_angiogram
-    >>> config = training_config("lite", steps=2).updated(batch=1)
+    >>> config = training_config("lite", steps=1).updated(batch=1)
+    >>> frames = [sample_angiogram()]
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     trainer = Trainer(config, folder, [sample_angiogram()], device="cpu")
-    ...     for progress in trainer.run():
+    ...     for progress in Trainer(config, folder, frames, device="cpu").run():
+    ...         print(progress.step, "of", progress.total)
+    ...     for progress in Trainer.resume(folder, frames, steps=2, device="cpu").run():
     ...         print(progress.step, "of", progress.total)
     ...     model = load_model(folder)
-    1 of 2
+    1 of 1
     2 of 2
     """
 
@@ -138,18 +140,6 @@ class Trainer:
             run has done.
         FileError
             If there is no run in the folder, or its files are damaged or don't fit each other.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from napari_darl import Trainer, training_config
-        >>> from napari_darl.samples import sample_angiogram
-        >>> config, frames = training_config("lite", steps=1).updated(batch=1), [sample_angiogram()]
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = list(Trainer(config, folder, frames, device="cpu").run())
-        ...     trainer = Trainer.resume(folder, frames, steps=2, device="cpu")
-        ...     [progress.step for progress in trainer.run()]
-        [2]
         """
         if not isinstance(run, SavedRun):
             run = RunFolder(Path(run)).read()
@@ -193,8 +183,7 @@ class Trainer:
     def run(self, stop: Event | None = None) -> Iterator[Progress]:
         """Train until the last step or until `stop` is set, and save at intervals.
 
-        The state after the last step is saved, too, unless an error ends the run. Closing the iterator also stops the
-        run.
+        The last state is saved, too, unless an error ends the run. Closing the iterator also stops the run.
 
         Parameters
         ----------
@@ -306,9 +295,6 @@ class Trainer:
     def _advance(self, batch: Batch) -> Progress:
         losses, preview = train_step(self.state, batch, self.config, self._precision)
         if not all(math.isfinite(loss) for loss in losses.values()):
-            raise DarlError(
-                f"Training diverged at step {self.step}: a loss is NaN or infinite. "
-                "Start again with a lower learning rate."
-            )
+            raise DarlError(f"Training diverged at step {self.step}: a loss is not finite. Lower the learning rate.")
         self._rows.append({"step": self.step, **losses})
         return Progress(self.step, self.config.steps, losses, preview)
