@@ -194,3 +194,20 @@ def test_senseless_normalisations_are_refused(options):
 def test_senseless_bits_are_refused(ramp):
     with pytest.raises(InputError, match="65 bits"):
         intensity_range(ramp, BITS, bits=65)
+
+
+def test_the_finest_level_of_multiscale_data_is_taken() -> None:
+    levels = [np.full((size, size), size, np.uint8) for size in (128, 64, 32)]
+    assert as_image(levels).data is levels[0]
+    stack = [levels[1]] * 3
+    assert as_image(stack).frame_count == 3
+    napari = pytest.importorskip("napari.layers._multiscale_data")
+    assert as_image(napari.MultiScaleData(levels)).data is levels[0]
+    assert as_image(napari.MultiScaleData(levels[:1])).data is levels[0]
+
+
+def test_masked_pixels_are_never_taken_for_values() -> None:
+    frame = np.ma.masked_greater(np.arange(4096).reshape(64, 64), 4000)
+    with pytest.raises(InputError, match="95 masked pixels"):
+        as_image(frame)
+    np.testing.assert_array_equal(as_image(np.ma.masked_greater(frame.data, 5000)).data, frame.data)

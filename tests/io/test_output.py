@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
@@ -154,3 +155,15 @@ def test_provenance_of_other_files(tmp_path):
         read_provenance(tmp_path / "text.tif")
     with pytest.raises(FileError, match="can't be opened"):
         read_provenance(tmp_path / "missing.tif")
+
+
+def test_a_mask_lies_over_its_movie(tmp_path: Path) -> None:
+    movie = ImageData(np.zeros((3, 40, 50), bool), pixel_size=(0.25, 0.2), unit="mm", axes="TYX", frame_time=40.0)
+    write_mask(tmp_path / "mask.tif", movie, provenance={})
+    description = read_description(tmp_path / "mask.tif")
+    assert description is not None
+    assert description["notes"]["geometry"] == {
+        "scale": [40.0, 0.25, 0.2],
+        "units": ["ms", "mm", "mm"],
+        "axis_labels": ["t", "y", "x"],
+    }

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -28,7 +29,8 @@ def as_image(image: object, *, rgb: bool = False, bits: int | None = None) -> Im
     ----------
     image : ImageData or array-like, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
         Anything that NumPy understands, nested lists and torch tensors included. Leading axes (time, z, ...)
-        are free. Lazy arrays (dask, zarr, h5py, xarray) stay lazy.
+        are free. Lazy arrays (dask, zarr, h5py, xarray) stay lazy. Of multiscale data, as napari's pyramids have them,
+        the finest level is taken.
     rgb : bool
         Whether the last axis holds colours. An `ImageData` says so itself.
     bits : int, optional
@@ -44,7 +46,7 @@ def as_image(image: object, *, rgb: bool = False, bits: int | None = None) -> Im
     ------
     InputError
         If the image is empty, has too few axes, isn't made of real numbers, lacks the colours that `rgb`
-        promises, or is smaller than `MIN_SIZE` in Y or X.
+        promises, or is smaller than `MIN_SIZE` in Y or X, or if it is a masked array with masked pixels.
 
     Examples
     --------
@@ -88,6 +90,16 @@ def _check_image(image: ImageData[ImageArray]) -> None:
 
 
 def _as_image_array(image: object) -> ImageArray:
+    levels = _levels(image)
+    if levels is not None:
+        return _as_image_array(levels[0])
+    if isinstance(image, np.ma.MaskedArray):
+        if masked := int(np.ma.getmaskarray(image).sum()):
+            raise InputError(
+                f"The image is a masked array with {masked} masked pixels. "
+                "Fill them, for example with image.filled(image.mean())."
+            )
+        return np.asarray(image.data)
     if not isinstance(image, np.ndarray) and isinstance(getattr(image, "dtype", None), np.dtype):
         return cast(ImageArray, image)  # lazy: np.asarray would compute all of it
     try:
@@ -97,6 +109,24 @@ def _as_image_array(image: object) -> ImageArray:
         raise InputError(
             f"A {type(image).__name__} can't be read as an image ({reason}). Pass an array of numbers."
         ) from error
+
+
+def _levels(image: object) -> Sequence[Any] | None:
+    """Return the levels of multiscale data, from fine to coarse; None for any other image.
+
+    Levels are arrays of the same number of axes, each smaller than the one before.
+    """
+    if isinstance(image, np.ndarray) or not isinstance(image, Sequence) or not len(image):
+        return None
+    shapes: list[Any] = [getattr(level, "shape", None) for level in image]
+    if not all(isinstance(shape, tuple) and len(shape) >= 2 for shape in shapes):
+        return None
+    falling = all(
+        len(coarse) == len(fine) and coarse != fine and all(c <= f for c, f in zip(coarse, fine, strict=True))
+        for fine, coarse in pairwise(shapes)
+    )
+    alone = len(image) == 1 and hasattr(image, "shapes")  # napari's multiscale data of one level
+    return image if alone or (len(image) > 1 and falling) else None
 
 
 def iter_frames(

@@ -90,7 +90,9 @@ def read_stack(path: PathLike, channel: Channel = "green") -> Stack:
 
 
 def split_series(image: ImageData[ImageArray], channel: Channel = "green") -> list[Frames]:
-    """Split an image into its series: grey frames that follow each other along the last axis before Y and X.
+    """Split an image into its series: grey frames that follow each other in time.
+
+    Time is the axis T if the image's axes have names, and the last axis before Y and X otherwise.
 
     Parameters
     ----------
@@ -104,9 +106,13 @@ def split_series(image: ImageData[ImageArray], channel: Channel = "green") -> li
     list of list of numpy.ndarray
         One list per series; a single frame is a series of one.
     """
-    frames = [to_grey(frame, channel) if image.rgb else frame for _, frame in iter_frames(image)]
-    length = image.leading_shape[-1] if image.leading_shape else 1
-    return [frames[start : start + length] for start in range(0, len(frames), length)]
+    axes = (image.axes or "")[: len(image.leading_shape)]
+    time = axes.index("T") if "T" in axes else len(image.leading_shape) - 1
+    series: dict[tuple[int, ...], Frames] = {}
+    for index, frame in iter_frames(image):
+        others = tuple(position for axis, position in enumerate(index) if axis != time)
+        series.setdefault(others, []).append(to_grey(frame, channel) if image.rgb else frame)
+    return list(series.values())
 
 
 def series_folders(path: PathLike) -> list[Path]:

@@ -36,7 +36,8 @@ def write_mask(
 
     The file is compressed without loss (zlib). Shape, pixel size, unit and provenance are kept as JSON in
     ImageDescription. The pixel size is also kept in the resolution tags (per centimetre where the unit is a metric
-    one), so that napari, ImageJ and tifffile each find it. Leading axes keep their lengths.
+    one), so that napari, ImageJ and tifffile each find it. Leading axes keep their lengths. If the pixel size or the
+    frame time is known, the geometry of a napari layer that lies over the image is kept, too.
 
     Parameters
     ----------
@@ -184,6 +185,8 @@ def _description(
 ) -> dict[str, Any]:
     """Return what is kept as JSON in ImageDescription."""
     description: dict[str, Any] = {"provenance": dict(provenance)}
+    if notes is None and (image.pixel_size or image.frame_time):
+        notes = {"geometry": _geometry(image)}
     if notes is not None:
         description["notes"] = dict(notes)
     if image.pixel_size is not None:
@@ -197,6 +200,21 @@ def _description(
     if image.frame_time is not None:
         description["frame_time"] = image.frame_time
     return description
+
+
+def _geometry(image: ImageData[npt.NDArray[Any]]) -> dict[str, list[Any]]:
+    """Return scale, units and axis labels of a layer that lies over the image: time in ms, lengths in its unit."""
+    leading = len(image.leading_shape)
+    names = (image.axes or "")[:leading].lower()
+    scale, units = [1.0] * leading, ["pixel"] * leading
+    if image.frame_time and "t" in names:
+        scale[names.index("t")], units[names.index("t")] = image.frame_time, "ms"
+    scale += image.pixel_size or (1.0, 1.0)
+    units += [image.unit or "pixel"] * 2
+    geometry: dict[str, list[Any]] = {"scale": scale, "units": units}
+    if image.axes and len(names) == leading:
+        geometry["axis_labels"] = [*names, "y", "x"]
+    return geometry
 
 
 def _write_tiff(path: Path, pixels: npt.NDArray[Any], description: dict[str, Any], overwrite: bool) -> None:
