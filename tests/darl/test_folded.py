@@ -52,19 +52,19 @@ def _frames(*shape: int) -> torch.Tensor:
 def test_in_float32_it_is_the_network(generator: GeneratorConfig, t: int) -> None:
     network = _network(_SMALL.updated(generator=generator))
     frames = _frames(2, 1, 64, 96)
-    found = FoldedPathA(network, bfloat16=False)(frames, t)
+    found = FoldedPathA(network)(frames, t)
     torch.testing.assert_close(found, network(frames, t), atol=2e-5, rtol=0)
 
 
 def test_without_fused_operations_it_is_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused_layers, "_fuses", lambda: False)
     network, frames = _network(_SMALL), _frames(1, 1, 32, 64)
-    torch.testing.assert_close(FoldedPathA(network, bfloat16=False)(frames), network(frames), atol=2e-5, rtol=0)
+    torch.testing.assert_close(FoldedPathA(network)(frames), network(frames), atol=2e-5, rtol=0)
 
 
 def test_the_smallest_frame_is_reflected_at_its_edges() -> None:
     network, frames = _network(_SMALL.updated(generator=LITE.generator.updated(kernel=7))), _frames(1, 1, 16, 16)
-    torch.testing.assert_close(FoldedPathA(network, bfloat16=False)(frames), network(frames), atol=2e-5, rtol=0)
+    torch.testing.assert_close(FoldedPathA(network)(frames), network(frames), atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize(("name", "frame"), [("default", sample_angiogram()), ("fundus", sample_fundus()[::2, ::2, 1])])

@@ -8,8 +8,9 @@ What is changed, none of it in the trained weights:
   It is computed before the doubling, as 2 x 2 convolutions, one for each of the four pixels that a pixel becomes:
   4 / 9 of the multiplications.
 - The convolutions of a concatenation are the sum of the convolutions of its parts, so features needn't be copied.
-- The generator behind its encoder computes in bfloat16 on processors that have instructions for it. The denoiser and
-  the encoder stay in float32: there rounding changes masks.
+- On request, the generator behind its encoder computes in bfloat16 on processors that have instructions for it. This
+  changes a few pixels of a mask in ten thousand. The denoiser and the encoder stay in float32, where rounding would
+  change more.
 """
 
 from collections.abc import Callable
@@ -45,7 +46,7 @@ class _Folded(NamedTuple):
 _FOLDED: WeakKeyDictionary[Darl, _Folded] = WeakKeyDictionary()
 
 
-def path_a(network: Darl) -> Callable[[Tensor, int], Tensor]:
+def path_a(network: Darl, bfloat16: bool = False) -> Callable[[Tensor, int], Tensor]:
     """Return the fastest way to segment with a network: `FoldedPathA` where it suits, else the network itself.
 
     The folded form is kept for the next call, and made anew once weights were changed in place.
@@ -54,6 +55,8 @@ def path_a(network: Darl) -> Callable[[Tensor, int], Tensor]:
     ----------
     network : Darl
         In evaluation mode, on its device.
+    bfloat16 : bool
+        Whether the folded generator may compute in bfloat16; it does where the processor gains from it.
 
     Returns
     -------
@@ -62,10 +65,12 @@ def path_a(network: Darl) -> Callable[[Tensor, int], Tensor]:
     """
     if not can_fold(network):
         return network
+    precision = "bfloat16" if bfloat16 and computes_in_bfloat16() else "float32"
     known = _FOLDED.get(network)
-    if known is None or known.versions != _versions(known.tensors):
+    if known is None or known.path_a.precision != precision or known.versions != _versions(known.tensors):
         tensors = (*network.parameters(), *network.buffers())
-        known = _FOLDED[network] = _Folded(tensors, _versions(tensors), FoldedPathA(network))
+        folded = FoldedPathA(network, precision == "bfloat16")
+        known = _FOLDED[network] = _Folded(tensors, _versions(tensors), folded)
     return known.path_a
 
 
@@ -98,8 +103,8 @@ class FoldedPathA:
     network : Darl
         In evaluation mode, on the CPU; `can_fold` says whether it suits. Once its weights change, it has to be folded
         anew.
-    bfloat16 : bool, optional
-        Whether the generator behind its encoder computes in bfloat16; by default where the processor gains from it.
+    bfloat16 : bool
+        Whether the generator behind its encoder computes in bfloat16.
 
     Attributes
     ----------
@@ -112,18 +117,17 @@ class FoldedPathA:
     >>> from napari_darl import load_model
     >>> network = load_model("default", "cpu").network
     >>> frames = torch.rand(1, 1, 64, 64) * 2 - 1
-    >>> found = FoldedPathA(network, bfloat16=False)(frames)
+    >>> found = FoldedPathA(network)(frames)
     >>> torch.allclose(found, network(frames), atol=1e-4)
     True
     """
 
-    def __init__(self, network: Darl, bfloat16: bool | None = None) -> None:
-        half = computes_in_bfloat16() if bfloat16 is None else bfloat16
-        self.precision = "bfloat16" if half else "float32"
+    def __init__(self, network: Darl, bfloat16: bool = False) -> None:
+        self.precision = "bfloat16" if bfloat16 else "float32"
         self.factor = network.config.stem_factor
         with torch.inference_mode():
             self.denoiser = _Denoiser(network)
-            self.generator = _Generator(network, torch.bfloat16 if half else torch.float32)
+            self.generator = _Generator(network, torch.bfloat16 if bfloat16 else torch.float32)
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor, t: int = 0) -> Tensor:

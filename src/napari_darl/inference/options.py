@@ -26,6 +26,9 @@ class SegmentOptions(Config):
         Side of the tiles in which frames are segmented, in pixels; None takes the model's own.
     device : str
         `auto`, `cpu`, `cuda`, `cuda:n` or `mps`, for models given by name; a loaded `Model` stays on its device.
+    precision : {"float32", "auto"}
+        "auto" computes part of the network in bfloat16 on CPUs that gain from it, which saves a fifth of the time and
+        changes a few pixels of a mask in ten thousand. With "float32" all CPUs give the same mask.
 
     Examples
     --------
@@ -41,3 +44,4 @@ class SegmentOptions(Config):
     resize: Annotated[float, Field(gt=0, le=16)] | None = None
     tile: Annotated[int, Field(ge=64)] | None = None
     device: str = "auto"
+    precision: Literal["float32", "auto"] = "float32"

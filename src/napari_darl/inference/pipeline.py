@@ -105,7 +105,7 @@ class Pipeline:
         self.tile, self.overlap = _tiles(config, options.tile)
         self.options = options.updated(resize=self.resize, tile=self.tile)
         self.whole = Window(slice(0, height), slice(0, width))
-        self.predictor = Predictor(model.network, noise_level, interrupt)
+        self.predictor = Predictor(model.network, noise_level, interrupt, options.precision == "auto")
         self._config = config
         self._alone = all(length == 1 for length in leading)
         self._rows = Axis(height, self.resize, self.tile, self.overlap)

@@ -26,10 +26,19 @@ class Predictor:
         Timestep t of the tiles.
     interrupt : callable, optional
         Called before each batch; what it raises ends the work.
+    bfloat16 : bool
+        Whether part of the network may compute in bfloat16 on a CPU that gains from it.
     """
 
-    def __init__(self, network: Darl, noise_level: int = 0, interrupt: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        network: Darl,
+        noise_level: int = 0,
+        interrupt: Callable[[], None] | None = None,
+        bfloat16: bool = False,
+    ) -> None:
         self.network, self.noise_level, self.interrupt = network, noise_level, interrupt
+        self.bfloat16 = bfloat16
         self.device = next(network.parameters()).device
 
     def at_once(self, pixels: int) -> int:
@@ -39,7 +48,7 @@ class Predictor:
     @property
     def precision(self) -> str:
         """The lowest precision that the network computes in here: `float32` or `bfloat16`."""
-        return getattr(path_a(self.network), "precision", "float32")
+        return getattr(path_a(self.network, self.bfloat16), "precision", "float32")
 
     @torch.inference_mode()
     def __call__(self, tiles: Tensor) -> Tensor:
@@ -68,7 +77,7 @@ class Predictor:
         if self.interrupt:
             self.interrupt()
         try:
-            probability = path_a(self.network)(tiles.to(self.device), self.noise_level).float().cpu()
+            probability = path_a(self.network, self.bfloat16)(tiles.to(self.device), self.noise_level).float().cpu()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
