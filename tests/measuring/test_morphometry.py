@@ -67,6 +67,16 @@ def test_flat_pixels_and_volumes_in_millimetres() -> None:
     assert {"volume", "volume_density"} <= found.frames.keys()
 
 
+@pytest.mark.parametrize("middle", [(20, 20), (20.5, 20.5), (20, 20.5)])
+@pytest.mark.parametrize("radius", [2, 2.5, 3])
+def test_volumes_lose_no_vessel_of_even_width(middle: tuple[float, float], radius: float) -> None:
+    # Lee's thinning wipes out a third of these.
+    points = np.linspace([12, *middle], [42, *middle], 500)
+    found = measure(tube(points, radius, (54, 40, 40), 1)).segments
+    assert found["length"] == pytest.approx([30 + 2 * radius], abs=1.5)
+    assert found["diameter"] == pytest.approx([2 * radius], rel=0.2)  # as few voxels allow
+
+
 def fork() -> np.ndarray:
     trunk = vessel(np.array([[100.3, 10.0], [100.3, 100.0]]), 6, (200, 200)).mask
     one = vessel(np.array([[100.3, 100.0], [40.0, 180.0]]), 4, (200, 200)).mask

@@ -70,12 +70,14 @@ class Lines:
 
     def resampled(self, spacing: float = 1.0) -> "Lines":
         """Place points evenly along each line, about `spacing` apart and two at least."""
+        if not len(self):
+            return self
         count = np.maximum(np.ceil(self.length / spacing).astype(np.int64), 1) + 1
         first = np.concatenate([[0], np.cumsum(count)])
         owner = np.repeat(np.arange(len(self)), count)
         step = (np.arange(first[-1]) - first[owner]) / (count - 1)[owner]
         # One axis for all lines, with a gap after each, makes one interpolation of them.
-        offset = np.concatenate([[0], np.cumsum(self.length + 1)[:-1]]) if len(self) else np.zeros(0)
+        offset = np.concatenate([[0], np.cumsum(self.length + 1)[:-1]])
         known, wanted = self.arc + offset[self.owner], step * self.length[owner] + offset[owner]
         points = np.stack([np.interp(wanted, known, axis) for axis in self.points.T], axis=1)
         return Lines(points, first)

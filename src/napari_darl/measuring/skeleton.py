@@ -24,6 +24,8 @@ Mask = npt.NDArray[np.bool_]
 FREE = -1
 """In place of a branch point's number: the chain ends there."""
 
+_SHORTEST = 1.5  # longest sides of a pixel that a chain with a free end must have
+_NEAR = 2  # px along each chain in which the radius at a branch point is looked for
 _TINY_LOOP = 2  # chain pixels of a loop about a single branch point that encloses no pixel
 
 
@@ -64,7 +66,8 @@ class Graph:
     nodes
         (M, D) positions of the branch points, px.
     radius
-        (M,) distance from each branch point to the edge of the mask, in the unit of the pixels' size.
+        (M,) distance to the edge of the mask at each branch point, or at a deeper place beside it, in the unit of the
+        pixels' size.
     chains
         The chains.
     """
@@ -78,7 +81,7 @@ class Graph:
         return Counter(node for chain in self.chains for node in (chain.start, chain.end) if node != FREE)
 
 
-def trace(skeleton: Mask, distance: npt.NDArray[np.floating]) -> Graph:
+def trace(skeleton: Mask, distance: npt.NDArray[np.floating], step: float = 1.0) -> Graph:
     """Turn a skeleton into a graph.
 
     Parameters
@@ -86,7 +89,9 @@ def trace(skeleton: Mask, distance: npt.NDArray[np.floating]) -> Graph:
     skeleton
         Lines one pixel wide in 2-D or 3-D, with no pixel at the edge of the array.
     distance
-        Distance to the edge of the mask, of the same shape.
+        Distance to the edge of the mask.
+    step
+        Side of the skeleton's pixels, in pixels of the mask.
     """
     pixels = np.argwhere(skeleton)
     first, second = neighbours(skeleton, pixels)
@@ -102,19 +107,26 @@ def trace(skeleton: Mask, distance: npt.NDArray[np.floating]) -> Graph:
     count = int(node.max(initial=FREE)) + 1
     size = np.bincount(node[crossing], minlength=count)
     nodes = np.stack([np.bincount(node[crossing], axis, count) for axis in pixels[crossing].T], axis=1) / size[:, None]
+    depth = np.zeros(len(pixels))
+    for rounded in (np.floor, np.ceil):  # between two pixels of the mask, the one that is deeper inside
+        depth = np.maximum(depth, distance[tuple(rounded(pixels * step).astype(np.int64).T)])
     radius = np.zeros(count)
-    np.maximum.at(radius, node[crossing], distance[tuple(pixels[crossing].T)])
+    np.maximum.at(radius, node[crossing], depth[crossing])
 
     adjacent: list[list[int]] = [[] for _ in range(len(pixels))]
     for one, other in zip(first.tolist(), second.tolist(), strict=True):
         adjacent[one].append(other)
         adjacent[other].append(one)
+    nodes, places, near = nodes * step, pixels * step, round(_NEAR / step)
     chains = []
     for start, end, members, closed in _walks(adjacent, node.tolist()):
         if start == end != FREE and len(members) <= _TINY_LOOP:
             continue
+        for one, beside in ((start, members[:near]), (end, members[-near:])):
+            if one != FREE:  # it may lie off the middle of the vessel
+                radius[one] = max(radius[one], depth[beside].max())
         ends = [nodes[[n]] if n != FREE else nodes[:0] for n in (start, end)]
-        chains.append(Chain(start, end, np.concatenate([ends[0], pixels[members], ends[1]]), closed))
+        chains.append(Chain(start, end, np.concatenate([ends[0], places[members], ends[1]]), closed))
     return Graph(nodes, radius, chains)
 
 
@@ -168,8 +180,9 @@ def prune(graph: Graph, scale: Floats) -> Graph:
     """Remove spurs.
 
     A spur is a chain with a free end that is shorter than the vessel is wide at its root, 2 x the distance to the edge
-    of the mask. All spurs of a branch point go at once, but where they are all that is there, the two longest stay.
-    Chains that meet where no third is left become one, and all begins anew until there is no spur.
+    of the mask, or than one and a half of a pixel's longest side. All spurs of a branch point go at once, but where
+    they are all that is there, the two longest stay. Chains that meet where no third is left become one, and all
+    begins anew until there is no spur.
 
     Parameters
     ----------
@@ -192,7 +205,7 @@ def _spurs(graph: Graph, scale: Floats) -> set[int]:
         node = max(chain.start, chain.end)
         if min(chain.start, chain.end) == FREE and node != FREE and degrees[node] > 2:
             length = chain.length(scale)
-            if length < 2 * graph.radius[node]:
+            if length < max(2 * graph.radius[node], _SHORTEST * scale.max()):
                 spurs[node].append((length, number))
     removed = set()
     for node, found in spurs.items():
