@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_darl.cli import measuring
+from napari_darl.cli import mask_files
 from napari_darl.cli.files import image_files, naming, refuse_existing, targets
 from napari_darl.cli.options import Bright, Device, Images, ModelName, Output, Overwrite
 from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt, tracked
@@ -84,7 +84,7 @@ def segment(
     whole = targets([path for path in paths if path not in large], output, kinds, overwrite)
     zarrs = targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones resume
     if measure:
-        refuse_existing(measuring.table_files([path.stem for path in whole], output), overwrite)
+        refuse_existing(mask_files.table_files([path.stem for path in whole], output), overwrite)
     loaded = load_model(model, device)
     if threshold is None:
         cleaning = cleaning.updated(threshold=loaded.threshold)
@@ -95,8 +95,8 @@ def segment(
     if smooth_time and not smoothed:
         warnings.warn("Nothing was smoothed over time. No file has more than one frame.", DarlWarning, stacklevel=1)
     if measure:
-        jobs = [measuring.Job(path.stem, files["mask"], path) for path, files in whole.items()]
-        measuring.measure_files(jobs, output, measuring.MeasureOptions(), overwrite)
+        jobs = [mask_files.Job(path.stem, files["mask"], path) for path, files in whole.items()]
+        mask_files.measure_files(jobs, output, mask_files.MeasureOptions(), overwrite)
     with connected(cluster) as client:
         for path, files in zarrs.items():
             segmentation.to_zarr(path, files, client)

@@ -1,0 +1,257 @@
+"""Mask files: which there are, what belongs to them, how large their pixels are, and their tables."""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_darl.cli.files import naming
+from napari_darl.cli.terminal import tracked
+from napari_darl.errors import DarlWarning, FileError, InputError
+
+if TYPE_CHECKING:
+    from napari_darl.io.arrays import ImageData
+    from napari_darl.measuring.morphometry import Morphometry
+
+_NOT_MASKS = ("_probability", "_uncertainty")
+_MASK = "_mask"
+_TABLES = ("segments", "branch_points")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A mask to be measured, and the files that belong to it."""
+
+    stem: str
+    mask: Path
+    image: Path | None = None
+    view: Path | None = None
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """How masks are measured.
+
+    Attributes
+    ----------
+    pixel_size, unit
+        Size of a pixel, as the user gave it.
+    frame_time
+        Time between frames, in ms.
+    labels
+        Whether each value of a mask is measured by itself.
+    volume
+        Whether stacks are volumes.
+    """
+
+    pixel_size: str | None = None
+    unit: str | None = None
+    frame_time: float | None = None
+    labels: bool = False
+    volume: bool = False
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The size of a pixel and how it is known."""
+
+    size: float | tuple[float, ...]
+    unit: str
+    source: str
+
+
+def table_files(stems: Iterable[str], output: Path) -> list[Path]:
+    """List the files that `measure_files` writes."""
+    tables = [output / f"{stem}_{kind}.csv" for stem in stems for kind in _TABLES]
+    return [output / "summary.csv", output / "measurements.json", *tables]
+
+
+def measure_files(jobs: list[Job], output: Path, options: MeasureOptions, overwrite: bool) -> dict[str, dict[str, Any]]:
+    """Measure mask files, write their tables, and return the summary of each by its stem."""
+    from napari_darl.measuring.tables import plain, with_unit, write_csv, write_json
+
+    summaries: dict[str, dict[str, Any]] = {}
+    told: dict[str, Any] = {}
+    rows: list[dict[str, object]] = []
+    for job in tracked(jobs, "Measuring"):
+        with naming(job.mask):
+            found, provenance = _measure_file(job, options)
+        for kind in _TABLES:
+            table = with_unit(getattr(found, kind), found.unit)
+            write_csv(output / f"{job.stem}_{kind}.csv", table, overwrite=overwrite)
+        summaries[job.stem] = plain(found.summary) | {"unit": found.unit, "pixel_size": list(found.pixel_size)}
+        told[job.stem] = provenance
+        rows += _frame_rows(job.stem, found, provenance)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: [row.get(name, "") for row in rows] for name in names}
+    write_csv(output / "summary.csv", columns, overwrite=overwrite)
+    write_json(output / "measurements.json", {"files": told, "summaries": summaries}, overwrite=overwrite)
+    return summaries
+
+
+def mask_files(inputs: Iterable[Path]) -> list[Path]:
+    """List masks: files as they are; of folders those named `_mask`, or else all but probabilities and the like.
+
+    Raises
+    ------
+    FileError
+        If a file or folder is missing, or a folder holds none.
+    """
+    from napari_darl.io.images import image_paths
+
+    found: list[Path] = []
+    for entry in inputs:
+        if not entry.exists():
+            raise FileError(f"{entry} doesn't exist. Check its name and its folder.")
+        if not entry.is_dir():
+            found.append(entry)
+            continue
+        paths = [path for path in image_paths(entry) if not path.stem.endswith(_NOT_MASKS)]
+        named = [path for path in paths if path.stem.endswith(_MASK)]
+        if not paths:
+            raise FileError(f"{entry} holds no mask. Give a folder of masks.")
+        found += named or paths
+    return found
+
+
+def stems_of(paths: Iterable[Path]) -> dict[str, Path]:
+    """Name masks by their stems, without `_mask`.
+
+    Raises
+    ------
+    InputError
+        If two have the same name.
+    """
+    stems: dict[str, Path] = {}
+    for path in paths:
+        stem = path.stem.removesuffix(_MASK) or path.stem
+        if stem in stems:
+            raise InputError(f"{stems[stem]} and {path} would both become {stem}_segments.csv. Use two folders.")
+        stems[stem] = path
+    return stems
+
+
+def paired(stems: dict[str, Path], source: Path | None, name: str) -> dict[str, Path]:
+    """Pair masks with the files of a folder by their stems; a single file belongs to all of them."""
+    from napari_darl.io.images import image_paths
+
+    if source is None:
+        return {}
+    if not source.is_dir():
+        if name == "image" and len(stems) > 1:
+            raise InputError(f"{source} is one image and there are {len(stems)} masks. Give a folder of images.")
+        return dict.fromkeys(stems, source)
+    # An image beats a mask of the same stem in its folder, as segment writes them side by side.
+    paths = sorted(image_paths(source), key=lambda path: not path.stem.endswith(_MASK))
+    files = {path.stem.removesuffix(_MASK): path for path in paths}
+    if lacking := next((stem for stem in stems if stem not in files), None):
+        raise FileError(f"{source} has no {name} named {lacking}. Give it the name of the mask.")
+    return {stem: files[stem] for stem in stems}
+
+
+def _measure_file(job: Job, options: MeasureOptions) -> "tuple[Morphometry, dict[str, Any]]":
+    """Measure one file; return what was found and where it comes from."""
+    from napari_darl.evaluation.metrics import above_half
+    from napari_darl.measuring.morphometry import measure as measured
+    from napari_darl.version import VERSION
+
+    mask = read_grey(job.mask, "brightest")
+    image = None if job.image is None else read_grey(job.image)
+    if image is not None and image.data.shape != mask.data.shape:
+        raise InputError(f"{job.image} has the shape {image.data.shape}, not {mask.data.shape}. Give the mask's image.")
+    known = [one for one in (mask, image) if one is not None]
+    movie = mask.data.ndim > 2 and not options.volume
+    frame_time = options.frame_time
+    if movie and frame_time is None:
+        frame_time = next((one.frame_time for one in known if one.frame_time), None)
+    shape = (-1, *mask.data.shape[-2:]) if movie else mask.data.shape
+    scale = find_scale(options.pixel_size, options.unit, known, job.mask)
+    found = measured(
+        (mask.data if options.labels else above_half(mask.data)).reshape(shape),
+        None if image is None else image.data.reshape(shape),
+        pixel_size=for_axes(scale, 2 if movie else mask.data.ndim),
+        unit=scale.unit,
+        field_of_view=None if job.view is None else above_half(read_grey(job.view, "brightest").data),
+        separate_labels=options.labels,
+        time_axis=0 if movie else None,
+        frame_time=frame_time,
+    )
+    files = {"mask": job.mask, "image": job.image, "field_of_view": job.view}
+    return found, {
+        "version": VERSION,
+        **{name: None if path is None else _identity(path) for name, path in files.items()},
+        "pixel_size": list(found.pixel_size),
+        "unit": scale.unit,
+        "pixel_size_from": scale.source,
+        "frame_time_ms": frame_time,
+        "separate_labels": options.labels,
+    }
+
+
+def _frame_rows(stem: str, found: "Morphometry", provenance: dict[str, Any]) -> list[dict[str, object]]:
+    """Return one row of summary.csv for each frame."""
+    size = dict(zip((f"pixel_size_{axis}" for axis in "zyx"[-len(found.pixel_size) :]), found.pixel_size, strict=True))
+    known = {"unit": found.unit, **size, "pixel_size_from": provenance["pixel_size_from"]}
+    return [
+        {"file": stem, **dict(zip(found.frames, values, strict=True)), **known}
+        for values in zip(*found.frames.values(), strict=True)
+    ]
+
+
+def for_axes(scale: Scale, dimensions: int) -> float | tuple[float, ...]:
+    """Fit a size to volumes: one number holds for all axes, a file's height and width say nothing of the depth."""
+    if isinstance(scale.size, float) or len(scale.size) == dimensions:
+        return scale.size
+    raise InputError(
+        f"The pixel size is {scale.size} and the masks have {dimensions} axes. Give one for each by --pixel-size."
+    )
+
+
+def read_grey(path: Path, channel: Any = "green") -> "ImageData[Any]":
+    """Read an image as grey."""
+    from napari_darl.frames.arrays import as_grey
+    from napari_darl.io.images import read_image
+
+    return as_grey(read_image(path), channel)
+
+
+def _identity(path: Path) -> dict[str, str]:
+    """Return a file's name and the hash of what it holds."""
+    from hashlib import file_digest
+
+    with path.open("rb") as file:
+        return {"name": path.name, "sha256": file_digest(file, "sha256").hexdigest()}
+
+
+def find_scale(pixel_size: str | None, unit: str | None, images: "list[ImageData[Any]]", path: Path) -> Scale:
+    """Find the size of a pixel: as given, else as the files say, else pixels, with a warning.
+
+    The size at a detector (DICOM's ImagerPixelSpacing) is never taken for the patient's.
+    """
+    if (pixel_size is None) != (unit is None):
+        given = "--pixel-size needs its unit: add --unit, such as mm."
+        raise InputError(given if unit is None else "--unit is the unit of --pixel-size: add it.")
+    if pixel_size is not None and unit is not None:
+        try:
+            sizes = tuple(float(part) for part in pixel_size.split(","))
+        except ValueError as error:
+            raise InputError(f"--pixel-size is '{pixel_size}'. Give one number, or one for each axis.") from error
+        return Scale(sizes[0] if len(sizes) == 1 else sizes, unit, "given")
+    for image in images:
+        if image.pixel_size and image.unit and image.unit != "pixel" and not image.at_detector:
+            return Scale(image.pixel_size, image.unit, f"file {image.path.name}" if image.path else "file")
+    if any(image.at_detector for image in images):
+        warnings.warn(
+            f"{path} is measured in PIXELS. Its pixel size is the detector's, where everything is larger than in the "
+            "patient. Calibrate it, as by a catheter, and pass --pixel-size and --unit.",
+            DarlWarning,
+            stacklevel=2,
+        )
+        return Scale(1.0, "px", "none: the file has the detector's only")
+    warnings.warn(
+        f"{path} is measured in PIXELS. No file says how large they are. Pass --pixel-size and --unit if you know.",
+        DarlWarning,
+        stacklevel=2,
+    )
+    return Scale(1.0, "px", "none")
