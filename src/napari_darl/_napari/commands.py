@@ -38,3 +38,8 @@ def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
 def show_segment_widget(viewer: "napari.viewer.Viewer") -> None:
     """Open the Segment widget."""
     viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")
+
+
+def show_measure_widget(viewer: "napari.viewer.Viewer") -> None:
+    """Open the Measure widget."""
+    viewer.window.add_plugin_dock_widget("napari-darl", "Measure vessels")

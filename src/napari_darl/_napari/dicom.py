@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl._napari.bit_depth import BITS
+from napari_darl._napari.geometry import AT_DETECTOR, SPACING
 from napari_darl.io import dicom
 
 LayerData = tuple[npt.NDArray[Any], dict[str, Any], str]
 
 _SPACINGS = {
     "PixelSpacing": "PixelSpacing",
-    "ImagerPixelSpacing": "ImagerPixelSpacing: at the detector, where vessels appear larger than they are",
+    "ImagerPixelSpacing": AT_DETECTOR,
     None: "unknown",
 }
 
@@ -50,7 +51,7 @@ def _read(path: str) -> list[LayerData]:
         "scale": [time, height, width][1 - leading :],
         "units": [duration, length, length][1 - leading :],
         "axis_labels": ["t", "y", "x"][1 - leading :],
-        "metadata": {"modality": movie.modality, "pixel size from": _SPACINGS[movie.pixel_size_from]},
+        "metadata": {"modality": movie.modality, SPACING: _SPACINGS[movie.pixel_size_from]},
     }
     if movie.bits:
         meta["metadata"][BITS] = movie.bits

@@ -10,6 +10,12 @@ from napari.layers import Labels, Layer
 
 from napari_darl.errors import InputError
 
+SPACING = "pixel size from"
+"""Entry of a layer's metadata: the DICOM element that its scale comes from."""
+
+AT_DETECTOR = "ImagerPixelSpacing: at the detector, where vessels appear larger than they are"
+"""Its value where the scale is the detector's, and lengths are too large by the magnification."""
+
 _NUMBERS = ("scale", "translate", "rotate", "shear", "affine")
 _NAMES = ("units", "axis_labels")
 _KEYS = (*_NUMBERS, *_NAMES)
@@ -35,6 +41,11 @@ def geometry(layer: Layer) -> dict[str, Any]:
     """
     numbers = {key: np.array(getattr(layer, key), float).tolist() for key in _NUMBERS}
     return numbers | {key: tuple(getattr(layer, key)) for key in _NAMES}
+
+
+def at_detector(layer: Layer) -> bool:
+    """Return whether a layer's scale is that of an X-ray detector."""
+    return str(layer.metadata.get(SPACING, "")).startswith("ImagerPixelSpacing")
 
 
 def geometry_to_json(geometry: Mapping[str, Any]) -> dict[str, Any]:

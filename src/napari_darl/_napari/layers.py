@@ -9,7 +9,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_darl._napari.geometry import geometry, unit_factors
+from napari_darl._napari.geometry import AT_DETECTOR, SPACING, at_detector, geometry, unit_factors
 from napari_darl.errors import InputError
 
 if TYPE_CHECKING:
@@ -170,5 +170,6 @@ def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
         empty,
         name=f"{image.name} vessels",
         colormap=DirectLabelColormap(color_dict=colours),
+        metadata={SPACING: AT_DETECTOR} if at_detector(image) else {},
         **geometry(image),
     )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari.settings import get_settings
 from napari_builtins.io import imsave_extensions, napari_write_labels
 
-from napari_darl._napari.geometry import geometry_from_json, geometry_to_json, pixel_size
+from napari_darl._napari.geometry import AT_DETECTOR, SPACING, geometry_from_json, geometry_to_json, pixel_size
 from napari_darl.errors import DarlWarning, FileError, InputError
 from napari_darl.io import output
 from napari_darl.io.arrays import ImageData
@@ -69,7 +69,12 @@ def write_mask(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     geometry = geometry_from_json(meta, labels.ndim)
     (output.write_mask if as_mask else output.write_frames)(
         target,
-        ImageData(labels if as_mask else _widened(labels), pixel_size=pixel_size(geometry), unit="µm"),
+        ImageData(
+            labels if as_mask else _widened(labels),
+            pixel_size=pixel_size(geometry),
+            unit="µm",
+            at_detector=(meta.get("metadata") or {}).get(SPACING) == AT_DETECTOR,
+        ),
         provenance=_provenance(meta.get("metadata") or {}),
         notes={"name": meta.get("name"), "geometry": geometry_to_json(geometry)},
         overwrite=True,
@@ -111,7 +116,8 @@ def _read(path: str) -> list[LayerData]:
     provenance = description.get("provenance")
     meta = {
         "name": str(notes.get("name") or Path(path).name.split(".darl.")[0]),
-        "metadata": {PLUGIN: provenance} if provenance else {},
+        "metadata": ({PLUGIN: provenance} if provenance else {})
+        | ({SPACING: AT_DETECTOR} if image.at_detector else {}),
     }
     _prefer_own_reader()
     return [(labels, meta | _geometry(path, notes, image), "labels")]

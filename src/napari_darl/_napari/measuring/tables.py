@@ -1,0 +1,35 @@
+"""Read-only tables of the Measure widget."""
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+
+def value_table(*header: str) -> QTableWidget:
+    """Make an empty table of whole rows."""
+    table = QTableWidget(0, len(header))
+    table.setHorizontalHeaderLabels(header)
+    table.verticalHeader().hide()
+    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setMinimumHeight(110)
+    return table
+
+
+def fill(table: QTableWidget, rows: Sequence[Sequence[str | float]], tips: Sequence[str] = ()) -> None:
+    """Fill a table; numbers are shown with four digits, and NaN as a dash."""
+    table.setRowCount(len(rows))
+    for number, values in enumerate(rows):
+        for column, value in enumerate(values):
+            item = QTableWidgetItem(value if isinstance(value, str) else shown(value))
+            item.setFlags(Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled)
+            if tips:
+                item.setToolTip(tips[number])
+            table.setItem(number, column, item)
+
+
+def shown(value: float) -> str:
+    """Write a number with four significant digits."""
+    return "-" if value != value else f"{value:.4g}"

@@ -1,0 +1,331 @@
+"""The Measure widget: a mask, its vessels in numbers, stenoses, and another mask to compare with."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from magicgui.widgets import ComboBox
+from napari.layers import Image, Labels
+from napari.utils.notifications import show_error, show_info
+from qtpy.compat import isalive
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
+
+from napari_darl._napari.layers import bare, frame_order, frames_shape, to_world, visible_frame
+from napari_darl._napari.measuring.compare_tab import CompareTab
+from napari_darl._napari.measuring.controls import PixelSizeForm, layer_choice
+from napari_darl._napari.measuring.layer_scale import LayerScale, layer_scale
+from napari_darl._napari.measuring.measurement import Measurement, image_stack
+from napari_darl._napari.measuring.overlay import MOST_PATHS
+from napari_darl._napari.measuring.stenosis_tab import Source, StenosisTab
+from napari_darl._napari.measuring.tables import shown
+from napari_darl._napari.measuring.vessels_tab import VesselsTab
+from napari_darl._napari.measuring.work import MeasuredFrame, measuring
+from napari_darl._napari.pickers import explanation, widen
+from napari_darl._napari.task import Task
+from napari_darl.errors import DarlError
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+_MOVIE, _VOLUME = "movie", "volume"
+_PAUSE = 150  # ms without another change, before paths are drawn anew
+_NO_MASK = "There is no mask. Segment an image, open a mask, or draw a Labels layer."
+
+
+class MeasureWidget(QWidget):
+    """Measures a Labels layer.
+
+    Policy: a measurement belongs to the mask as it was. When the mask, its scale or the pixel size changes, the widget
+    says that the numbers are out of date, and Measure makes them anew. Its layers show the frame that the viewer
+    shows. A layer of ours that the user edits is theirs.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._task: Task | None = None
+        self._running: Measurement | None = None
+        self.measurement: Measurement | None = None
+        self._watched: Labels | None = None
+        self.masks: ComboBox = layer_choice(viewer, Labels, "The mask to measure.", optional=False)
+        self.image: ComboBox = layer_choice(
+            viewer, Image, "Its image, in whose profiles diameters are measured, too.", optional=True
+        )
+        self.stack = QComboBox()
+        self.stack.addItems([_MOVIE, _VOLUME])
+        self.stack.setToolTip("A movie is measured frame by frame, a volume (Z, Y, X) as a whole.")
+        widen(self.stack)
+        self.separate = QCheckBox("each label by itself")
+        self.separate.setToolTip("Vessels of different labels are then never joined.")
+        self.pixel_size = PixelSizeForm()
+        self.unit_line = explanation()
+        self.button = QPushButton("Measure")
+        self.state = explanation()
+        self.vessels = VesselsTab()
+        self.stenosis = StenosisTab(viewer, self._source)
+        self.compare = CompareTab(viewer, lambda: self.masks.value)
+        self.tabs = QTabWidget()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE)
+        self._lay_out()
+        self._connect()
+        self._layers_changed()
+        active = bare(viewer.layers.selection.active)
+        if isinstance(active, Labels):
+            self.masks.value = active
+        self._mask_changed()
+
+    def measure(self) -> None:
+        """Measure the chosen mask in the background; what stands in the way becomes a notification."""
+        mask, image = self.masks.value, self.image.value
+        if mask is None:
+            show_error(_NO_MASK)
+            return
+        try:
+            measurement = Measurement.of(self._viewer, mask, image, self._scale(mask), self.separate.isChecked())
+            images = image_stack(image, mask, measurement.stack.dimensions)
+        except DarlError as error:
+            show_error(str(error))
+            return
+        last = self.measurement
+        if last is not None and last.mask is mask:
+            measurement.overlay = last.overlay
+        self._running = measurement
+        self.button.setText("Stop")
+        self.state.setText("Measuring...")
+        work = partial(measuring, measurement.stack, images, measurement.scale.size, measurement.separate)
+        total = len(measurement.stack)
+        self._task = Task(
+            work,
+            self._viewer,
+            title="Measuring",
+            total=total if total > 1 else 0,
+            on_yield=self._take,
+            on_end=self._end,
+        )
+
+    def write_tables(self, folder: Path) -> None:
+        """Write the tables of the last measurement into a folder.
+
+        Raises
+        ------
+        FileError
+            If one of the files exists already, or can't be written.
+        """
+        from napari_darl.measuring.tables import as_json, with_unit, write_csv, write_json
+
+        measurement = self.measurement
+        if measurement is None:
+            return
+        found, name = (
+            measurement.found(),
+            "".join(c if c.isalnum() or c in " -_" else "_" for c in measurement.mask.name),
+        )
+        for kind in ("segments", "branch_points", "frames"):
+            write_csv(folder / f"{name}_{kind}.csv", with_unit(getattr(found, kind), found.unit), overwrite=False)
+        write_json(folder / f"{name}_measured.json", as_json(found, measurement.provenance()), overwrite=False)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("mask", self.masks.native)
+        form.addRow("image", self.image.native)
+        form.addRow("stack is a", self.stack)
+        form.addRow("labels", self.separate)
+        form.addRow("pixel size", self.pixel_size)
+        self._form = form
+        self.tabs.addTab(self.vessels, "Vessels")
+        self.tabs.addTab(self.stenosis, "Stenosis")
+        self.tabs.addTab(self.compare, "Compare")
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addWidget(self.unit_line)
+        column.addWidget(self.button)
+        column.addWidget(self.state)
+        column.addWidget(self.tabs, 1)
+
+    def _connect(self) -> None:
+        self.button.clicked.connect(self._clicked)
+        self.masks.changed.connect(self._mask_changed)
+        self.image.changed.connect(self.stenosis.update_found)
+        self.stack.currentTextChanged.connect(self._scale_changed)
+        self.pixel_size.changed.connect(self._scale_changed)
+        self.stenosis.calibrated.connect(lambda size, source: self.pixel_size.set(size, "mm", source))
+        self.vessels.save.clicked.connect(self._ask_save)
+        self.vessels.features.clicked.connect(self._show_features)
+        self.vessels.curve.moved.connect(self._go_to)
+        self._timer.timeout.connect(self._refresh)
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self._layers_changed)
+        self._viewer.dims.events.point.connect(self._wait)
+
+    @property
+    def _dimensions(self) -> int:
+        mask = self.masks.value
+        return 3 if mask is not None and mask.ndim > 2 and self.stack.currentText() == _VOLUME else 2
+
+    def _scale(self, mask: Labels) -> LayerScale:
+        return self.pixel_size.applied(layer_scale(mask, self._dimensions))
+
+    def _source(self) -> Source | None:
+        mask = self.masks.value
+        if mask is None:
+            return None
+        return Source(mask, self.image.value, self.pixel_size.applied(layer_scale(mask, 2)))
+
+    def _clicked(self) -> None:
+        if self._task is None:
+            self.measure()
+        else:
+            self._task.cancel()
+
+    def _take(self, frame: MeasuredFrame) -> None:
+        if not isalive(self) or self._running is None:  # type: ignore[no-untyped-call] # closed meanwhile
+            if self._task:
+                self._task.drop()
+            return
+        self._running.frames.append(frame)
+        done, total = len(self._running.frames), len(self._running.stack)
+        if self._task:
+            self._task.show(done)
+        if total > 1:
+            self.state.setText(f"{done} of {total} frames measured")
+
+    def _end(self, cancelled: bool) -> None:
+        running, self._running, self._task = self._running, None, None
+        if not isalive(self):  # type: ignore[no-untyped-call]
+            return
+        self.button.setText("Measure")
+        if running is None:  # its mask was removed, which the state says
+            return
+        if not running.frames:
+            self.state.setText("Stopped." if cancelled else "")
+            return
+        self.state.setText("")
+        self.measurement = running
+        found = running.found()
+        self.vessels.show_found(found)
+        running.overlay.follow(running.mask)
+        self._refresh()
+        widths = found.segments["diameter"]
+        if len(widths):
+            unit, most = found.unit, np.bincount(found.segments["frame"]).max()
+            colours = (
+                f"Paths are coloured by diameter, {shown(widths.min())} to {shown(widths.max())} {unit}, blue to red."
+            )
+            rest = f" Only the {MOST_PATHS} longest are drawn." if most > MOST_PATHS else ""
+            self.vessels.legend.setText(colours + rest)
+        else:
+            self.vessels.legend.setText("")
+            show_info(f"'{running.mask.name}' holds no vessel.")
+        if cancelled:
+            show_info(f"Stopped: {len(running.frames)} of {len(running.stack)} frames are measured.")
+        if running.overlay.paths is not None:
+            self._viewer.layers.selection.active = running.overlay.paths
+
+    def _refresh(self) -> None:
+        """Show the visible frame's measurement, and say whether it still holds."""
+        if not isalive(self):  # type: ignore[no-untyped-call]
+            return
+        measurement = self.measurement
+        if measurement is None or measurement.mask not in self._viewer.layers:
+            return
+        number = self._frame(measurement)
+        measurement.show(number)
+        self.vessels.show_frame(number)
+        self._tell_outdated(measurement, number)
+
+    def _tell_outdated(self, measurement: Measurement, number: int) -> None:
+        if self._task is not None:
+            return
+        if self.masks.value is not measurement.mask:
+            self.state.setText(f"The numbers below are of '{measurement.mask.name}'.")
+            return
+        why = measurement.outdated(number, self._scale(measurement.mask))
+        self.state.setText(f"OUT OF DATE: {why} Click Measure." if why else "")
+
+    def _frame(self, measurement: Measurement) -> int:
+        """Return the number of the frame that the viewer shows."""
+        leading = measurement.stack.leading
+        place = visible_frame(measurement.mask, self._viewer)[: len(leading)]
+        return int(np.ravel_multi_index(place, leading)) if leading else 0
+
+    def _go_to(self, number: int) -> None:
+        """Show a frame, as the cursor of the curve asks."""
+        measurement = self.measurement
+        if measurement is None or measurement.mask not in self._viewer.layers:
+            return
+        mask, leading = measurement.mask, measurement.stack.leading
+        axes = list(frame_order(mask)[: len(leading)])
+        point = np.zeros(mask.ndim)
+        point[axes] = np.unravel_index(number, leading)
+        world = to_world(mask, point, self._viewer)
+        for axis in axes:
+            self._viewer.dims.set_point(self._viewer.dims.ndim - mask.ndim + axis, world[axis])
+
+    def _wait(self) -> None:
+        """Refresh once nothing has changed for a moment."""
+        self._timer.start()
+
+    def _layers_changed(self) -> None:
+        for choice in (self.masks, self.image, self.compare.other):
+            choice.reset_choices()
+        if self._running and self._running.mask not in self._viewer.layers and self._task:
+            self._task.drop()
+            self._running = None
+            self.state.setText("The mask was removed: nothing was measured.")
+        if self.measurement and self.measurement.mask not in self._viewer.layers:
+            self.state.setText(f"'{self.measurement.mask.name}' was removed; its numbers can still be saved.")
+
+    def _mask_changed(self) -> None:
+        mask = self.masks.value
+        if mask is not self._watched:
+            self._watch(self._watched, mask)
+            self._watched = mask
+        stacked = mask is not None and len(frames_shape(mask)) > 2
+        self._form.setRowVisible(self.stack, stacked)
+        if stacked and mask is not None:
+            labels = [mask.axis_labels[axis] for axis in frame_order(mask)]
+            self.stack.setCurrentText(_VOLUME if labels[-3].lower() == "z" else _MOVIE)
+        self.compare.other.reset_choices()
+        self._scale_changed()
+
+    def _watch(self, before: Labels | None, mask: Labels | None) -> None:
+        """Hear of changes of the chosen mask, and of it alone."""
+        for layer, connecting in ((before, False), (mask, True)):
+            if layer is not None:
+                # napari doesn't tell of values that were changed in place, but draws the layer anew.
+                for event in (layer.events.paint, layer.events.data, layer.events.set_data, layer.events.labels_update):
+                    (event.connect if connecting else event.disconnect)(self._wait)
+                for event in (layer.events.scale, layer.events.units, layer.events.affine):
+                    (event.connect if connecting else event.disconnect)(self._scale_changed)
+
+    def _scale_changed(self) -> None:
+        mask = self.masks.value
+        self.unit_line.setText("" if mask is None else self._scale(mask).words)
+        self.stenosis.update_found()
+        self._wait()
+
+    def _show_features(self) -> None:
+        measurement = self.measurement
+        if measurement is None or measurement.overlay.paths is None:
+            show_error("There is no table yet. Click Measure first.")
+            return
+        self._viewer.window.add_plugin_dock_widget("napari", "Features table widget")
+        self._viewer.layers.selection.active = measurement.overlay.paths
+
+    def _ask_save(self) -> None:
+        if self.measurement is None:
+            show_error("There is nothing to save yet. Click Measure first.")
+            return
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the tables")
+        if folder:
+            try:
+                self.write_tables(Path(folder))
+                show_info(f"Tables saved in {folder}.")
+            except DarlError as error:
+                show_error(str(error))
