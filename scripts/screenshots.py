@@ -17,6 +17,7 @@ from napari.settings import get_settings
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
+import napari_darl
 from napari_darl._napari.commands import segment_vessels
 from napari_darl._napari.pickers import DevicePicker
 from napari_darl._napari.training.session import TrainingSession
@@ -35,7 +36,7 @@ def main() -> None:
     args = parser.parse_args()
     for theme in ("dark", "light"):
         get_settings().appearance.theme = theme
-        for take in (command, widget, movie, fundus, train, inspect, doubt):
+        for take in (command, widget, movie, fundus, train, inspect, doubt, measure, stenosis):
             wanted = args.only is None or take.__name__ in args.only
             if wanted and (theme == "dark" or take is widget):
                 viewer = opened()
@@ -132,6 +133,44 @@ def doubt(viewer: napari.Viewer) -> None:
     for name in ("angiograms", "uncertainty"):
         viewer.layers[name].visible = False
     live(0.5)
+
+
+def measure(viewer: napari.Viewer) -> None:
+    """Show the vessels of the sample in numbers, and the row of the longest one."""
+    docked = measured(viewer)
+    docked.vessels.features.click()
+    live(1)
+    lengths = docked.measurement.found().segments["length"]
+    viewer.layers["angiogram vessels paths"].selected_data = {int(lengths.argmax())}
+    live(1)
+
+
+def stenosis(viewer: napari.Viewer) -> None:
+    """Show the diameters along the longest vessel of the sample."""
+    docked = measured(viewer)
+    found = docked.measurement.found()
+    path = found.paths[int(found.segments["length"].argmax())]
+    for layer in viewer.layers[2:]:
+        layer.visible = False
+    docked.tabs.setCurrentWidget(docked.stenosis)
+    docked.stenosis.place.click()
+    points = viewer.layers["stenosis points"]
+    points.add(path[12])
+    points.add(path[-12])
+    live(1, lambda: docked.stenosis.found is not None)
+
+
+def measured(viewer: napari.Viewer) -> Any:
+    """Segment the sample, and measure its mask."""
+    frame = sample_angiogram()
+    image = viewer.add_image(frame, name="angiogram")
+    viewer.add_labels(napari_darl.segment(frame), name="angiogram vessels", opacity=0.4)
+    live(0.5)
+    _, docked = viewer.window.add_plugin_dock_widget("napari-darl", "Measure vessels")
+    docked.image.value = image
+    docked.measure()
+    live(0.5, lambda: docked.measurement is not None)
+    return docked
 
 
 def curves(run: Path, path: Path) -> None:

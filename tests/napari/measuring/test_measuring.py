@@ -95,6 +95,7 @@ def test_a_row_and_its_path_select_each_other(window: Window) -> None:
     model = table.model()
     assert model.mapToSource(table.selectionModel().selectedRows()[0]).row() == 2
     assert number in (0, 1, 2)
+    assert np.argmax(paths.edge_width) == 2
 
     from napari_darl._napari.measuring.overlay import _select_clicked
 

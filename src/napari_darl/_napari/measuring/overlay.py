@@ -1,5 +1,6 @@
 """The layers of a measurement: paths coloured by diameter, and branch points, of the frame that is shown."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -23,6 +24,7 @@ MOST_PATHS = 1500
 
 _EXACT = 0.15  # px by which a drawn path may depart from the measured one
 _COLOURS = "turbo"
+_WIDTH, _SELECTED = 1.5, 4.0  # px, width of a path
 
 
 class Overlay:
@@ -108,10 +110,11 @@ class Overlay:
                 edge_color="diameter",
                 edge_colormap=_COLOURS,
                 edge_contrast_limits=limits,
-                edge_width=1.5,
+                edge_width=_WIDTH,
                 **self._place,
             )
             self._add(viewer, self.paths)
+            self.paths.selected_data.events.items_changed.connect(partial(_show_selection, ref(self.paths)))
             self.paths.mouse_drag_callbacks.append(_select_clicked)
             return
         self.paths.selected_data = set()
@@ -120,7 +123,7 @@ class Overlay:
         if lines:
             self.paths.edge_contrast_limits = limits
             self.paths.edge_color = "diameter"
-            self.paths.edge_width = 1.5
+            self.paths.edge_width = _WIDTH
 
     def _show_branch_points(
         self, viewer: "napari.Viewer", tables: "FrameTables", leading: tuple[int, ...], unit: str
@@ -177,6 +180,15 @@ def _simplified(path: Floats) -> Floats:
     """Drop points of a path that change nothing that could be seen."""
     line = approximate_polygon(path, _EXACT) if path.shape[1] == 2 else path[:: max(len(path) // 50, 1)]
     return line if len(line) > 1 else path
+
+
+def _show_selection(layer: "ref[Shapes]", *_: object) -> None:
+    """Draw selected paths wider; napari's own outline is hard to see on a line."""
+    paths = layer()
+    if paths is not None and len(paths.data):
+        widths = [_SELECTED if number in paths.selected_data else _WIDTH for number in range(len(paths.data))]
+        if widths != list(paths.edge_width):
+            paths.edge_width = widths
 
 
 def _select_clicked(layer: Shapes, event: Any) -> None:
