@@ -1,12 +1,12 @@
-"""Train `lite` with one idea off at a time, and print what each is worth on frames with expert masks.
+"""Train `lite` with one idea switched off at a time, and print the effect of each on frames with expert masks.
 
     python benchmarks/ablation.py --angiograms arcade/ --data ../data --output runs/ablation [--steps 900] [--seeds 0 1]
 
-Every run has the same number of steps, so that other work on the machine changes nothing; 900 take a quarter of an hour
-on one core of an AMD EPYC (Zen 5). Stopped (Ctrl-C saves), it goes on where it was; what has been measured is kept in
-`--results`, benchmarks/ablation, and isn't measured again.
-`--jobs 2` trains two at a time, one thread each. The table gives the Dice at 0.5 of each seed and their mean, and the
-difference of the mean to the full recipe's.
+All runs have the same number of steps, so that other programs don't matter; 900 steps take a quarter
+of an hour on one core of an AMD EPYC (Zen 5). Interrupted runs (Ctrl-C saves) resume. Results are kept in `--results`,
+by default benchmarks/ablation, and aren't measured again. `--jobs 2` trains two variants at a time, on one thread each.
+
+The table has the Dice at threshold 0.5 of each seed, their mean, and its difference to the mean of the full recipe.
 """
 
 import argparse
@@ -56,7 +56,7 @@ VARIANTS: dict[str, Changes] = {
 
 
 def configured(variant: str, steps: int, seed: int) -> TrainingConfig:
-    """Make the recipe of a variant; self-teaching begins half-way."""
+    """Return the recipe of a variant; self-teaching begins half-way."""
     config = training_config("lite", steps=steps, seed=seed).updated(self_teaching=max(1, steps // 2))
     for path, fields in VARIANTS[variant].items():
         config = _changed(config, [part for part in path.split(".") if part], fields)
@@ -70,7 +70,7 @@ def _changed(config: Any, path: list[str], fields: dict[str, Any]) -> Any:
 
 
 def train(args: argparse.Namespace, variant: str, seed: int, folder: Path) -> None:
-    """Train a variant, or go on with it."""
+    """Train a variant, or resume its run."""
     import torch
 
     torch.set_num_threads(1)
@@ -84,7 +84,7 @@ def train(args: argparse.Namespace, variant: str, seed: int, folder: Path) -> No
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, float]:
-    """Dice at 0.5 on each set."""
+    """Return the Dice at threshold 0.5 on each set."""
     segment = model(str(folder), threads=1)
     result = {}
     for name in args.sets:
@@ -94,7 +94,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, float]:
 
 
 def runs(args: argparse.Namespace) -> Iterator[tuple[str, int, Path]]:
-    """List all runs with their results, seed by seed, so that a table of one seed is there early."""
+    """List all runs, seed by seed, so that there is a table of one seed early."""
     for seed in args.seeds:
         for variant in args.variants:
             yield variant, seed, args.results / f"{named(variant, seed)}.json"
@@ -105,7 +105,7 @@ def named(variant: str, seed: int) -> str:
 
 
 def table(args: argparse.Namespace) -> str:
-    """Lay out what has been measured so far."""
+    """Return a table of the results so far."""
     found: dict[str, list[dict[str, float]]] = {}
     for variant, _, result in runs(args):
         if result.exists():
@@ -128,7 +128,7 @@ def table(args: argparse.Namespace) -> str:
 
 
 def main() -> None:
-    """Train and measure what is missing, and print the table."""
+    """Train and measure the missing variants, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--angiograms", type=Path, required=True, help="folder or stack to train on")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets' folders")

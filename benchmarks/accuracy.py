@@ -4,11 +4,11 @@
     python benchmarks/accuracy.py --data ../data --sets drive chase_db1 --models fundus --noise
     python benchmarks/accuracy.py --data ../data --sets dca1_dev --models default --zoom 0.5 1 2
 
-A row marked "best" took its threshold (of a model) or its part of brightest pixels (of a filter) from the expert
-masks, one value for all frames: it tells what is in reach, not what a user gets. "x sato" is the time a frame, Sato's
-being 1. With `--noise`, Gaussian noise is added to the 8-bit frames; filters keep the part of brightest pixels that
-suited the clean frames ("kept") or take the best anew. With `--zoom`, models see copies of another size, and their
-probabilities are resampled to the original grid.
+For rows marked "best", the threshold of a model or the fraction of brightest pixels of a filter was chosen with the
+expert masks, one value for all frames: an upper bound, not what a user gets. "x sato" is the time per frame relative to
+Sato's filter. With `--noise`, Gaussian noise is added to the 8-bit frames; filters keep the best fraction of the clean
+frames ("kept"), or use the best fraction for each noise level. With `--zoom`, models segment copies of another size,
+and their probabilities are resampled to the original grid.
 """
 
 import argparse
@@ -39,7 +39,7 @@ Method = Callable[[Sample], Map]
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table."""
+    """A row of the table."""
 
     method: str
     cut: str
@@ -48,19 +48,19 @@ class Row:
 
 
 def mean_dice(samples: Sequence[Sample], masks: Sequence[Mask]) -> float:
-    """Score masks by Dice alone, quickly enough to look for the best threshold."""
+    """Return the mean Dice only, which is fast enough for finding the best threshold."""
     pairs = [(mask[one.counted], one.truth[one.counted]) for mask, one in zip(masks, samples, strict=True)]
     return float(np.mean([2 * (m & t).sum() / max(m.sum() + t.sum(), 1) for m, t in pairs]))
 
 
 def full_scores(samples: Sequence[Sample], masks: Sequence[Mask], maps: Sequence[Map]) -> Scores:
-    """Average every measure over the frames."""
+    """Return the means of all measures over the frames."""
     each = zip(masks, maps, samples, strict=True)
     return mean_scores([score(mask, s.truth, probability=map_, fov=s.counted) for mask, map_, s in each])
 
 
 def timed(method: Method, samples: Sequence[Sample]) -> tuple[list[Map], float]:
-    """Apply a method to each frame; also return the median of the seconds a frame, after a first call."""
+    """Apply a method to each frame; also return the median time per frame in seconds, after a first call."""
     method(samples[0])
     maps, seconds = [], []
     for sample in samples:
@@ -71,12 +71,12 @@ def timed(method: Method, samples: Sequence[Sample]) -> tuple[list[Map], float]:
 
 
 def ridge_filter(name: str, scales: BaselineSettings) -> Method:
-    """Filter inside of the field of view."""
+    """Return a ridge filter that is applied inside the field of view."""
     return lambda sample: vesselness(name, sample.intensity, scales, sample.filtered)
 
 
 def model(name: str, threads: int) -> Method:
-    """Take a model as users have it: its probability for a frame, at the pixel size that is guessed."""
+    """Return a model as users apply it: frame to probability, at the estimated pixel size."""
     import torch
 
     from napari_darl import load_model, segment_probability
@@ -87,17 +87,17 @@ def model(name: str, threads: int) -> Method:
 
 
 def cut_filter(samples: Sequence[Sample], maps: Sequence[Map], fraction: float) -> list[Mask]:
-    """Keep the same part of brightest pixels in each frame."""
+    """Return masks of the same fraction of brightest pixels in each frame."""
     return [brightest(map_, fraction, one.counted) for map_, one in zip(maps, samples, strict=True)]
 
 
 def best_fraction(samples: Sequence[Sample], maps: Sequence[Map]) -> float:
-    """Find the part of brightest pixels that suits the set best."""
+    """Return the fraction of brightest pixels with the best mean Dice on the set."""
     return float(max(FRACTIONS, key=lambda fraction: mean_dice(samples, cut_filter(samples, maps, fraction))))
 
 
 def accuracy(samples: Sequence[Sample], filters: dict[str, Method], models: dict[str, Method]) -> str:
-    """Tell every measure, at each method's cut, and the time."""
+    """Return all measures and the time, at the threshold or fraction of each method."""
     rows = []
     for name, method in filters.items():
         maps, seconds = timed(method, samples)
@@ -127,7 +127,7 @@ def noised(samples: Sequence[Sample], sigma: float) -> list[Sample]:
 
 
 def robustness(samples: Sequence[Sample], filters: dict[str, Method], models: dict[str, Method]) -> str:
-    """Tell the Dice without and with noise, and what noise takes."""
+    """Return the Dice without and with noise, and the loss."""
     levels = [samples, *(noised(samples, sigma) for sigma in SIGMAS)]
     rows: list[tuple[str | float, ...]] = []
     for name, method in filters.items():
@@ -146,7 +146,7 @@ def robustness(samples: Sequence[Sample], filters: dict[str, Method], models: di
 
 
 def scaled(samples: Sequence[Sample], models: dict[str, Method], zooms: Sequence[float]) -> str:
-    """Tell the Dice at 0.5 of copies of other sizes, on the original grid."""
+    """Return the Dice at threshold 0.5 for copies of other sizes, on the original grid."""
 
     def at(method: Method, sample: Sample, zoom: float) -> Mask:
         if zoom == 1:

@@ -1,4 +1,4 @@
-"""Ridge filters that need no training: what a trained model has to beat."""
+"""Ridge filters that need no training, as baselines for trained models."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -59,7 +59,7 @@ def vesselness(
     frame : numpy.ndarray of float, shape (H, W)
         Intensities in [0, 1], vessels darker than their background.
     settings : BaselineSettings, optional
-        Scales and the like; by default those for coronary angiograms. The fraction plays no part here.
+        Scales and transformation, by default for coronary angiograms. The fraction isn't used here.
     fov : numpy.ndarray of bool, shape (H, W), optional
         Field of view; the response is 0 outside it. The whole frame by default.
 
@@ -86,7 +86,7 @@ def vesselness(
 
 
 def brightest(response: Response, fraction: float, counted: Mask | None = None) -> Mask:
-    """Call the brightest part of a response vessel.
+    """Return a mask of the brightest fraction of a response.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def brightest(response: Response, fraction: float, counted: Mask | None = None) 
 
 
 def coronary_field_of_view(frame: npt.NDArray[np.floating[Any]]) -> Mask:
-    """Find where the collimator lets X-rays through, as the figures of the ridge filters were measured.
+    """Return the pixels inside the collimator, as used for the scores of the ridge filters.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def coronary_field_of_view(frame: npt.NDArray[np.floating[Any]]) -> Mask:
 
 
 def fundus_field_of_view(camera: Mask) -> Mask:
-    """Take off the rim of a fundus camera's field of view, which looks like a ridge.
+    """Remove the rim of a fundus camera's field of view, which looks like a ridge.
 
     Parameters
     ----------

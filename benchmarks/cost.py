@@ -1,10 +1,10 @@
-"""What segmenting a frame costs: the presets and Sato's filter, each in a process of its own, in turn.
+"""Measure the cost of segmenting a frame with the presets and Sato's filter, each in its own process, alternating.
 
     python benchmarks/cost.py [--size 512] [--repeats 5] [--threads 2]
 
-Prints Markdown tables. The first: GFLOP (2 a multiply-add), the median time a frame, one by one and in a movie of 16,
-the peak memory beyond that of the imports, and the last three as ratios to Sato's filter at the scales that suit
-DCA1 best. The second: GFLOP/s of the networks beside a large convolution's, in the same process and dtype.
+Prints two Markdown tables. The first has GFLOP (2 per multiply-add), the median time per frame for single frames and
+a movie of 16, the peak memory without that of the imports, and the last three relative to Sato's filter at the best
+scales for DCA1. The second has GFLOP/s of the networks and of a large convolution, in the same process and dtype.
 """
 
 import argparse
@@ -34,12 +34,12 @@ def median_seconds(function: Callable[[], object], repeats: int) -> float:
 
 
 def peak_memory() -> float:
-    """Greatest resident size of this process so far, MB."""
+    """Return the peak resident memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def measure_sato(frames: np.ndarray, repeats: int) -> dict[str, float]:
-    """Time Sato's filter as the accuracy benchmark applies it."""
+    """Measure Sato's filter as the accuracy benchmark applies it."""
     from baselines import vesselness
 
     before = peak_memory()
@@ -48,7 +48,7 @@ def measure_sato(frames: np.ndarray, repeats: int) -> dict[str, float]:
 
 
 def measure_model(preset: str, frames: np.ndarray, repeats: int, threads: int) -> dict[str, float]:
-    """Time a preset's networks as users run them; its weights are random, which takes the same time."""
+    """Measure the networks of a preset as users run them; random weights take the same time."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -1,12 +1,12 @@
-"""Play faults for real, and see that each ends in one clear sentence and that nothing is lost.
+"""Inject faults, and check that each ends with a clear message and that nothing is lost.
 
     python benchmarks/faults.py
 
-A disk that is full (a small file system in memory; needs root on Linux, else it is left out), files that are cut short,
-swapped or taken away, two runs in one output, memory that runs out in the network's calls. Each fault is played by the
-command line in processes of its own. A fault passes if the command exits with status 2 (or 0 where it can go on) and
-prints one "error:" line and no traceback, and if, once the fault is gone, the same command ends with the result of an
-undisturbed run. `kills.py` kills processes at random moments, and `scale.py` workers.
+The faults are a full disk (a small file system in memory; needs root on Linux, else it is skipped), files that are
+truncated, replaced or removed, two runs with the same output, and memory that runs out in the network. Each is injected
+into processes of the command line. A fault passes if the command exits with status 2 (or 0 if it can continue) with one
+"error:" line and no traceback, and if the same command gives the result of an undisturbed run after the fault is
+removed. `kills.py` kills processes at random moments, and `scale.py` kills workers.
 """
 
 import argparse
@@ -44,17 +44,17 @@ main()
 
 
 class FaultError(Exception):
-    """A fault that isn't met as it should be."""
+    """A fault didn't end as it should."""
 
 
 def command(*arguments: object, program: str = "from napari_darl.cli import main; main()") -> tuple[int, str]:
-    """Exit status and messages of `napari-darl ARGUMENTS`."""
+    """Run `napari-darl ARGUMENTS`, and return its exit status and messages."""
     done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True)
     return done.returncode, done.stderr
 
 
 def refused(*arguments: object, program: str = "from napari_darl.cli import main; main()") -> str:
-    """Give the one sentence with which a command refuses."""
+    """Return the message with which a command refuses its input."""
     status, messages = command(*arguments, program=program)
     errors = [line for line in messages.splitlines() if line.startswith("error: ")]
     if status != 2 or len(errors) != 1 or "Traceback" in messages:
@@ -75,7 +75,7 @@ def same(first: Path, second: Path) -> None:
 
 @contextmanager
 def small_disk(folder: Path, megabytes: float) -> Iterator[None]:
-    """Put a file system of so many megabytes at a folder."""
+    """Mount a small file system at a folder."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 1024)}k", "tmpfs", folder], check=True)
     try:
@@ -130,7 +130,7 @@ def swapped_model(folder: Path, segment: list[object], plain: Path) -> str:
 
 
 def changed_source(folder: Path, segment: list[object], plain: Path) -> str:
-    """Another image comes in the place of one that is half segmented."""
+    """Replace an image that is half segmented."""
     out = folder / "out"
     command(*segment, "--output", out, program=FORGETFUL.format(fatal=5))
     shutil.move(folder / "in.zarr", folder / "kept.zarr")
@@ -160,7 +160,7 @@ def two_runs(folder: Path, segment: list[object], plain: Path) -> str:
 
 
 def out_of_memory(folder: Path, segment: list[object], plain: Path) -> str:
-    """Batches are halved; a single tile that doesn't fit ends the run, which goes on later."""
+    """Let memory run out: batches are halved; a single tile that doesn't fit ends the run, which can be resumed."""
     out = folder / "out"
     said = refused(*segment, "--output", out, program=FORGETFUL.format(fatal=7))
     works(*segment, "--output", out)
@@ -186,11 +186,11 @@ FAULTS: dict[str, Callable[[Path, list[object], Path], str]] = {
 
 
 def main() -> None:
-    """Play all faults."""
+    """Inject all faults."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows, failed = [], False
     root = hasattr(os, "geteuid") and os.geteuid() == 0 and sys.platform == "linux"
-    for name, play in FAULTS.items():
+    for name, inject in FAULTS.items():
         if "full disk" in name and not root:
             rows.append((name, "left out: needs root", ""))
             continue
@@ -202,12 +202,12 @@ def main() -> None:
             segment: list[object] = ["segment", folder / "in.zarr", "--device", "cpu", "--resize", "4"]
             works(*segment, "--output", folder / "plain")
             try:
-                rows.append((name, "as it should", play(folder, segment, folder / "plain").replace(place, "")))
+                rows.append((name, "as expected", inject(folder, segment, folder / "plain").replace(place, "")))
             except FaultError as failure:
                 failed = True
                 rows.append((name, "FAILED", str(failure).replace(place, "")))
         print(rows[-1], file=sys.stderr, flush=True)
-    print(markdown_table(("fault", "met", "what was said"), rows))
+    print(markdown_table(("fault", "result", "message"), rows))
     sys.exit(failed)
 
 

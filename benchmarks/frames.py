@@ -1,4 +1,4 @@
-"""The sets of frames with expert masks that the benchmarks measure on, and how ridge filters suit them best."""
+"""Sets of frames with expert masks, and the best settings of ridge filters for them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from napari_darl.io.images import read_image
 
 @dataclass(frozen=True)
 class FrameSet:
-    """Where frames and masks lie below the data's folder, and the scales (px) that suit ridge filters."""
+    """Paths of frames and masks below the data folder, and the scales of ridge filters in pixels."""
 
     folder: str
     masks: str
@@ -28,7 +28,7 @@ class FrameSet:
 
 @dataclass(frozen=True)
 class Sample:
-    """A frame with its truth: `grey` as stored, `intensity` in [0, 1], and what counts in the measures."""
+    """A frame with its expert mask: `grey` as stored, `intensity` in [0, 1], and the pixels that are `counted`."""
 
     name: str
     grey: npt.NDArray[Any]
@@ -47,7 +47,7 @@ SETS = {
 
 
 def load(name: str, data: Path, limit: int | None = None) -> Iterator[Sample]:
-    """Read a set's frames, green where they have colours."""
+    """Read the frames of a set; of colours, the green channel."""
     it = SETS[name]
     folder = data / it.folder
     pairs = pair_files(folder / "images", folder / it.masks, by_order=True)[:limit]
@@ -63,12 +63,12 @@ def load(name: str, data: Path, limit: int | None = None) -> Iterator[Sample]:
 
 
 def to_intensity(grey: npt.NDArray[Any]) -> npt.NDArray[np.floating[Any]]:
-    """Scale stored values to [0, 1] by their bits."""
+    """Scale stored values to [0, 1] by their number of bits."""
     return (normalise(grey, intensity_range(grey, Normalisation(kind="bits"))) + 1) / 2
 
 
 def settings(name: str) -> BaselineSettings:
-    """Scales of the ridge filters for a set."""
+    """Return the settings of the ridge filters for a set."""
     return BaselineSettings(sigmas=SETS[name].sigmas)
 
 

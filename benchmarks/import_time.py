@@ -1,8 +1,8 @@
-"""What `import napari_darl` costs, beside a bare interpreter and NumPy, in one run.
+"""Measure the time of `import napari_darl`, compared with a bare interpreter and NumPy.
 
     python benchmarks/import_time.py [--repeats 10]
 
-Prints the median wall time of whole processes, taken in turn, and what each adds to the bare interpreter.
+Prints the median wall time of alternating processes, and the difference to the bare interpreter.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""Stop and kill runs at random moments, training ones and ones that segment into zarr, and see what is lost.
+"""Stop and kill training runs and segmentations into zarr at random moments, and measure what is lost.
 
     python benchmarks/kills.py [--times 20] [--autosave 2] [--segment-times 20]
 
-Each time a process trains `lite` on crops of the sample, and is ended after a random while: by SIGKILL or, each third
-time, by Ctrl-C (SIGINT). Then checkpoint and model are loaded, and the next process resumes. Printed for each: what
-ended it, the last step that was done and the one that is saved, and the seconds of work between the two, at most one
-autosave interval and a step's time for SIGKILL and none for Ctrl-C. `--autosave 0.001` saves after every step, so that
-most kills come while files are being written.
+Each training process trains `lite` on crops of the sample, and is ended after a random time: by SIGKILL or, every third
+time, by Ctrl-C (SIGINT). Checkpoint and model are then loaded, and the next process resumes. The output lists the
+signal, the last finished and the last saved step, and the seconds of work between them: at most one autosave interval
+and one step for SIGKILL, and none for Ctrl-C. `--autosave 0.001` saves after every step, so that most kills hit the
+writing of files.
 
-Runs that segment are killed by SIGKILL only, until each comes to its end; its result is compared with that of a run
-that nobody disturbed, and the parts that are done are never fewer than those that were told of before the kill.
+Segmentations are killed by SIGKILL only, until they are complete. The result is compared with that of an undisturbed
+run, and no chunk that was reported as finished may be missing after a kill.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def training(times: int, autosave: float, chance: random.Random) -> tuple[list[t
 
 
 def segmenting(times: int, chance: random.Random) -> tuple[list[tuple[str | float, ...]], bool]:
-    """Kill runs that segment into zarr, begin anew where one came to its end, and compare each with an undisturbed."""
+    """Kill and resume segmentations into zarr, and compare complete results with those of an undisturbed run."""
     rows: list[tuple[str | float, ...]] = []
     failed = False
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +132,7 @@ def segmenting(times: int, chance: random.Random) -> tuple[list[tuple[str | floa
 
 
 def main() -> None:
-    """Kill, resume, compare."""
+    """Kill, resume and compare runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20, help="kills of a training run")
     parser.add_argument("--autosave", type=float, default=2.0)

@@ -1,10 +1,10 @@
-"""What the plugin adds to napari's start, in one run; needs a display.
+"""Measure the effect of the plugin on napari's start; needs a display.
 
     python benchmarks/napari_start.py [--repeats 10]
 
-Starts napari with the plugin and with the plugin disabled, in turn, each in a process of its own whose settings are
-napari's defaults. Prints the wall time from the process's start to the end of the event loop's first pass with the
-window shown, median, least and greatest; what the plugin adds; and which heavy modules it has imported by then.
+Starts napari with the plugin and with the plugin disabled, alternating, each in its own process with napari's default
+settings. Prints the wall time from the start of the process to the end of the first pass of the event loop with the
+window shown (median, minimum, maximum), the difference, and which heavy modules have been imported by then.
 """
 
 import argparse
@@ -39,7 +39,7 @@ napari.run()
 
 
 def start(enabled: bool) -> dict[str, Any]:
-    """Start napari once; what it tells, and its `seconds`."""
+    """Start napari once, and return its output with the `seconds` it took."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Path(folder) / "settings.yaml"
         settings.write_text(f"plugins:\n  disabled_plugins: {[] if enabled else [PLUGIN]}\n", encoding="utf-8")

@@ -1,8 +1,8 @@
-"""How fast pseudo-masks are drawn, and how their figures compare with those of real masks.
+"""Measure how fast pseudo-masks are drawn, and compare their statistics with those of real masks.
 
     python benchmarks/pseudo_masks.py --masks some/folder/of/masks --resize-to 512
 
-Real masks are images, vessels brighter than half of the range. Lengths are in px.
+Real masks are images with vessels brighter than half of the range. Lengths are in pixels.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def rate(generator: MaskGenerator, size: int, seconds: float) -> float:
 
 
 def statistics(masks: Iterable[Mask]) -> dict[str, float]:
-    """Coverage, widths, branch points and tortuosity, over all masks, as `napari_darl.measure` finds them."""
+    """Return coverage, widths, branch points and tortuosity of all masks, measured by `napari_darl.measure`."""
     coverage, widths, forks, length, tortuosity = [], [], 0, 0.0, []
     for mask in masks:
         found = measure(mask)

@@ -1,11 +1,12 @@
-"""How time and memory of segmenting grow with pixels, frames and workers.
+"""Measure how time and memory of segmentation grow with pixels, frames and workers.
 
     python benchmarks/scale.py [--sides 2500 5000 10000 20000] [--frames 250 500 1000 2000] [--workers 1 2]
 
-Frames and movies are made up of the sample angiogram where they are looked at, never whole; masks go into zarr on the
-disk. Each measurement is a process of its own; its memory is the greatest sum of what it and its children hold, beside
-what they hold before they begin. Times are fitted by time = a * size ** b: b = 1 is growth in proportion. The last
-table kills one of two workers half-way, and counts the pixels that differ from an undisturbed run's.
+Frames and movies are made of copies of the sample angiogram where they are read, and are never whole in memory; masks
+are written to zarr on disk. Each measurement runs in its own process. Its memory is the peak of the process and its
+children, without their memory before they begin. Times are fitted by time = a * size ** b; b = 1 is proportional
+growth. For the last table, one of two workers is killed half-way, and pixels that differ from those of an undisturbed
+run are counted.
 """
 
 import argparse
@@ -25,8 +26,8 @@ import numpy as np
 from napari_darl.evaluation.report import markdown_table
 
 
-class MadeUp:
-    """A frame (Y, X) or a movie (T, Y, X) of any size, of copies of a frame, each shade its own."""
+class Synthetic:
+    """A frame (Y, X) or a movie (T, Y, X) of any size, made of copies of a frame with different shades."""
 
     def __init__(self, shape: tuple[int, ...], tile: Any) -> None:
         self.shape, self.dtype, self.tile = shape, tile.dtype, tile
@@ -42,14 +43,14 @@ class MadeUp:
 
 
 def one(shape: tuple[int, ...], workers: int, kill: bool, target: Path, threads: int) -> dict[str, float]:
-    """Segment something made up, in this process or by workers, and measure it."""
+    """Segment a synthetic image, in this process or by workers, and measure it."""
     import torch
 
     from napari_darl import SegmentOptions, Windows, write_zarr
     from napari_darl.samples import sample_angiogram
 
     torch.set_num_threads(threads)
-    windows = Windows(MadeUp(shape, sample_angiogram()), options=SegmentOptions(resize=1, device="cpu"))
+    windows = Windows(Synthetic(shape, sample_angiogram()), options=SegmentOptions(resize=1, device="cpu"))
     with _cluster(workers) as cluster:
         client = cluster.get_client() if workers else None
         peak = _PeakMemory()
@@ -78,7 +79,7 @@ def _cluster(workers: int) -> Any:
 
 
 class _PeakMemory:
-    """Looks ten times a second at what this process and its children hold."""
+    """Measures the memory of this process and its children ten times a second."""
 
     def __init__(self) -> None:
         import psutil
@@ -109,7 +110,7 @@ class _PeakMemory:
 
 
 def apart(shape: tuple[int, ...], target: Path, threads: int, workers: int = 0, kill: bool = False) -> dict[str, float]:
-    """Measure in a process of its own."""
+    """Measure in a separate process."""
     request = json.dumps({"shape": shape, "workers": workers, "kill": kill, "target": str(target), "threads": threads})
     done = subprocess.run([sys.executable, __file__, "--one", request], check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
@@ -134,7 +135,7 @@ def series(name: str, sizes: list[int], shape: Callable[[int], tuple[int, ...]],
 
 
 def workers(counts: list[int], side: int, folder: Path) -> str:
-    """Measure workers of one thread each, and a killed one of the last count."""
+    """Measure workers with one thread each, and for the last number of workers one that is killed."""
     import zarr
 
     rows, results = [], []

@@ -1,12 +1,14 @@
-"""How quickly napari's window answers a click on Segment and the threshold slider; needs a display.
+"""Measure how quickly napari's window responds to Segment and to the threshold slider; needs a display.
 
     python benchmarks/segment_click.py [--threads 2] [--repeats 5]
 
-Prints two Markdown tables. The first has the time from a click to the mask on the screen, for the 512 x 512 sample: the
-first click of a process, in several processes, and later ones, each of which adds a layer; and the longest time that
-the window's thread was held meanwhile, by the lateness of a 10 ms timer. The second has the time from a move of the
-threshold slider to the drawn mask, and how much of it passes before anything is drawn. In the movie the slider moves on
-at once, while the other frames are made anew; only the visible one counts, and the last column has when all followed.
+Prints two Markdown tables. The first has the time from a click to the mask on the screen, for the 512 x 512 sample: for
+the first click of a process (in several processes) and for later ones, each of which adds a layer. It also has the
+longest time for which the window was blocked, measured by the delay of a 10 ms timer.
+
+The second table has the time from a move of the threshold slider to the drawn mask, and the part of it before drawing.
+In the movie, the slider moves on while the other frames are still updated; the time is that of the visible frame, and
+the last column is the time until all frames have followed.
 """
 
 import argparse
@@ -41,7 +43,7 @@ Rows = dict[str, dict[str, list[float]]]
 
 
 class Window:
-    """A napari window that tells when something is on the screen, and how long its thread was held."""
+    """A napari window that reports when something is on the screen, and how long its thread was blocked."""
 
     def __init__(self) -> None:
         import napari
@@ -59,14 +61,14 @@ class Window:
         self.idle(1)
 
     def idle(self, seconds: float) -> None:
-        """Let the window live."""
+        """Process the events of the window for some time."""
         from qtpy.QtCore import QTimer
 
         QTimer.singleShot(round(1000 * seconds), self._loop.quit)
         self._loop.exec()
 
     def answer(self, act: Callable[[], object], shown: Callable[[], bool] = lambda: True) -> float:
-        """Seconds from an act until a drawing of the canvas in which it shows has ended."""
+        """Return the seconds from an action until the canvas has been drawn with its effect."""
         began = time.perf_counter()
         act()
         self._shown = shown
@@ -75,7 +77,7 @@ class Window:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Leave in `worst` the longest time, in seconds, for which the event loop didn't turn meanwhile."""
+        """Set `worst` to the longest time, in seconds, for which the event loop was blocked."""
         self._ticked, self.worst = time.perf_counter(), 0.0
         self._timer.start(round(1000 * TICK))
         yield
@@ -83,7 +85,7 @@ class Window:
         self._timer.stop()
 
     def settle(self) -> None:
-        """Wait for the work in the background, and for what the window does after it."""
+        """Wait for background work, and for the events that follow it."""
         while self.viewer.window._task_status_manager.is_busy():
             self.idle(0.05)
         self.idle(0.5)
@@ -108,7 +110,7 @@ class Window:
 
 
 def menu_scene(window: Window) -> Rows:
-    """Click in the menu, with nothing of the plugin open but its sample."""
+    """Click in the menu, with only the plugin's sample open."""
     window.viewer.open_sample(PLUGIN, "angiogram")
     window.idle(1)
     if "torch" in sys.modules:
@@ -123,7 +125,7 @@ def menu_scene(window: Window) -> Rows:
 
 
 def button_scene(window: Window) -> Rows:
-    """Open the widget, look at it, and click its button."""
+    """Open the widget, wait, and click its button."""
     window.viewer.open_sample(PLUGIN, "angiogram")
     window.idle(1)
     widgets: list[SegmentWidget] = []
@@ -135,7 +137,7 @@ def button_scene(window: Window) -> Rows:
 
 
 def clicks(window: Window, name: str, click: Callable[[], None]) -> Rows:
-    """Time a first click and later ones."""
+    """Measure a first click and later ones."""
     layers = window.viewer.layers
     rows: Rows = {f"{name}: {which} click": {"shown": [], "held": []} for which in ("first", "later")}
     for turn in range(1 + LATER_CLICKS):
@@ -150,7 +152,7 @@ def clicks(window: Window, name: str, click: Callable[[], None]) -> Rows:
 
 
 def slider_scene(window: Window) -> Rows:
-    """Move the threshold's slider over single frames and over a movie."""
+    """Move the threshold slider over single frames and over a movie."""
     from napari_darl.samples import sample_angiogram
 
     frame = sample_angiogram()
@@ -173,7 +175,7 @@ def slider_scene(window: Window) -> Rows:
 
 
 def drag(window: Window, widget: "SegmentWidget", pause: float) -> dict[str, list[float]]:
-    """Drag the slider: seconds until a move's call has returned, until it is drawn, and until all frames followed."""
+    """Drag the slider; return the seconds until a move has returned, is drawn, and all frames have followed."""
     slider = widget.cleaning.controls["threshold"]
     row: dict[str, list[float]] = {"shown": [], "returned": []}
 
@@ -190,7 +192,7 @@ def drag(window: Window, widget: "SegmentWidget", pause: float) -> dict[str, lis
 
 
 def all_followed(window: Window) -> float:
-    """Seconds until the frames that aren't visible have followed the last move."""
+    """Return the seconds until the invisible frames have followed the last move."""
     from napari_darl._napari.segmenting.segmenter import Segmenter
 
     began = time.perf_counter()
@@ -203,7 +205,7 @@ SCENES: dict[str, Callable[[Window], Rows]] = {"menu": menu_scene, "button": but
 
 
 def in_a_process(scene: str, threads: int) -> Rows:
-    """Play a scene in a process of its own, with napari's default settings."""
+    """Run a scene in its own process, with napari's default settings."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"NAPARI_CONFIG": str(Path(folder) / "settings.yaml"), "OMP_NUM_THREADS": str(threads)}
         run = subprocess.run(
@@ -217,7 +219,7 @@ def in_a_process(scene: str, threads: int) -> Rows:
 
 
 def print_clicks(rows: Rows) -> None:
-    print("| | median, ms | worst | window held at worst | runs |\n|---|---|---|---|---|")
+    print("| | median, ms | longest, ms | longest block of the window, ms | runs |\n|---|---|---|---|---|")
     for name, row in rows.items():
         shown, held = row["shown"], max(row["held"])
         median = statistics.median(shown)

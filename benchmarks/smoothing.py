@@ -1,9 +1,10 @@
-"""What smoothing movies over time gives masks under noise, without labels.
+"""Measure the effect of smoothing movies over time on masks under noise, without labels.
 
     python benchmarks/smoothing.py SERIES... [--sigma 15] [--frames 10 22]
 
-A series is a folder of frames or a stack. Gaussian noise (of 255) is added to its frames; the table tells the mean Dice
-of the masks with those of the series without noise, as they are and smoothed, and what smoothing alone changes.
+A series is a folder of frames or a stack. Gaussian noise (of 255) is added to its frames. The table has the mean Dice
+with the masks of the series without noise: for noisy frames, for smoothed noisy frames, and for smoothed frames without
+noise.
 """
 
 import argparse

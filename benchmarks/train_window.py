@@ -1,10 +1,10 @@
-"""How late napari's window is while a model trains beside it; needs a display and two cores or more.
+"""Measure the delay of napari's window during training; needs a display and two cores or more.
 
     xvfb-run -a python benchmarks/train_window.py [--seconds 60]
 
-A timer of 10 ms runs in the window's thread, first without training, then while `lite` trains at its own size on frames
-of the sample, once the first previews stand (new ones come every 20 steps). Prints how late it was, in ms: median, 99th
-percentile, worst; and the steps a second, beside those of the same run without a window.
+A 10 ms timer runs in the window's thread, first without training, then while `lite` is trained on frames of the sample,
+after the first previews (new ones follow every 20 steps). Prints the delay in ms (median, 99th percentile, maximum) and
+the steps per second with and without a window.
 """
 
 import argparse
@@ -26,7 +26,7 @@ STEPS = 30
 
 
 def lateness(seconds: float) -> np.ndarray:
-    """Let the window live, and return by how many ms each tick came late."""
+    """Process the events of the window, and return the delay of each tick in ms."""
     late, last = [], time.perf_counter()
     timer, loop = QTimer(), QEventLoop()
     timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -51,7 +51,7 @@ def idle(seconds: float) -> None:
 
 
 def alone(frames: np.ndarray, folder: Path) -> float:
-    """Measure the steps a second of the same training without a window at work."""
+    """Return the steps per second of the same training without a window."""
     run = Trainer(training_config("lite", steps=STEPS), folder, list(frames)).run()
     for _ in range(3):
         next(run)

@@ -1,10 +1,10 @@
-"""Tell whether the label-free quality score orders frames and models as Dice with an expert does.
+"""Measure whether the label-free score orders frames and models as Dice with an expert does.
 
     python benchmarks/trust.py --data ../data [--sets dca1_dev drive chase_db1] [--models default fundus]
 
-For each set and model: means of Dice at 0.5, of the score, and Spearman's rank correlation of the two over the frames;
-then that of their means over all pairs of set and model. The rows "mirror alone" and "one view" are simpler scores: the
-Dice of the mask with those of mirrored views, and the score without these.
+Prints the mean Dice at threshold 0.5, the mean score and Spearman's rank correlation of the two over the frames, for
+each set and model; then the rank correlation of the means over all pairs of set and model. The rows "mirror alone" and
+"one view" are simpler scores: the Dice between the mask and those of mirrored views, and the score without these.
 """
 
 import argparse
@@ -25,7 +25,7 @@ SCORES = ("score", "one view", "mirror alone")
 
 
 def scores(grey: np.ndarray, counted: np.ndarray, model: object) -> tuple[np.ndarray, dict[str, float]]:
-    """Mask of a frame and its scores."""
+    """Return the mask of a frame and its scores."""
     views = [segment_probability(grey, model)]
     for axes in ((0,), (1,), (0, 1)):
         views.append(np.flip(segment_probability(np.ascontiguousarray(np.flip(grey, axes)), model), axes))
