@@ -257,7 +257,7 @@ def test_segment_writes_zarr_part_by_part_and_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(_Output, "write", lambda *args: (write(*args), signal.raise_signal(signal.SIGINT))[0])
         assert run("segment", source, "--output", tmp_path / "halves", *options[2:]) == 2
-    assert "Stopped after 1 of 2 parts" in capsys.readouterr().err
+    assert "Stopped after 1 of 2 chunks" in capsys.readouterr().err
     assert run("segment", source, "--output", tmp_path / "halves", *options[2:]) == 0
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "halves" / "movie_mask.zarr", mode="r")[:], mask[:])
 

@@ -45,18 +45,18 @@ def _images_in(folder: Path, zarr: bool) -> list[Path]:
 
     zarrs = sorted(path for path in folder.iterdir() if path.is_dir() and is_zarr(path))
     try:
-        found = image_paths(folder)
+        paths = image_paths(folder)
     except FileError:
         if not (zarrs and zarr):
             raise
-        found = []
-    results = [path for path in (*found, *zarrs) if _is_result(path)]
+        paths = []
+    results = [path for path in (*paths, *zarrs) if _is_result(path)]
     if results:
         left = f"{results[0].name}{f' and {len(results) - 1} more' if len(results) > 1 else ''}"
         warnings.warn(f"Results in {folder} are left out ({left}).", DarlWarning, stacklevel=3)
     if zarrs and not zarr:
         warnings.warn(f"Zarr in {folder} is left out. Only segment reads it.", DarlWarning, stacklevel=3)
-    images = [path for path in (*found, *(zarrs if zarr else ())) if path not in results]
+    images = [path for path in (*paths, *(zarrs if zarr else ())) if path not in results]
     if not images:
         raise FileError(f"{folder} holds nothing but results. Pass a folder of images.")
     return images

@@ -45,7 +45,8 @@ def segment(
         typer.Option(help="Factor by which frames are resized first; by default estimated from their shape."),
     ] = None,
     to_zarr: Annotated[
-        bool, typer.Option("--zarr", help="Write zarr part by part, for images of any size; interrupted work resumes.")
+        bool,
+        typer.Option("--zarr", help="Write zarr chunk by chunk, for images of any size; interrupted work resumes."),
     ] = False,
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to compute on, as tcp://host:8786, or local.")
@@ -74,12 +75,12 @@ def segment(
     kinds = ("mask", "probability") if probability else ("mask",)
     large = [path for path in paths if to_zarr or cluster or path.is_dir()]
     if large and (smooth_time or cleaning != Cleaning(threshold=cleaning.threshold)):
-        raise InputError("Zarr is segmented part by part. It can't be smoothed, or cleaned but by --threshold.")
+        raise InputError("Zarr is segmented chunk by chunk. It can't be smoothed, or cleaned but by --threshold.")
     if large and measure:
-        raise InputError("Zarr is segmented part by part. It can't be measured: leave --measure out.")
+        raise InputError("Zarr is segmented chunk by chunk. It can't be measured: leave --measure out.")
     if other := next((path for path in large if not opens_lazily(path)), None):
         raise InputError(
-            f"{other} is neither zarr nor TIFF, which alone are read part by part. Leave --zarr and --cluster out."
+            f"{other} is neither zarr nor TIFF, which alone are read chunk by chunk. Leave --zarr and --cluster out."
         )
     whole = targets([path for path in paths if path not in large], output, kinds, overwrite)
     zarrs = targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones resume
@@ -186,7 +187,7 @@ class Segmentation:
             def show(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total)
                 if stop.is_set() and done < total:
-                    raise InputError(f"Stopped after {done} of {total} parts. The same command resumes from there.")
+                    raise InputError(f"Stopped after {done} of {total} chunks. The same command resumes from there.")
 
             write_zarr(
                 windows,

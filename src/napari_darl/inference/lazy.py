@@ -62,8 +62,8 @@ def lazy_probability(windows: Windows) -> "dask.array.Array":
         starts = (*chunk.frames[0], *(part.start for part in chunk.window))
         block = tuple(start // step for start, step in zip(starts, windows.chunk_shape, strict=True))
         pixels = image[(*chunk.slices[:-2], *windows.pipeline.source(chunk.window))]
-        found = delayed(_compute)(pipeline, pixels, [limits[index] for index in chunk.frames], chunk)
-        blocks[block] = da.from_delayed(found, _shape(chunk), np.float32)
+        probability = delayed(_compute)(pipeline, pixels, [limits[index] for index in chunk.frames], chunk)
+        blocks[block] = da.from_delayed(probability, _shape(chunk), np.float32)
     array: da.Array = da.block(blocks.tolist())
     return array
 
@@ -115,8 +115,8 @@ def _shape(chunk: Chunk) -> tuple[int, ...]:
 
 def _compute(pipeline: Pipeline, pixels: npt.NDArray[Any], limits: list[Limits], chunk: Chunk) -> Probability:
     frames = pixels if chunk.frames[0] else pixels[None]
-    found = [
+    probabilities = [
         pipeline([pipeline.grey(frame, index)], [known], chunk.window)[0]
         for frame, known, index in zip(frames, limits, chunk.frames, strict=True)
     ]
-    return np.stack(found).reshape(_shape(chunk))
+    return np.stack(probabilities).reshape(_shape(chunk))

@@ -153,8 +153,8 @@ class Pipeline:
         darkest, brightest = self._encoded(ends, limits)
         return limits if darkest != brightest else (low, low)
 
-    def has_whole(self, window: Window, tile: Tile) -> bool:
-        """Return whether no other window beside this one needs a tile of it."""
+    def owns(self, window: Window, tile: Tile) -> bool:
+        """Return whether a window needs all of a tile's middle, so that no window beside it needs the tile."""
         rows, columns = self._rows.plan(window.rows), self._columns.plan(window.columns)
         return _within(tile.rows, rows) and _within(tile.columns, columns)
 
@@ -185,7 +185,7 @@ class Pipeline:
         window : Window
             The window.
         run : callable, optional
-            Replaces the network's call for a batch of tiles, (N, 1, h, w), to keep its results, say.
+            Called instead of `predictor`, with a batch of tiles (N, 1, h, w) and where they lie; it may cache results.
 
         Returns
         -------
@@ -203,14 +203,14 @@ class Pipeline:
         try:
             rows, columns = self._rows.plan(window.rows), self._columns.plan(window.columns)
             frames = self._network_input(greys, limits, rows, columns)
-            found = apply_tiled(
+            segmented = apply_tiled(
                 run or (lambda tiles, _: self.predictor(tiles)),
                 frames,
                 tile_grid(rows.tiles, columns.tiles),
                 self._config.stride,
                 (rows.region.start, columns.region.start),
             )
-            kept = found[:, 0, rows.kept, columns.kept].numpy()
+            kept = segmented[:, 0, rows.kept, columns.kept].numpy()
             probability = resample(kept, rows.resize_back, columns.resize_back)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -248,6 +248,7 @@ class Pipeline:
 
 
 def _within(span: Span, plan: Plan) -> bool:
+    """Return whether the middle of a tile lies within what a window needs, along one axis."""
     start = plan.region.start
     return bool(start + plan.kept.start <= span.first and span.last <= start + plan.kept.stop)
 

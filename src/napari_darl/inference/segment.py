@@ -81,8 +81,8 @@ def segment_probability(
     Parameters
     ----------
     image : ImageData or array-like, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
-        Frames of at least 32 x 32 pixels of any real dtype; leading axes (T, Z) are segmented frame by frame. What an
-        `ImageData` says of colours and bits counts unless the keywords below do.
+        Frames of at least 32 x 32 pixels of any real dtype; leading axes (T, Z) are segmented frame by frame. An
+        `ImageData` brings its own `rgb` and, unless they are passed below, its `bits`.
     model : Model, str or Path, optional
         What `load_model` returned or takes; by default the bundled model `default`.
     rgb : bool

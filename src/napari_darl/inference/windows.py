@@ -18,11 +18,11 @@ from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.pipeline import Array, Index, Limits, Pipeline, Probability, Window
 from napari_darl.inference.tiling import Tile
 
-_STEPS = 2  # tiles, less what they share, along the side of a chunk
-_LONGEST = 4096  # px, of a chunk's side
-_PIXELS = 2**22  # of a chunk of several frames
-_STRIP = 4  # windows side by side that are computed row by row, before those to their right
-_KEPT = 2**25  # pixels of tiles that are kept for neighbouring windows: 128 MiB
+_STEPS = 2  # side of a chunk, in steps of the tile grid
+_LONGEST = 4096  # largest side of a chunk, in pixels
+_PIXELS = 2**22  # most pixels of a chunk of several frames
+_STRIP = 4  # columns of windows that are computed row by row, before those to their right
+_KEPT = 2**25  # most pixels of tiles that are kept for neighbouring windows: 128 MiB
 
 
 class Chunk(NamedTuple):
@@ -49,8 +49,8 @@ class Windows:
     Parameters
     ----------
     image : ImageData or array-like, shape (..., Y, X) or, where `options.rgb`, (..., Y, X, 3 or 4)
-        NumPy, dask, zarr, memory-mapped: anything with a shape and a dtype that can be sliced. What an `ImageData`
-        says of colours and bits counts unless the options do.
+        NumPy, dask, zarr, memory-mapped: anything with a shape and a dtype that can be sliced. An `ImageData` brings
+        its own `rgb` and, unless the options name them, its `bits`.
     model : Model, str or Path, optional
         What `load_model` returned or takes; by default the bundled model `default`.
     options : SegmentOptions, optional
@@ -153,8 +153,8 @@ class Windows:
         greys = ((index, pipeline.grey(pixels, index)) for index, pixels in iter_frames(self.image, first=first))
         while batch := list(islice(greys, pipeline.at_once())):
             limits = [pipeline.limits(grey, index) for index, grey in batch]
-            found = pipeline([grey for _, grey in batch], limits, pipeline.whole)
-            yield from zip((index for index, _ in batch), found, strict=True)
+            probabilities = pipeline([grey for _, grey in batch], limits, pipeline.whole)
+            yield from zip((index for index, _ in batch), probabilities, strict=True)
 
     def compute(self) -> Probability:
         """Return the probability of the whole image, float32 of shape `shape`; it has to fit into memory."""
@@ -163,10 +163,10 @@ class Windows:
             probability[index] = frame
         return probability
 
-    def windows(self) -> list[Window]:
-        """Return the windows of a frame that chunks are made of.
+    def frame_windows(self) -> list[Window]:
+        """Return the windows into which chunks cut a frame.
 
-        They go strip by strip, so that tiles that were just computed serve the next windows, too.
+        They go strip by strip, so that the tiles of a window can be used again for the next ones.
         """
         height, width = self.chunk_shape[-2:]
         rows, columns = _cut(self.shape[-2], height), _cut(self.shape[-1], width)
@@ -183,7 +183,7 @@ class Windows:
             if start:
                 numbers = range(start[-1], min(start[-1] + leading[-1], self.shape[-3]))
                 frames = tuple((*start[:-1], number) for number in numbers)
-            chunks += [Chunk(frames, window) for window in self.windows()]
+            chunks += [Chunk(frames, window) for window in self.frame_windows()]
         return chunks
 
     def __call__(self, chunk: Chunk) -> Probability:
@@ -197,8 +197,8 @@ class Windows:
 
     def probability(self, index: Index, rows: slice, columns: slice) -> Probability:
         """Return the probability in a window of the frame at `index`: float32, shape (rows, columns)."""
-        found: Probability = self._compute([index], Window(rows, columns))[0]
-        return found
+        probability: Probability = self._compute([index], Window(rows, columns))[0]
+        return probability
 
     @property
     def sample(self) -> tuple[slice, slice]:
@@ -215,9 +215,9 @@ class Windows:
         return known
 
     def fingerprint(self) -> str:
-        """Return a hash that differs between results: of model, options and image.
+        """Return a hash of all that decides the result: model, options and image.
 
-        Of the image its shape, its dtype, and the first and last frame's pixels at `sample` count.
+        The image contributes its shape, its dtype, and the pixels at `sample` of its first and last frame.
         """
         pipeline, rgb = self.pipeline, self.options.rgb
         settings = self.resize, pipeline.tile, pipeline.overlap, self.options.bright, self.options.bits
@@ -250,19 +250,19 @@ class Windows:
 
     def _run_once(self, tiles: Tensor, tile: Tile, index: Index, window: Window) -> Tensor:
         """Run the network on a tile, or return what it gave for a neighbouring window."""
-        if self.pipeline.has_whole(window, tile):
+        if self.pipeline.owns(window, tile):
             return self.pipeline.predictor(tiles)
         key = index, tile.rows.start, tile.columns.start
         with self._lock:
             if key in self._tiles:
                 self._tiles.move_to_end(key)
                 return self._tiles[key]
-        found = self.pipeline.predictor(tiles)
+        result = self.pipeline.predictor(tiles)
         with self._lock:
-            self._tiles[key] = found
+            self._tiles[key] = result
             while len(self._tiles) * self.pipeline.tile**2 > _KEPT:
                 self._tiles.popitem(last=False)
-        return found
+        return result
 
     def _forget(self) -> None:
         self._lock = Lock()

@@ -116,8 +116,8 @@ def write_zarr(
 
 def is_result(path: Path) -> bool:
     """Return whether `write_zarr` made the array at a path."""
-    made = _made(path)
-    return made is not None and made[0] is not None
+    description = _described(path)
+    return description is not None and description[0] is not None
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ class _Output:
         """Compute and write a chunk; return its number."""
         import zarr
 
-        found = windows(chunk)
+        probability = windows(chunk)
         if self.probability is not None:
-            zarr.open_array(self.probability, mode="r+")[chunk.slices] = found
-        zarr.open_array(self.mask, mode="r+")[chunk.slices] = (found > self.threshold).astype(np.uint8)
+            zarr.open_array(self.probability, mode="r+")[chunk.slices] = probability
+        zarr.open_array(self.mask, mode="r+")[chunk.slices] = (probability > self.threshold).astype(np.uint8)
         return number
 
 
@@ -224,7 +224,7 @@ def _prepare(path: Path, dtype: type, windows: Windows, attributes: dict[str, An
     return True
 
 
-def _made(path: Path) -> tuple[Any, ...] | None:
+def _described(path: Path) -> tuple[Any, ...] | None:
     """Return our attributes, the shape and the chunks of an array; None for anything else."""
     import zarr
 
@@ -241,7 +241,7 @@ def _state(
     """Return what is at the path of a result with these attributes; None if nothing is."""
     if not path.exists():
         return None
-    if _made(path) != (attributes, windows.shape, windows.chunk_shape):
+    if _described(path) != (attributes, windows.shape, windows.chunk_shape):
         return "something else"
     return "unfinished" if (path / _LOG).exists() else "finished"
 

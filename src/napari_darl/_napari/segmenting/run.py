@@ -92,7 +92,7 @@ class Run:
 
     def _parts(self, windows: "Windows") -> Iterator[Part]:
         """Yield the visible frame first, then those after it, then those before it."""
-        cut = sorted(windows.windows(), key=lambda window: _distance(window, self._centre))
+        cut = sorted(windows.frame_windows(), key=lambda window: _distance(window, self._centre))
         if len(cut) == 1 and self.options.whole:
             for frame, probability in windows.frames(self._first):  # several at once, where the device has memory
                 yield Part(frame, *cut[0], probability)
