@@ -24,7 +24,7 @@ _PANELS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
     "fake_angiogram": ((1, 1), _FRAME),
     "cycle_mask": ((1, 2), _FRAME),
 }
-_NAMES = {"mask": "mask by path A", "fake_angiogram": "synthetic angiogram"}
+_NAMES = {"mask": "mask by path A", "pseudo_mask": "pseudo-mask", "fake_angiogram": "synthetic angiogram"}
 _COLUMNS = 3
 _GAP = 0.05  # of a panel's side
 
