@@ -9,10 +9,10 @@ from napari_darl.darl.config import SIDE
 from napari_darl.errors import InputError
 
 DEFAULT = "default"
+"""Name of the model that is used unless another one is chosen."""
 
 THRESHOLD = 0.5
-"""Probability above which a pixel is vessel, unless a refined model says otherwise."""
-"""Name of the model that is used unless another one is chosen."""
+"""Pixels with a higher probability are vessel, unless a refined model has a threshold of its own."""
 
 _LONGEST = 10**7  # Bytes of a header that are read; headers have some thousands.
 
@@ -84,12 +84,17 @@ def model_side(name_or_path: str | Path = DEFAULT) -> int:
 
 
 def model_threshold(name_or_path: str | Path = DEFAULT) -> float:
-    """Return the threshold that a refined model's file carries, read from its header; else 0.5.
+    """Return the threshold of a model's probabilities, read from the header of its file without loading the model.
 
     Parameters
     ----------
     name_or_path : str or Path
-        As for `model_path`. Only `load_model` reports a file that is missing or damaged.
+        As for `model_path`.
+
+    Returns
+    -------
+    float
+        `THRESHOLD` if the file is missing or damaged, or doesn't contain one. Only `load_model` reports such a file.
     """
     try:
         threshold = float(_contents(name_or_path)["info"]["threshold"])
