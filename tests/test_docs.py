@@ -50,7 +50,14 @@ def test_python_runs_with_public_names_only(name: str, tmp_path: Path, monkeypat
         zarr = pytest.importorskip("zarr")
         zarr.create_array("slide.zarr", shape=frame.shape, chunks=(64, 64), dtype=np.uint8)[:] = frame
     layer = SimpleNamespace(data=frame)
-    given = {"frame": frame, "viewer": SimpleNamespace(layers={"angiogram": layer})}
+    mask = np.zeros((256, 256), np.uint8)
+    mask[100:220, 90:102] = 1
+    given = {
+        "frame": frame,
+        "mask": mask,
+        "image": 255 - 100 * mask,
+        "viewer": SimpleNamespace(layers={"angiogram": layer}),
+    }
     exec(compile(tree, name, "exec"), given)
 
 
