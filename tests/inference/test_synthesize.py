@@ -17,8 +17,9 @@ from napari_darl.darl.schedule import NoiseSchedule
 from napari_darl.errors import FileError, InputError
 from napari_darl.frames.normalisation import decode
 from napari_darl.inference.loading import Model, load_model
+from napari_darl.inference.pair_files import save_pairs
 from napari_darl.inference.reverse import ReverseProcess
-from napari_darl.inference.synthesize import chain, save_pairs, synthesize
+from napari_darl.inference.synthesize import chain, synthesize
 from napari_darl.samples import sample_angiogram
 from napari_darl.synthetic.trees import TreeConfig
 

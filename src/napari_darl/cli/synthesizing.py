@@ -37,8 +37,8 @@ def synthesize(
     """
     from napari_darl.frames.stacks import read_stack
     from napari_darl.inference.loading import load_model
+    from napari_darl.inference.pair_files import save_pairs, write_chain
     from napari_darl.inference.reverse import ReverseProcess
-    from napari_darl.inference.synthesize import save_pairs, write_chain
     from napari_darl.inference.synthesize import synthesize as pairs
 
     if backgrounds and chain:

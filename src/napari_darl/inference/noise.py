@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import InputError
-from napari_darl.frames.arrays import as_image, check_frame, to_grey
+from napari_darl.frames.arrays import check_frame
 from napari_darl.frames.normalisation import Normalisation, intensity_range
 from napari_darl.inference.loading import Model, as_model
-from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.options import SegmentOptions, grey_frame
 from napari_darl.inference.windows import Windows
 
 NOISE_LEVELS = (50, 100, 200, 400)
@@ -69,14 +69,10 @@ def noisy_views(
         As `segment_probability`; InputError also for a noise level outside of the schedule or a sigma that isn't
         positive.
     """
-    options = options or SegmentOptions()
-    image = as_image(frame, rgb=options.rgb, bits=options.bits)
-    pixels = np.asarray(image.data)
-    grey = to_grey(pixels, options.channel) if image.rgb else pixels
-    options = options.updated(rgb=False, bits=image.bits)
+    grey, options = grey_frame(frame, options or SegmentOptions())
     used = as_model(model, options.device)
     views = [("none", grey, 0), *((f"t={level}", grey, level) for level in noise_levels)]
-    views += [(f"sigma={sigma:g}", add_gaussian_noise(grey, sigma, bits=image.bits), 0) for sigma in sigmas]
+    views += [(f"sigma={sigma:g}", add_gaussian_noise(grey, sigma, bits=options.bits), 0) for sigma in sigmas]
     for name, view, level in views:
         windows = Windows(view, used, options, noise_level=level)
         yield NoisyView(name, view, next(windows.frames())[1])

@@ -1,10 +1,13 @@
 """How path A is applied to an image: one value that travels from the front ends to the pipeline."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from napari_darl.configuration import Config
+from napari_darl.frames.arrays import as_image, to_grey
 
 
 class SegmentOptions(Config):
@@ -45,3 +48,11 @@ class SegmentOptions(Config):
     tile: Annotated[int, Field(ge=64)] | None = None
     device: str = "auto"
     precision: Literal["float32", "auto"] = "float32"
+
+
+def grey_frame(frame: object, options: SegmentOptions) -> tuple[npt.NDArray[Any], SegmentOptions]:
+    """Return the grey values of an `ImageData` or array in memory, and the options that fit them."""
+    image = as_image(frame, rgb=options.rgb, bits=options.bits)
+    pixels = np.asarray(image.data)
+    grey = to_grey(pixels, options.channel) if image.rgb else pixels
+    return grey, options.updated(rgb=False, bits=image.bits)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.frames.arrays import as_image, is_blank, to_grey
+from napari_darl.frames.arrays import is_blank
 from napari_darl.inference.loading import Model, as_model
-from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.options import SegmentOptions, grey_frame
 from napari_darl.inference.windows import Windows
 
 Frame = npt.NDArray[np.float32]
@@ -82,11 +82,7 @@ def assess(
     >>> trust.uncertainty.shape, 0 < trust.score < 1
     ((192, 192), True)
     """
-    options = options or SegmentOptions()
-    image = as_image(frame, rgb=options.rgb, bits=options.bits)
-    pixels = np.asarray(image.data)
-    grey = to_grey(pixels, options.channel) if image.rgb else pixels
-    options = options.updated(rgb=False, bits=image.bits)
+    grey, options = grey_frame(frame, options or SegmentOptions())
     if is_blank(grey):
         nothing = np.zeros(grey.shape, np.float32)
         return Trust(nothing, nothing, 0.0)

@@ -98,11 +98,11 @@ def make_pairs(settings: PairSettings, stop: Event) -> Generator[JudgedPair, Non
 def save_pairs(settings: PairSettings, folder: Path, stop: Event) -> Generator[str, None, None]:
     """Write pairs into a folder; yield the name of each."""
     warm_up()
-    from napari_darl.inference import synthesize
+    from napari_darl.inference import pair_files
     from napari_darl.inference.loading import as_model
 
     provenance = as_model(settings.model, settings.device).provenance(noise_level=settings.noise_level, seed=0)
-    for name in synthesize.save_pairs(folder, _pairs(settings, same_size=False), provenance):
+    for name in pair_files.save_pairs(folder, _pairs(settings, same_size=False), provenance):
         yield name
         if stop.is_set():
             return
