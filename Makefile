@@ -51,9 +51,9 @@ wheel: .venv/dev
 
 venv: .venv/dev
 
-# Retrains the bundled models, which takes hours without a GPU: make models ARCADE=folder of its frames
+# Retrains the bundled models, which takes hours without a GPU: make models DATA=folder of the data sets
 models: .venv/base
-	$(BIN)/python scripts/make_models.py --angiograms "$(or $(ARCADE),$(error Pass the folder of the frames: make models ARCADE=folder))" --output runs
+	$(BIN)/python scripts/make_models.py --data "$(or $(DATA),$(error Pass the folder of the data sets: make models DATA=folder))" --output runs
 
 clean:
 	rm -rf .venv build demo dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,69 +1,127 @@
-"""Retrain the bundled models.
+"""Retrain the models that come with the package.
 
-    python scripts/make_models.py --angiograms arcade/ --output runs [--models default fundus]
+    python scripts/make_models.py --data data/ --output runs [--models default fundus fluorescence]
 
-`default` is trained on the training split of ARCADE's stenosis half (Popov et al. 2024, doi 10.1038/s41597-023-02871-z,
-CC BY 4.0), without the two frames that the package ships as samples. `fundus` is trained on the retina that comes with
-scikit-image (public domain: M. Haeggstroem 2014, doi 10.15347/wjm/2014.008). No masks or labels are used; the model is
-the running average of the last step.
+No mask or label takes part, and the last step's moving average is the model. The folder `data` holds
 
-Interrupted runs (Ctrl-C saves) resume. A finished model replaces the one in the package; update its model card
-(`src/napari_darl/models/*.md`) by hand.
+- `arcade/angiograms` and `arcade_more/images`: ARCADE, CC BY 4.0 (Popov et al. 2024, doi 10.1038/s41597-023-02871-z).
+  The two samples of the package and the 50 frames of `kept_aside.txt` are left out.
+- `idrid/images` with `sources.csv`, and `idrid_1500/images`: IDRiD, CC BY 4.0 (Porwal et al. 2018,
+  doi 10.3390/data3030025), 1000 and 1500 px wide. Eyes without retinopathy are taken twice.
+- `tubenet_sample/OCTA-Data.tif` and `vesselexpress_liver/images/Raw_liver_1.tiff`: the first half of either volume.
+
+Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`) and
+replaces the one in the package, whose card (`src/napari_darl/models/*.md`) has to be updated by hand.
 """
 
 import argparse
+import csv
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
-from skimage.data import retina
 from tqdm.auto import tqdm
 
 import napari_darl.models
 from napari_darl import Trainer
-from napari_darl.errors import DarlError, InputError
+from napari_darl.darl.checkpoint import load_tensors, model_from, save_model
+from napari_darl.darl.config import Calibration
+from napari_darl.errors import DarlError
 from napari_darl.frames.arrays import to_grey
 from napari_darl.io.images import image_paths, read_image
+from napari_darl.synthetic.fluorescence import phantom_fluorescence
 from napari_darl.training.config import training_config
 
-RECIPES = {"default": "lite", "fundus": "fundus"}
+Frames = list[NDArray[Any]]
+
+RECIPES = {"default": "lite", "fundus": "fundus", "fluorescence": "fluorescence"}
+CALIBRATIONS = {
+    "default": Calibration(cut=0.45, temperature=1.75),
+    "fundus": Calibration(cut=0.15, temperature=1.55),
+    "fluorescence": Calibration(),
+}
+"""From `calibrate.py`; the cards of the models say which students took part."""
+
 SAMPLES = ("0137", "0302")
-"""Parts of the file names of the ARCADE frames that ship as samples."""
+"""Names of ARCADE's frames that ship as samples."""
 
 
-def frames(model: str, angiograms: Path | None) -> Sequence[NDArray[Any]]:
-    """Read the frames that a model is trained on."""
-    if model == "fundus":
-        return [to_grey(retina())]
-    if angiograms is None:
-        raise InputError("The model 'default' learns from ARCADE: give its folder with --angiograms.")
-    paths = [path for path in image_paths(angiograms) if not any(name in path.stem for name in SAMPLES)]
-    return [read_image(path).data for path in paths]
+def coronary(data: Path) -> Frames:
+    """Read ARCADE without samples and frames kept aside."""
+    aside = {*SAMPLES, *(Path(__file__).parent / "kept_aside.txt").read_text().split()}
+    folders = data / "arcade" / "angiograms", data / "arcade_more" / "images"
+    return [_grey(path) for folder in folders for path in image_paths(folder) if path.stem not in aside]
+
+
+def fundus(data: Path) -> Frames:
+    """Read IDRiD in both sizes, and once more the eyes without retinopathy."""
+    with (data / "idrid" / "sources.csv").open(newline="") as file:
+        healthy = {Path(row["file"]).stem for row in csv.DictReader(file) if row["dr_grade"] == "0"}
+    paths = image_paths(data / "idrid" / "images")
+    frames = {path: _grey(path) for path in paths}
+    larger = [_grey(path) for path in image_paths(data / "idrid_1500" / "images")]
+    return [*frames.values(), *larger, *(frames[path] for path in paths if path.stem in healthy)]
+
+
+def fluorescence(data: Path) -> Frames:
+    """Make dark-vessel frames of volumes, phantoms, angiograms and photographs of the retina."""
+    octa = read_image(data / "tubenet_sample" / "OCTA-Data.tif").data[:32]
+    liver = read_image(data / "vesselexpress_liver" / "images" / "Raw_liver_1.tiff").data[:25]
+    volumes = [volume.max() - frame for volume in (octa, liver) for frame in volume]
+    return [
+        *(3 * volumes),
+        *(_phantom(number) for number in range(250)),
+        *coronary(data)[::12][:150],
+        *fundus(data)[:360:3],
+    ]
+
+
+FRAMES = {"default": coronary, "fundus": fundus, "fluorescence": fluorescence}
+
+
+def _grey(path: Path) -> NDArray[Any]:
+    image = read_image(path)
+    return to_grey(image.data) if image.rgb else image.data
+
+
+def _phantom(number: int) -> NDArray[np.uint8]:
+    """Draw a fluorescence phantom and invert it."""
+    rng = np.random.default_rng((7, number))
+    side = int(rng.choice([128, 192, 256, 384, 512]))
+    frame, _ = phantom_fluorescence((side, side), rng)
+    return np.round((1 - frame) * 127.5).clip(0, 255).astype(np.uint8)
+
+
+def install(name: str, trained: Path) -> Path:
+    """Calibrate a trained model and put it into the package."""
+    tensors, contents = load_tensors(trained, "model")
+    network = model_from(tensors, contents, trained)
+    network.config = network.config.updated(calibration=CALIBRATIONS[name])
+    target = Path(napari_darl.models.__file__).parent / f"{name}.safetensors"
+    save_model(target, network, contents.get("info"), half=True)
+    return target
 
 
 def main() -> None:
-    """Train the models, or resume, and copy them into the package."""
+    """Train, or continue to train, and put the models into the package."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--angiograms", type=Path, help="folder of ARCADE's frames")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--output", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--models", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     for name in args.models:
         folder = args.output / name
-        recipe, stack = training_config(RECIPES[name]), frames(name, args.angiograms)
+        recipe, stack = training_config(RECIPES[name]), FRAMES[name](args.data)
         if (folder / "checkpoint.safetensors").exists():
             trainer = Trainer.resume(folder, stack, steps=recipe.steps, device=args.device)
         else:
             trainer = Trainer(recipe, folder, stack, device=args.device)
         for _ in tqdm(trainer.run(), name, total=recipe.steps, initial=trainer.step):
             pass
-        target = Path(napari_darl.models.__file__).parent / f"{name}.safetensors"
-        copyfile(trainer.folder.model, target)
-        print(target)
+        print(install(name, trainer.folder.model))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from napari_darl import Trainer, load_model, segment_probability
 from napari_darl.darl.checkpoint import load_tensors
-from napari_darl.darl.config import SIDE
 from napari_darl.darl.published import import_published
 from napari_darl.errors import FileError
 from napari_darl.inference.loading import describe_model
-from napari_darl.models import model_side
+from napari_darl.models import ModelTraits, model_traits
 
 DEEP = "[" * 100_000
 
@@ -80,14 +79,14 @@ def test_headers_that_never_end(model: Path) -> None:
     rewritten(model, contents=DEEP)
     for call in (load_model, describe_model):
         refused(lambda call=call: call(model), "is damaged")  # type: ignore[misc]
-    assert model_side(model) == SIDE
+    assert model_traits(model) == ModelTraits()
     rewritten(model, contents=json.dumps(told | {"info": 5}))
     assert load_model(model, "cpu").info == {}
     assert "SHA-256" in describe_model(model)
     for text in ("5", "null", '{"config": {"side": 1e999}}'):
         rewritten(model, contents=text)
         refused(lambda: load_model(model), "download it again")
-        assert model_side(model) == SIDE
+        assert model_traits(model) == ModelTraits()
 
 
 @pytest.fixture

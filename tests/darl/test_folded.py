@@ -9,7 +9,7 @@ from torch import nn
 
 from napari_darl import load_model, segment_probability
 from napari_darl.darl import fused_layers
-from napari_darl.darl.config import LITE, PUBLISHED, DenoiserConfig, GeneratorConfig, ModelConfig
+from napari_darl.darl.config import LITE, PUBLISHED, Calibration, DenoiserConfig, GeneratorConfig, ModelConfig
 from napari_darl.darl.folded import FoldedPathA, path_a
 from napari_darl.darl.model import Darl, build
 from napari_darl.samples import sample_angiogram, sample_fundus
@@ -54,6 +54,17 @@ def test_in_float32_it_is_the_network(generator: GeneratorConfig, t: int) -> Non
     frames = _frames(2, 1, 64, 96)
     found = FoldedPathA(network)(frames, t)
     torch.testing.assert_close(found, network(frames, t), atol=2e-5, rtol=0)
+
+
+def test_the_calibration_is_folded() -> None:
+    calibration = Calibration(cut=0.2, temperature=1.7)
+    plain = _network(_SMALL)
+    network, frames = _network(_SMALL.updated(calibration=calibration)), _frames(1, 1, 64, 64)
+    found = FoldedPathA(network, bfloat16=False)(frames)
+    torch.testing.assert_close(found, network(frames), atol=2e-5, rtol=0)
+    before = plain(frames)
+    assert ((before > 0.2) == (found > 0.5)).float().mean() > 0.999
+    torch.testing.assert_close(torch.logit(found), (torch.logit(before) + 4**0.5 * 0.6931472) / 1.7, atol=1e-2, rtol=0)
 
 
 def test_without_fused_operations_it_is_the_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from napari_darl import Trainer, load_model, segment_probability
 from napari_darl.darl.config import DenoiserConfig, GeneratorConfig
 from napari_darl.darl.published import import_published
 from napari_darl.inference.loading import describe_model
-from napari_darl.models import model_side
+from napari_darl.models import model_traits
 from napari_darl.training.config import TrainingConfig, training_config
 from napari_darl.training.run_folder import RunFolder
 
@@ -102,9 +102,9 @@ def model_cases(draw: st.DrawFn) -> Files:
 
 def load_and_use(path: Path) -> None:
     """Load a model, describe it, and segment a frame with it."""
-    side = model_side(path)
-    if not isinstance(side, int):
-        raise BrokenPropertyError(f"a side of {side!r}")
+    traits = model_traits(path)
+    if not isinstance(traits.side, int) or not traits.reach >= 1:
+        raise BrokenPropertyError(f"traits {traits!r}")
     model = load_model(path, "cpu")
     describe_model(path)
     found = segment_probability(FRAME, model, resize=1)

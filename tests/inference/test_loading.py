@@ -10,11 +10,11 @@ from safetensors.torch import load_file, save_file
 
 from napari_darl import load_model
 from napari_darl.darl.checkpoint import save_model
-from napari_darl.darl.config import LITE, SIDE
+from napari_darl.darl.config import LITE
 from napari_darl.darl.model import build
 from napari_darl.errors import CheckpointError, InputError
 from napari_darl.inference.loading import as_model
-from napari_darl.models import bundled_models, model_card, model_side
+from napari_darl.models import ModelTraits, bundled_models, model_card, model_traits
 
 
 def test_bundled_models_have_cards_and_are_small() -> None:
@@ -91,8 +91,8 @@ def test_unknown_models_and_devices() -> None:
 def test_the_side_of_a_model_is_read_without_loading_it(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_model(path, build(LITE.updated(side=700), seed=0)[0])
-    assert model_side(path) == model_side(tmp_path) == 700
+    assert model_traits(path) == model_traits(tmp_path) == ModelTraits(side=700)
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(path.read_bytes()[:40])
     for unknown in (damaged, tmp_path / "missing.safetensors", "missing"):
-        assert model_side(unknown) == SIDE
+        assert model_traits(unknown) == ModelTraits()

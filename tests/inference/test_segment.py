@@ -1,5 +1,6 @@
 """Frames of every kind, tiles, resizing and memory that runs out."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -237,3 +238,14 @@ def test_frames_are_brought_to_the_side_of_the_model(untrained: Model) -> None:
     np.testing.assert_array_equal(
         segment_probability(small, untrained), segment_probability(small, untrained, resize=factor)
     )
+
+
+def test_a_model_knows_its_reach_and_its_polarity(untrained: Model) -> None:
+    assert guess_resize(512, 512, side=128, reach=8.0) == 1
+    assert guess_resize(2048, 2048, side=128, reach=8.0) == 0.5
+    network = copy.deepcopy(untrained.network)
+    network.config = network.config.updated(side=64, reach=4.0, bright=True)
+    bright = Model(network, "bright", "", {})
+    found = segment_probability(-FRAME, bright)
+    np.testing.assert_array_equal(found, segment_probability(-FRAME, bright, bright=True, resize=1))
+    np.testing.assert_array_equal(found, segment_probability(FRAME, bright, bright=False))

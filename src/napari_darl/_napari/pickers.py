@@ -28,7 +28,7 @@ from napari_darl._napari.model_list import import_released, known_models, rememb
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.task import Task, warm_up
 from napari_darl.errors import DarlError
-from napari_darl.models import bundled_models
+from napari_darl.models import bundled_models, model_traits
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -180,6 +180,11 @@ def vessels_choice() -> QComboBox:
     choices.setToolTip("Vessels are dark in angiograms and in the green channel of fundus photographs.")
     widen(choices)
     return choices
+
+
+def show_polarity(choices: QComboBox, model: str) -> None:
+    """Choose the vessels, dark or bright, that a model is made for."""
+    choices.setCurrentText("bright" if model_traits(model).bright else "dark")
 
 
 def resize_box(*, may_estimate: bool = False) -> QDoubleSpinBox:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from napari_darl.cli.files import image_files, named_frames, naming, numbers, with_experts
-from napari_darl.cli.options import AsJson, Bright, ByOrder, Device, Images, ModelName, Overwrite
+from napari_darl.cli.options import AsJson, Bright, ByOrder, Device, Images, ModelName, Overwrite, decided
 from napari_darl.cli.terminal import tracked
 
 
@@ -15,7 +15,7 @@ def assess(
     inputs: Images,
     model: ModelName = "default",
     output: Annotated[Path | None, typer.Option(help="Folder for <stem>_uncertainty.tif.")] = None,
-    bright: Bright = False,
+    bright: Bright = None,
     as_json: AsJson = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -39,7 +39,12 @@ def assess(
         scores[name] = trust.score
         if output:
             target = output / f"{name}_uncertainty.tif"
-            write_frames(target, trust.uncertainty, provenance=loaded.provenance(bright=bright), overwrite=overwrite)
+            write_frames(
+                target,
+                trust.uncertainty,
+                provenance=loaded.provenance(bright=decided(bright, loaded)),
+                overwrite=overwrite,
+            )
     average = mean(scores.values())
     if as_json:
         typer.echo(json.dumps({"mean": average, "frames": scores}, indent=2))
@@ -59,7 +64,7 @@ def noise(
     truth: Annotated[Path | None, typer.Option(help="The experts' masks, if there are any.")] = None,
     by_order: ByOrder = False,
     output: Annotated[Path | None, typer.Option(help="Folder for the masks under each noise.")] = None,
-    bright: Bright = False,
+    bright: Bright = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -86,7 +91,12 @@ def noise(
         if output:
             for kind, mask in masks.items():
                 target = output / f"{name}_{kind.replace('=', '')}_mask.tif"
-                write_mask(target, mask, provenance=loaded.provenance(noise=kind, bright=bright), overwrite=overwrite)
+                write_mask(
+                    target,
+                    mask,
+                    provenance=loaded.provenance(noise=kind, bright=decided(bright, loaded)),
+                    overwrite=overwrite,
+                )
     typer.echo(robustness_table(mean_robustness(rows)))
 
 

@@ -25,7 +25,7 @@ def refine(
     output: Annotated[Path, typer.Option(help="File of the refined model, *.safetensors.")],
     others: Annotated[Path | None, typer.Option(help="Folder of images of the same kind, not corrected.")] = None,
     model: ModelName = "default",
-    bright: Bright = False,
+    bright: Bright = None,
     resize: Annotated[
         float | None, typer.Option(help="Factor by which frames are resized first; by default it is estimated.")
     ] = None,

@@ -39,7 +39,7 @@ def segment(
         bool, typer.Option("--smooth-time", help="Average movies over neighbouring frames where nothing moves.")
     ] = False,
     probability: Annotated[bool, typer.Option("--probability", help="Also write the probability.")] = False,
-    bright: Bright = False,
+    bright: Bright = None,
     resize: Annotated[
         float | None,
         typer.Option(help="Factor by which frames are resized first; by default estimated from their shape."),
@@ -156,7 +156,7 @@ class Segmentation:
         provenance = self.model.provenance(
             **self.cleaning.model_dump(),
             smooth_time=smooth,
-            bright=self.options.bright,
+            bright=windows.options.bright,
             resize=windows.resize,
             precision=windows.precision,
             source=path.name,
@@ -178,7 +178,7 @@ class Segmentation:
         with naming(path), stop_on_interrupt() as stop, progress_bar() as progress:
             windows = Windows(image, self.model, self.options)
             provenance = self.model.provenance(
-                bright=self.options.bright, resize=windows.resize, precision=windows.precision, source=path.name
+                bright=windows.options.bright, resize=windows.resize, precision=windows.precision, source=path.name
             )
             if image.pixel_size:
                 provenance |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}

@@ -1,5 +1,6 @@
 """Configuration of a model: its networks, normalisation and sizes; saved in every model file."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -109,6 +110,26 @@ class DiscriminatorConfig(Config):
     widths: tuple[Width, ...] = Field(default=(64, 128, 256, 512), min_length=2, max_length=6)
 
 
+class Calibration(Config):
+    """How path A's probability p is corrected: logit(p') = (logit(p) - logit(cut)) / temperature.
+
+    Attributes
+    ----------
+    cut
+        The probability that becomes 0.5.
+    temperature
+        Above 1, probabilities move towards 0.5.
+    """
+
+    cut: float = Field(default=0.5, gt=0, lt=1)
+    temperature: float = Field(default=1.0, gt=0, le=100)
+
+    @property
+    def shift(self) -> float:
+        """Logit of `cut`."""
+        return math.log(self.cut / (1 - self.cut))
+
+
 class ModelConfig(Config):
     """A DARL model.
 
@@ -128,8 +149,14 @@ class ModelConfig(Config):
     normalisation
         How intensities are mapped to [-1, 1].
     side
-        Pixel size of the training: frames whose shorter side has `side` to 1.5 `side` px are segmented as they are,
-        others are resized into this range.
+        Pixel size of the training: frames whose shorter side has `side` to `reach` * `side` px are segmented as they
+        are, others are resized into this range.
+    reach
+        See `side`.
+    bright
+        Whether vessels are brighter than their surroundings in the images that the model is made for.
+    calibration
+        Correction of path A's probability.
     tile, overlap
         Frames larger than `tile` px are segmented in tiles that overlap by `overlap` px.
     schedule, denoiser, generator, discriminator
@@ -143,6 +170,9 @@ class ModelConfig(Config):
     initialisation: Literal["published", "torch"] = "published"
     normalisation: Normalisation = Normalisation()
     side: int = Field(default=SIDE, ge=32, le=16384)
+    reach: float = Field(default=1.5, ge=1, le=1000)
+    bright: bool = False
+    calibration: Calibration = Calibration()
     tile: int = Field(default=512, ge=64, le=8192, multiple_of=64)
     overlap: int = Field(default=128, ge=0, multiple_of=2)
     schedule: ScheduleConfig = ScheduleConfig()

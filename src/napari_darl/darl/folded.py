@@ -248,8 +248,11 @@ class _Generator:
             _Block(cast(SSpadeBlock, block), width, dtype) for block, width in zip(source.decoder, coarse, strict=True)
         ]
         out = Convolution.of(source.out)
-        # (tanh x + 1) / 2 is the logistic function of 2 x.
-        self.out = Reflected(replace(out, weight=2 * out.weight, bias=2 * cast(Tensor, out.bias)).to(dtype))
+        # (tanh x + 1) / 2 is the logistic function of 2 x, and the calibration is linear in 2 x.
+        calibration = network.config.calibration
+        gain, shift = 2 / calibration.temperature, calibration.shift / calibration.temperature
+        bias = gain * cast(Tensor, out.bias) - shift
+        self.out = Reflected(replace(out, weight=gain * out.weight, bias=bias).to(dtype))
         self.skips = source.skips
 
     def __call__(self, x: Tensor) -> Tensor:

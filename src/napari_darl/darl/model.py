@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from napari_darl.darl.config import ModelConfig
+from napari_darl.darl.config import Calibration, ModelConfig
 from napari_darl.darl.contrast import MaskContrast
 from napari_darl.darl.denoiser import Denoiser
 from napari_darl.darl.discriminator import Discriminator
 from napari_darl.darl.generator import Generator
 from napari_darl.darl.schedule import NoiseSchedule
+
+_LEAST = 1e-7  # probability of which a logit is taken; float32 knows no finer step below 1
 
 
 class PathOutput(NamedTuple):
@@ -103,11 +105,16 @@ class Darl(nn.Module):
         Returns
         -------
         Tensor
-            Probability of vessel, (tanh + 1) / 2, float32 (N, 1, H, W).
+            Probability of vessel, float32 (N, 1, H, W): (tanh + 1) / 2, corrected by the model's calibration.
         """
         phases = self.split(frames)
         steps = torch.full((len(phases),), t, device=frames.device)
-        return (self.join(self.path_a(phases, steps).image) + 1) / 2
+        probability = (self.join(self.path_a(phases, steps).image) + 1) / 2
+        calibration = self.config.calibration
+        if calibration == Calibration():
+            return probability
+        logit = torch.special.logit(probability, eps=_LEAST)
+        return torch.sigmoid((logit - calibration.shift) / calibration.temperature)
 
     def synthesize(self, backgrounds: Tensor, masks: Tensor, noise: Tensor, t: int = 0) -> Tensor:
         """Generate fake angiograms from backgrounds and masks, by path B.

@@ -31,12 +31,16 @@ class Normalisation(Config):
     log_offset : float
         If above 0, the networks see log(I + log_offset) of intensities I in [0, 1], stretched to [-1, 1]. The
         attenuation by a vessel then gives the same contrast at any intensity. 0 is linear, as published.
+    glow : bool
+        If true, the logarithm is taken of the brightness, before bright vessels are inverted: the networks see
+        -log(1 - I + log_offset), stretched to [-1, 1].
     """
 
     kind: Literal["bits", "percentiles"] = "bits"
     low: float = Field(default=0.1, ge=0, le=100)
     high: float = Field(default=99.9, ge=0, le=100)
     log_offset: float = Field(default=0.0, ge=0, le=10)
+    glow: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -219,8 +223,9 @@ def encode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.
     offset = normalisation.log_offset
     if not offset:
         return frame
-    intensity = np.clip((frame + 1) / 2, 0, 1)
-    return (2 * np.log1p(intensity / offset) / math.log1p(1 / offset) - 1).astype(np.float32)
+    sign = -1 if normalisation.glow else 1
+    intensity = np.clip((sign * frame + 1) / 2, 0, 1)
+    return (sign * (2 * np.log1p(intensity / offset) / math.log1p(1 / offset) - 1)).astype(np.float32)
 
 
 def decode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.NDArray[np.float32]:
@@ -228,4 +233,5 @@ def decode(frame: npt.NDArray[np.float32], normalisation: Normalisation) -> npt.
     offset = normalisation.log_offset
     if not offset:
         return frame
-    return (2 * offset * np.expm1((frame + 1) / 2 * math.log1p(1 / offset)) - 1).astype(np.float32)
+    sign = -1 if normalisation.glow else 1
+    return (sign * (2 * offset * np.expm1((sign * frame + 1) / 2 * math.log1p(1 / offset)) - 1)).astype(np.float32)

@@ -19,8 +19,8 @@ class SegmentOptions(Config):
         Whether the image's last axis holds colours.
     channel : {"green", "luminance"}
         How colours become grey.
-    bright : bool
-        Whether vessels are brighter than their surroundings.
+    bright : bool, optional
+        Whether vessels are brighter than their surroundings; None takes what the model is made for.
     bits : int, optional
         Bits that the values of an integer image use, where fewer than its dtype has: 12 for most X-ray detectors.
     resize : float, optional
@@ -42,7 +42,7 @@ class SegmentOptions(Config):
 
     rgb: bool = False
     channel: Literal["green", "luminance"] = "green"
-    bright: bool = False
+    bright: bool | None = None
     bits: Annotated[int, Field(ge=1, le=64)] | None = None
     resize: Annotated[float, Field(gt=0, le=16)] | None = None
     tile: Annotated[int, Field(ge=64)] | None = None

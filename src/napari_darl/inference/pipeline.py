@@ -74,7 +74,7 @@ class Pipeline:
     Attributes
     ----------
     options : SegmentOptions
-        Those given, with `resize` and `tile` decided.
+        Those given, with `resize`, `tile` and `bright` decided.
     resize : float
         The factor by which frames are resized before the network.
     whole : Window
@@ -101,9 +101,10 @@ class Pipeline:
             raise InputError(
                 f"The noise level is {noise_level}. Choose a timestep from 0 to {config.schedule.steps - 1}."
             )
-        self.resize = checked_resize(options.resize, height, width, config.side)
+        self.resize = checked_resize(options.resize, height, width, config.side, config.reach)
         self.tile, self.overlap = _tiles(config, options.tile)
-        self.options = options.updated(resize=self.resize, tile=self.tile)
+        bright = config.bright if options.bright is None else options.bright
+        self.options = options.updated(resize=self.resize, tile=self.tile, bright=bright)
         self.whole = Window(slice(0, height), slice(0, width))
         self.predictor = Predictor(model.network, noise_level, interrupt, options.precision == "auto")
         self._config = config
@@ -244,7 +245,7 @@ class Pipeline:
 
     def _encoded(self, grey: Array, limits: Limits) -> npt.NDArray[np.float32]:
         normalisation = self._config.normalisation
-        return encode(normalise(grey, limits, self.options.bright), normalisation)
+        return encode(normalise(grey, limits, bool(self.options.bright)), normalisation)
 
 
 def _within(span: Span, plan: Plan) -> bool:

@@ -21,7 +21,7 @@ def segment(
     *,
     rgb: bool = False,
     channel: Literal["green", "luminance"] = "green",
-    bright: bool = False,
+    bright: bool | None = None,
     bits: int | None = None,
     resize: float | None = None,
     tile: int | None = None,
@@ -70,7 +70,7 @@ def segment_probability(
     *,
     rgb: bool = False,
     channel: Literal["green", "luminance"] = "green",
-    bright: bool = False,
+    bright: bool | None = None,
     bits: int | None = None,
     resize: float | None = None,
     tile: int | None = None,
@@ -89,8 +89,8 @@ def segment_probability(
         Whether the last axis holds colours.
     channel : {"green", "luminance"}
         How colours become grey.
-    bright : bool
-        Whether vessels are brighter than their surroundings.
+    bright : bool, optional
+        Whether vessels are brighter than their surroundings; None takes what the model is made for.
     bits : int, optional
         Bits that the values of an integer image use, where fewer than its dtype has: 12 for most X-ray detectors.
     resize : float, optional

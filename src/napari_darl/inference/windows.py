@@ -220,7 +220,7 @@ class Windows:
         The image contributes its shape, its dtype, and the pixels at `sample` of its first and last frame.
         """
         pipeline, rgb = self.pipeline, self.options.rgb
-        settings = self.resize, pipeline.tile, pipeline.overlap, self.options.bright, self.options.bits
+        settings = self.resize, pipeline.tile, pipeline.overlap, pipeline.options.bright, self.options.bits
         colours = (rgb, self.options.channel) if rgb else ()
         image = tuple(map(int, self.image.data.shape)), str(self.image.data.dtype)
         digest = hashlib.sha256(repr((self.model.sha256, settings, colours, image)).encode())

@@ -3,7 +3,7 @@
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari_darl.darl.config import SIDE
 from napari_darl.errors import InputError
@@ -64,8 +64,16 @@ def model_path(name_or_path: str | Path = DEFAULT) -> Path:
     return path
 
 
-def model_side(name_or_path: str | Path = DEFAULT) -> int:
-    """Return `ModelConfig.side` of a model, px, read from the header of its file without loading the model.
+class ModelTraits(NamedTuple):
+    """What widgets need to know of a model before it is loaded: see `ModelConfig`."""
+
+    side: int = SIDE
+    reach: float = 1.5
+    bright: bool = False
+
+
+def model_traits(name_or_path: str | Path = DEFAULT) -> ModelTraits:
+    """Return side, reach and polarity of a model, read from the header of its file without loading the model.
 
     Parameters
     ----------
@@ -74,13 +82,15 @@ def model_side(name_or_path: str | Path = DEFAULT) -> int:
 
     Returns
     -------
-    int
-        `SIDE` if the file is missing or damaged, or doesn't contain it. Only `load_model` reports such a file.
+    ModelTraits
+        The defaults if the file is missing or damaged, or doesn't contain them. Only `load_model` reports such a file.
     """
     try:
-        return int(_contents(name_or_path)["config"]["side"])
-    except (InputError, OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
-        return SIDE
+        config = _contents(name_or_path)["config"]
+        reach = min(max(float(config.get("reach", 1.5)), 1.0), 1000.0)
+        return ModelTraits(int(config["side"]), reach, bool(config.get("bright", False)))
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        return ModelTraits()
 
 
 def model_threshold(name_or_path: str | Path = DEFAULT) -> float:

@@ -101,7 +101,9 @@ class CropSource:
         index = int(rng.integers(len(self.frames)))
         frame = self.frames[index]
         side, size = min(frame.shape), config.size
-        window = size * side / self.side * float(np.exp(rng.uniform(*np.log(config.zoom))))
+        # The length, px of this frame, that is taken for 512 px of a 512 x 512 frame.
+        frame_side = FRAME if config.native else side
+        window = size * (1.0 if config.native else side / self.side) * float(np.exp(rng.uniform(*np.log(config.zoom))))
         window = min(max(round(window), 2), side)
         top, left = (int(rng.integers(length - window + 1)) for length in frame.shape)
         crop = normalise(frame[top : top + window, left : left + window], self.limits[index])
@@ -115,7 +117,7 @@ class CropSource:
             labels = of_frame[rows][:, columns]
 
         if suppress:
-            crop = suppress_vessels(crop, max(3, round(WIDTH * side)), None if labels is None else labels >= 0)
+            crop = suppress_vessels(crop, max(3, round(WIDTH * frame_side)), None if labels is None else labels >= 0)
 
         crop = _resize(crop, size)
         if labels is None:
@@ -124,7 +126,7 @@ class CropSource:
             pixels = nearest_pixels(size, size, window)
             labels = labels[pixels][:, pixels]
         turn = rng.random(3) < 0.5
-        return Crop(_turned(crop, turn), _turned(labels.astype(np.float32), turn), side / FRAME * size / window)
+        return Crop(_turned(crop, turn), _turned(labels.astype(np.float32), turn), frame_side / FRAME * size / window)
 
     def _labels(self, index: int, teacher: TeacherConfig | None) -> NDArray[np.int8]:
         """Return the labels of a whole frame, int8, at the resolution of the teacher."""

@@ -13,6 +13,7 @@ from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.losses import Batch
 from napari_darl.errors import InputError
 from napari_darl.frames.normalisation import Normalisation, encode
+from napari_darl.synthetic.clutter import add_clutter, with_reflex
 from napari_darl.synthetic.fractals import draw_fractal
 from napari_darl.synthetic.phantom import render
 from napari_darl.synthetic.trees import PseudoMask, draw_trees
@@ -136,7 +137,11 @@ class Sampler:
         scale = background.scale
         tree = self._tree(rng, scale)
         absorption = self._absorption(rng, scale)
-        rendered = render(background.frame, tree.thickness, absorption=absorption, blur=0.7 * scale)
+        without_vessels = background.frame
+        if config.clutter is not None and not self.same:
+            without_vessels = add_clutter(without_vessels, rng, config.clutter, scale)
+        thickness = self._optical_thickness(rng, tree, scale)
+        rendered = render(without_vessels, thickness, absorption=absorption, blur=0.7 * scale)
         mask = np.where(tree.mask, 1, -1).astype(np.float32)
 
         # The keys of the augmentations. A background and its rendering differ in the vessels only, and in C-DARL the
@@ -146,7 +151,7 @@ class Sampler:
             of_background = of_angiogram
 
         labels = angiogram.labels
-        frames = [angiogram.frame, background.frame, rendered]
+        frames = [angiogram.frame, without_vessels, rendered]
         if rng.random() < config.aperture:
             aperture = Aperture.drawn(rng, config.size, scale)
             frames = [aperture.shade(frame) for frame in frames]
@@ -171,8 +176,21 @@ class Sampler:
 
     def _absorption(self, rng: np.random.Generator, scale: float) -> float:
         """Draw the attenuation per px, from the transmission of the thickest vessel (Beer-Lambert law)."""
-        thickest = 2 * self.config.trees.trunk_radius[1] * scale
-        return -float(np.log(rng.uniform(*self.config.transmission))) / thickest
+        return -float(np.log(rng.uniform(*self.config.transmission))) / self._thickest(scale)
+
+    def _optical_thickness(self, rng: np.random.Generator, tree: PseudoMask, scale: float) -> Frame:
+        """Return the thickness that light is attenuated by: with a bright streak, and saturating."""
+        config, thickness = self.config, tree.thickness
+        if config.reflex:
+            thickness = with_reflex(tree, rng.uniform(0, config.reflex))
+        if config.saturation < 1:
+            thickest = self._thickest(scale)
+            thickness = thickest * (thickness / thickest) ** np.float32(config.saturation)
+        return thickness
+
+    def _thickest(self, scale: float) -> float:
+        """Return the diameter of the widest trunk, px."""
+        return 2 * self.config.trees.trunk_radius[1] * scale
 
     def _augment(self, frame: Frame, key: int) -> Frame:
         """Change the intensities of a frame, blur it and add noise; the same key gives the same changes."""

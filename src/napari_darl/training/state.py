@@ -50,6 +50,13 @@ class TrainingState:
         self.teacher: Darl | None = None
         self.device = device
         self.step = 0
+        self._rates = {"generator": config.learning_rate, "discriminators": config.discriminator_learning_rate}
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """Set the learning rates to `factor` times those of the configuration."""
+        for part, optimiser in self.optimisers.items():
+            for group in optimiser.param_groups:
+                group["lr"] = factor * self._rates[part]
 
     def start_from(self, model: Darl, discriminators: Discriminators | None = None) -> None:
         """Replace the initial weights by those of trained networks of the same shapes."""

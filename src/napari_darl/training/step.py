@@ -1,5 +1,6 @@
 """One optimisation step: first the generator, then the discriminators."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -65,6 +66,15 @@ class Progress:
     preview: Preview | None = None
 
 
+def learning_rate_factor(step: int, config: TrainingConfig) -> float:
+    """Return the factor of both learning rates in a step: 1, then half a cosine down to 0 after the last step."""
+    falling = config.falling * config.steps
+    if not falling:
+        return 1.0
+    part = (step - (config.steps - falling)) / falling
+    return 0.5 * (1 + math.cos(math.pi * min(max(part, 0.0), 1.0)))
+
+
 def train_step(
     state: TrainingState, batch: Batch, config: TrainingConfig, precision: Precision
 ) -> tuple[dict[str, float], Preview | None]:
@@ -96,6 +106,7 @@ def train_step(
         The first sample, every `config.preview_every` steps.
     """
     rng = np.random.default_rng((config.seed, state.step, 0))
+    state.scale_learning_rates(learning_rate_factor(state.step, config))
     if config.model.phases == "batch":
         # As published, each step sees one random phase of its frames.
         batch = batch.phase(*rng.integers(2, size=2))

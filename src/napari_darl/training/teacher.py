@@ -3,6 +3,8 @@
 At first a classical ridge filter teaches; later on, it and the model itself, where they agree.
 """
 
+from typing import Annotated, Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -12,13 +14,13 @@ from skimage.morphology import skeletonize
 
 from napari_darl.configuration import Config
 from napari_darl.frames.field_of_view import find_field_of_view
+from napari_darl.training.ridges import black_top_hat, continued, hysteresis, oriented_ridges
 
-_SIGMAS = (1.0, 1.5, 2.0, 2.75, 3.5)
 _DARKEST = 0.1  # added to intensities, lest the logarithm makes much of what is dark
 _QUIET = 0.03  # added to the noise, lest much is made of what has none
 _RIM = 2  # px that are taken off the field of view, beside its own margin
 _NEIGHBOURS = np.ones((3, 3))
-_FINEST = 512  # shorter side, px, at which a model's probabilities are looked at
+_HAT = 17  # px, side of the black top-hat's square
 _SURE = 0.75  # probability from which a model is sure of vessel; below 0.25, of background
 
 
@@ -38,9 +40,37 @@ class TeacherConfig(Config):
     crest
         Part of the strongest response within 3 px that a pixel must have: what lies further down a ridge's slope may be
         its edge.
+    filter
+        `sato`, or `oriented` for `oriented_ridges` of frames that are continued outside of their field of view.
+    sigmas
+        Scales of the filter, px.
+    top_hat
+        Exponent k of response^(1 - k) * (black top-hat)^k.
+    seed
+        Part with the strongest responses, of which each vessel must contain `seed_pixels` pixels (hysteresis). None for
+        no such condition.
+    seed_pixels
+        See `seed`.
+    isolated
+        Whether ridges that are shorter than `shortest` are background. Otherwise they are unsure.
+    finest
+        Shorter side, px, at which the model's probabilities are looked at; larger ones are reduced.
+    grow
+        Probability from which pixels belong to a vessel of which the model is sure elsewhere, so that gaps close. None
+        looks at each pixel alone.
     """
 
     side: int = Field(default=300, ge=32)
+    filter: Literal["sato", "oriented"] = "sato"
+    sigmas: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(
+        default=(1.0, 1.5, 2.0, 2.75, 3.5), min_length=1, max_length=16
+    )
+    top_hat: float = Field(default=0.0, ge=0, lt=1)
+    seed: float | None = Field(default=None, gt=0, lt=1)
+    seed_pixels: int = Field(default=30, ge=1)
+    isolated: bool = False
+    finest: int = Field(default=512, ge=32)
+    grow: float | None = Field(default=None, gt=0, lt=0.5)
     vessel: float = Field(default=0.07, gt=0, lt=1)
     background: float = Field(default=0.85, gt=0, lt=1)
     shortest: int = Field(default=50, ge=0)
@@ -48,7 +78,7 @@ class TeacherConfig(Config):
 
 
 def sure_labels(frame: NDArray[np.float32], config: TeacherConfig | None = None) -> NDArray[np.int8]:
-    """Label what Sato's filter (Sato et al. 1998) is sure of, on the logarithm of the intensity.
+    """Label what a ridge filter is sure of, on the logarithm of the intensity.
 
     Responses are measured in multiples of the noise about them, for the logarithm makes dark parts noisy.
 
@@ -68,11 +98,16 @@ def sure_labels(frame: NDArray[np.float32], config: TeacherConfig | None = None)
     factor = min(1.0, config.side / min(frame.shape))
     intensity = np.clip(ndimage.zoom((frame + 1) / 2, factor, order=1) if factor < 1 else (frame + 1) / 2, 0, 1)
     field = ndimage.binary_erosion(find_field_of_view(intensity), iterations=_RIM, border_value=1)
-    response = _ridges(np.log(intensity + _DARKEST)) * field
+    response = _ridges(np.log(intensity + _DARKEST), field, config) * field
     weak, strong = np.quantile(response, [config.background, 1 - config.vessel])
-    vessel = _long(response > strong, config.shortest)
+    ridges = response > strong
+    if config.seed is not None:
+        ridges = hysteresis(response, strong, float(np.quantile(response, 1 - config.seed)), config.seed_pixels)
+    vessel = _long(ridges, config.shortest)
     sure = vessel & (response > config.crest * ndimage.maximum_filter(response, 7))
     labels = np.where(response > weak, 0, -1).astype(np.int8)
+    if config.isolated:
+        labels[(response > strong) & ~vessel] = -1
     labels[ndimage.binary_dilation(sure, _NEIGHBOURS)] = 0
     labels[sure] = 1
     return labels
@@ -95,18 +130,23 @@ def agreed_labels(
     Returns
     -------
     numpy.ndarray of int8
-        1 vessel, -1 background, 0 not sure; the shorter side has at most 512 px.
+        1 vessel, -1 background, 0 not sure; the shorter side has at most `config.finest` px.
     """
     config = config or TeacherConfig()
-    factor = min(1.0, _FINEST / min(probability.shape))
+    factor = min(1.0, config.finest / min(probability.shape))
     found = ndimage.zoom(probability, factor, order=1) if factor < 1 else probability
     rows, columns = (nearest_pixels(to, to, of) for to, of in zip(found.shape, labels.shape, strict=True))
     ridge = labels[rows][:, columns]
-    vessel = _long(found > 0.5, round(config.shortest * min(found.shape) / min(labels.shape)))
+    whole = found > 0.5
+    if config.grow is not None:
+        whole = hysteresis(found, config.grow, _SURE, config.seed_pixels)
+    vessel = _long(whole, round(config.shortest * min(found.shape) / min(labels.shape)))
     agreed = np.zeros(found.shape, np.int8)
     agreed[(found < 1 - _SURE) & (ridge <= 0)] = -1
-    agreed[(found > 0.5) & ~vessel & (ridge < 0)] = -1
+    agreed[(found > 0.5) & ~vessel & ((ridge < 0) | config.isolated)] = -1
     agreed[(found > _SURE) & vessel & (ridge >= 0)] = 1
+    if config.grow is not None:
+        agreed[skeletonize(vessel)] = 1
     return agreed
 
 
@@ -130,12 +170,19 @@ def nearest_pixels(count: int, length: int, other: int, *, first: int = 0) -> ND
     return ((first + np.arange(count) + 0.5) * other / length).astype(np.intp)
 
 
-def _ridges(frame: NDArray[np.float32]) -> NDArray[np.float32]:
+def _ridges(frame: NDArray[np.float32], field: NDArray[np.bool_], config: TeacherConfig) -> NDArray[np.float32]:
     """Filter for dark ridges, in multiples of the noise."""
+    oriented = config.filter == "oriented"
+    if oriented:
+        frame = continued(frame, field)
     fine = frame - ndimage.gaussian_filter(frame, 1)
     noise = np.sqrt(ndimage.gaussian_filter(fine**2, 20))
-    response: NDArray[np.float32] = sato(frame, sigmas=_SIGMAS, black_ridges=True) / (noise + _QUIET)
-    return response
+    response: NDArray[np.float32] = (
+        oriented_ridges(frame, config.sigmas) if oriented else sato(frame, sigmas=config.sigmas, black_ridges=True)
+    )
+    if config.top_hat:
+        response = response ** (1 - config.top_hat) * black_top_hat(frame, _HAT) ** config.top_hat
+    return response / (noise + _QUIET)
 
 
 def _long(ridges: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:

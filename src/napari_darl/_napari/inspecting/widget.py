@@ -24,7 +24,15 @@ from napari_darl._napari.geometry import geometry
 from napari_darl._napari.inspecting import display, work
 from napari_darl._napari.inspecting.tables import ResultTable
 from napari_darl._napari.layers import bare, frames_shape, layout, visible_frame
-from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, resize_box, spin_box, vessels_choice
+from napari_darl._napari.pickers import (
+    DevicePicker,
+    ModelPicker,
+    explanation,
+    resize_box,
+    show_polarity,
+    spin_box,
+    vessels_choice,
+)
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.stacks import StackPicker
 from napari_darl._napari.task import Task, Work
@@ -106,6 +114,8 @@ class InspectWidget(QWidget):
     def _frames_tab(self) -> QWidget:
         self.frames = StackPicker(self._viewer, {}, 0, "Real frames on which the model is tested.")
         self.vessels = vessels_choice()
+        show_polarity(self.vessels, self.model.model)
+        self.model.changed.connect(lambda: show_polarity(self.vessels, self.model.model))
         self.resize_factor = resize_box(may_estimate=True)
         self.assess = QPushButton("Assess frames")
         self.scores = ResultTable("frame", "score")

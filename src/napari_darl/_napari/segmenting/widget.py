@@ -21,7 +21,15 @@ from qtpy.QtWidgets import (
 
 from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, stack_axes
 from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN
-from napari_darl._napari.pickers import DevicePicker, ModelPicker, explanation, resize_box, vessels_choice, widen
+from napari_darl._napari.pickers import (
+    DevicePicker,
+    ModelPicker,
+    explanation,
+    resize_box,
+    show_polarity,
+    vessels_choice,
+    widen,
+)
 from napari_darl._napari.refining.form import RefineForm
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.options import Options, preferred_options
@@ -29,7 +37,7 @@ from napari_darl._napari.segmenting.region import EVERYTHING, Region, drawn_regi
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl.errors import DarlError
 from napari_darl.inference.scale import guess_resize
-from napari_darl.models import model_side, model_threshold
+from napari_darl.models import model_threshold, model_traits
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -87,6 +95,7 @@ class SegmentWidget(QWidget):
         self.image.changed.connect(self._image_changed)
         self.resize_factor.valueChanged.connect(self._resize_changed)
         self.model.changed.connect(self._estimate)
+        self.model.changed.connect(lambda: show_polarity(self.vessels, self.model.model))
         self.cleaning.changed.connect(self._clean)
         self._segmenter.changed.connect(self._refresh)
         self._segmenter.offered.connect(self.model.choose)
@@ -225,7 +234,8 @@ class SegmentWidget(QWidget):
         if self._estimated and (image := self.image.value) is not None:
             height, width = frames_shape(image)[-2:]
             with QSignalBlocker(self.resize_factor):
-                self.resize_factor.setValue(guess_resize(height, width, model_side(self.model.model)))
+                traits = model_traits(self.model.model)
+                self.resize_factor.setValue(guess_resize(height, width, traits.side, traits.reach))
         self._resize_shown()
 
     def _resize_changed(self) -> None:

@@ -1,0 +1,94 @@
+"""Calibrate a model without labels, by its agreement with other models that were trained without labels.
+
+    python scripts/calibrate.py MODEL.safetensors FRAMES/ --students OTHER.safetensors ... [--output CALIBRATED]
+
+The students' masks are taken at 0.5, the model's at every threshold. The threshold at which its masks have the greatest
+mean Dice with theirs becomes 0.5 (`Calibration.cut`). The temperature is chosen so that the mean score of `assess`
+(`quality`, of the frame alone) is that Dice: it is how well one can expect two such models to agree.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_darl import load_model, segment_probability
+from napari_darl.darl.checkpoint import load_tensors, model_from, save_model
+from napari_darl.darl.config import Calibration
+from napari_darl.errors import DarlError
+from napari_darl.frames.stacks import read_stack
+from napari_darl.inference.trust import quality
+
+CUTS = np.round(np.concatenate([np.arange(0.05, 0.3, 0.025), np.arange(0.3, 0.96, 0.05)]), 3)
+
+Frame = npt.NDArray[np.float32]
+
+
+def dice(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
+    """Return the Dice coefficient of two masks."""
+    return float(2 * (a & b).sum() / max(a.sum() + b.sum(), 1))
+
+
+def corrected(probability: Frame, calibration: Calibration) -> Frame:
+    """Apply a calibration to a probability."""
+    p = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7)
+    logit = (np.log(p / (1 - p)) - calibration.shift) / calibration.temperature
+    return (1 / (1 + np.exp(-logit))).astype(np.float32)
+
+
+def calibrate(found: list[Frame], students: list[list[npt.NDArray[np.bool_]]]) -> tuple[Calibration, float]:
+    """Return the calibration and the agreement that it is made from."""
+    agreement = [
+        np.mean([dice(p > cut, mask) for masks in students for p, mask in zip(found, masks, strict=True)])
+        for cut in CUTS
+    ]
+    for cut, value in zip(CUTS, agreement, strict=True):
+        print(f"cut {cut:.3f}: agreement {value:.4f}")
+    best, wanted = float(CUTS[int(np.argmax(agreement))]), float(np.max(agreement))
+    low, high = 1.0, 32.0
+    for _ in range(12):
+        middle = (low * high) ** 0.5
+        trial = Calibration(cut=best, temperature=middle)
+        score = np.mean([quality([corrected(p, trial)]) for p in found])
+        low, high = (middle, high) if score > wanted else (low, middle)
+    return Calibration(cut=round(best, 3), temperature=round((low * high) ** 0.5, 2)), wanted
+
+
+def main() -> None:
+    """Calibrate, and write the model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("frames", type=Path, help="training frames")
+    parser.add_argument("--students", nargs="+", required=True, help="other models: names or files")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
+    parser.add_argument("--bright", action="store_true")
+    parser.add_argument("--output", type=Path, help="model file to write")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    frames = read_stack(args.frames).frames[:: args.every]
+    plain = load_model(str(args.model), "cpu")
+    if plain.network.config.calibration != Calibration():
+        sys.exit(f"{args.model} has a calibration already. Give the model as it was trained.")
+    found = [segment_probability(frame, plain, bright=args.bright) for frame in frames]
+    students = []
+    for name in args.students:
+        student = load_model(name, "cpu")
+        students.append([segment_probability(frame, student, bright=args.bright) > 0.5 for frame in frames])
+        print(name, f"{np.mean([dice(p > 0.5, m) for p, m in zip(found, students[-1], strict=True)]):.4f} at 0.5")
+    calibration, agreement = calibrate(found, students)
+    print(f"{calibration}, from an agreement of {agreement:.3f} in {len(frames)} frames")
+    if args.output:
+        tensors, contents = load_tensors(args.model, "model")
+        network = model_from(tensors, contents, args.model)
+        network.config = network.config.updated(calibration=calibration)
+        save_model(args.output, network, contents.get("info"), half=network.config.preset != "published")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except DarlError as error:
+        sys.exit(f"error: {error}")
