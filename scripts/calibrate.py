@@ -2,9 +2,10 @@
 
     python scripts/calibrate.py MODEL.safetensors FRAMES/ --students OTHER.safetensors ... [--output CALIBRATED]
 
-The students' masks are taken at 0.5, the model's at every threshold. The threshold at which its masks have the greatest
-mean Dice with theirs becomes 0.5 (`Calibration.cut`). The temperature is chosen so that the mean score of `assess`
-(`quality`, of the frame alone) is that Dice: it is how well one can expect two such models to agree.
+The students' masks are taken at 0.5, the model's at every threshold. Of the thresholds whose mean Dice with the
+students is within one standard error of the greatest one (paired over frames), the lowest becomes 0.5
+(`Calibration.cut`). The temperature is chosen so that the mean score of `assess` (`quality`, of the frame alone) is the
+greatest mean Dice, which is how well such models agree.
 """
 
 import argparse
@@ -41,13 +42,18 @@ def corrected(probability: Frame, calibration: Calibration) -> Frame:
 
 def calibrate(found: list[Frame], students: list[list[npt.NDArray[np.bool_]]]) -> tuple[Calibration, float]:
     """Return the calibration and the agreement that it is made from."""
-    agreement = [
-        np.mean([dice(p > cut, mask) for masks in students for p, mask in zip(found, masks, strict=True)])
-        for cut in CUTS
-    ]
-    for cut, value in zip(CUTS, agreement, strict=True):
-        print(f"cut {cut:.3f}: agreement {value:.4f}")
-    best, wanted = float(CUTS[int(np.argmax(agreement))]), float(np.max(agreement))
+    each = np.array(
+        [
+            [np.mean([dice(p > cut, masks[index]) for masks in students]) for index, p in enumerate(found)]
+            for cut in CUTS
+        ]
+    )
+    agreement = each.mean(axis=1)
+    lost = each[agreement.argmax()] - each
+    error = lost.std(axis=1, ddof=1) / len(found) ** 0.5
+    for cut, value, one in zip(CUTS, agreement, error, strict=True):
+        print(f"cut {cut:.3f}: agreement {value:.4f}, standard error of what is lost {one:.4f}")
+    best, wanted = float(CUTS[np.flatnonzero(lost.mean(axis=1) <= error)[0]]), float(agreement.max())
     low, high = 1.0, 32.0
     for _ in range(12):
         middle = (low * high) ** 0.5

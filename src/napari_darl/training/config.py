@@ -105,7 +105,8 @@ class TrainingConfig(Config):
     learning_rate, discriminator_learning_rate
         Learning rates of Adam (beta_1 = 0.5, beta_2 = 0.999) for the model and for the discriminators.
     falling
-        Share of the run, at its end, in which the learning rates fall to 0 along half a cosine.
+        Share of the run, at its end, in which the learning rates fall to 0 along half a cosine. It refers to `steps`:
+        in a finished run that is resumed with more steps they are higher again.
     clip
         Gradients of a larger norm are scaled down to this norm; none for no limit.
     ema
@@ -321,7 +322,7 @@ def fine_tuned(config: TrainingConfig, given: ModelConfig) -> TrainingConfig:
     wanted = config.model
     if (wanted.phases, wanted.denoiser, wanted.generator) != (given.phases, given.denoiser, given.generator):
         raise InputError(f"The model to start from has the networks of preset {given.preset}. Train with that preset.")
-    model = given.updated(variant=wanted.variant, side=wanted.side, preset=wanted.preset)
+    model = given.updated(variant=wanted.variant, side=wanted.side, reach=wanted.reach, preset=wanted.preset)
     return config.updated(
         model=model,
         learning_rate=config.learning_rate / 10,
