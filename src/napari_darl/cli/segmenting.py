@@ -156,7 +156,7 @@ class Segmentation:
         provenance = self.model.provenance(
             **self.cleaning.model_dump(),
             smooth_time=smooth,
-            bright=windows.options.bright,
+            bright=bool(windows.options.bright),
             resize=windows.resize,
             precision=windows.precision,
             source=path.name,
@@ -178,7 +178,7 @@ class Segmentation:
         with naming(path), stop_on_interrupt() as stop, progress_bar() as progress:
             windows = Windows(image, self.model, self.options)
             provenance = self.model.provenance(
-                bright=windows.options.bright, resize=windows.resize, precision=windows.precision, source=path.name
+                bright=bool(windows.options.bright), resize=windows.resize, precision=windows.precision, source=path.name
             )
             if image.pixel_size:
                 provenance |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}

@@ -182,7 +182,8 @@ def _ridges(frame: NDArray[np.float32], field: NDArray[np.bool_], config: Teache
     )
     if config.top_hat:
         response = response ** (1 - config.top_hat) * black_top_hat(frame, _HAT) ** config.top_hat
-    return response / (noise + _QUIET)
+    ridges: NDArray[np.float32] = response / (noise + _QUIET)
+    return ridges
 
 
 def _long(ridges: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
