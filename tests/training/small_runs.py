@@ -22,7 +22,7 @@ def small(steps: int, *, preset: str = "lite", c_darl: bool = False, **changes: 
         discriminator=config.model.discriminator.updated(widths=(4, 8)),
     )
     draws = config.draws.updated(size=64)
-    return config.updated(model=model, draws=draws, batch=2, pool=4, preview_every=10).updated(**changes)
+    return config.updated(model=model, draws=draws, batch=2, pool=4, preview_every=10, falling=0.0).updated(**changes)
 
 
 def stack(count: int = 3, seed: int = 0) -> list[np.ndarray]:

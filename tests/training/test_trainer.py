@@ -15,7 +15,7 @@ from napari_darl.darl.model import build
 from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.training.config import training_config
 from napari_darl.training.pool import ImagePool
-from napari_darl.training.step import draw_noise
+from napari_darl.training.step import draw_noise, learning_rate_factor
 
 
 def test_a_run_leaves_a_model_that_loads(tmp_path: Path) -> None:
@@ -149,3 +149,19 @@ def test_a_full_pool_returns_old_and_new_fakes() -> None:
     assert len(pool.images) == 3
     old = [index for index, image in enumerate(shown) if image[0, 0, 0, 0] != index]
     assert 8 < len(old) < 30
+
+
+def test_learning_rates_fall_along_half_a_cosine() -> None:
+    config = small(10, falling=0.4)
+    factors = [learning_rate_factor(step, config) for step in range(11)]
+    assert factors[:7] == [1.0] * 7
+    assert factors[8] == pytest.approx(0.5)
+    assert factors[10] == pytest.approx(0)
+    assert learning_rate_factor(9, small(10)) == 1.0
+
+
+def test_a_run_ends_with_small_steps(tmp_path: Path) -> None:
+    trainer = Trainer(small(2, falling=1.0), tmp_path / "run", stack())
+    list(trainer.run())
+    rates = {part: optimiser.param_groups[0]["lr"] for part, optimiser in trainer.state.optimisers.items()}
+    assert rates == {"generator": pytest.approx(5e-4), "discriminators": pytest.approx(1e-4)}

@@ -178,7 +178,10 @@ class Segmentation:
         with naming(path), stop_on_interrupt() as stop, progress_bar() as progress:
             windows = Windows(image, self.model, self.options)
             provenance = self.model.provenance(
-                bright=bool(windows.options.bright), resize=windows.resize, precision=windows.precision, source=path.name
+                bright=bool(windows.options.bright),
+                resize=windows.resize,
+                precision=windows.precision,
+                source=path.name,
             )
             if image.pixel_size:
                 provenance |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
