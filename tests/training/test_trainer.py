@@ -118,7 +118,7 @@ def test_fine_tuning_begins_with_the_model_as_teacher(tmp_path: Path) -> None:
 def test_fine_tuning_for_another_preset(tmp_path: Path) -> None:
     network, _ = build(LITE, seed=0)
     fundus = Trainer(training_config("fundus", steps=1), tmp_path / "fundus", stack(), start=(network, None))
-    assert (fundus.config.model.side, fundus.config.model.preset) == (768, "fundus")
+    assert (fundus.config.model.side, fundus.config.model.preset) == (960, "fundus")
     with pytest.raises(InputError, match="preset lite"):
         Trainer(small(3, preset="published"), tmp_path / "published", stack(), start=(network, None))
 
