@@ -2,8 +2,9 @@
 
     python benchmarks/fast_path.py [--models default] [--threads 1 2] [--repeats 9] [--side 3712]
 
-In turn, so that other work on the machine disturbs all alike, and the median is told. "Network" is `Darl.forward`, all
-in float32, as it segmented before it was folded; "folded" is what segments now. The ratio is that of the times a pixel.
+Calls alternate, so that other work on the machine disturbs all of them alike, and medians are compared. "Network" is
+`Darl.forward`, as it segmented before it was folded; "folded" is what segments now, in float32 or, with the option
+`precision="auto"`, in part in bfloat16. The share is that of a large convolution's rate (3 x 3, 128 channels).
 A large frame is written as zarr, chunk by chunk; a movie and a single frame of 512 x 512 pixels go through
 `segment_probability`. `--models` takes model files, too.
 """
@@ -13,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_darl import Model, SegmentOptions, Windows, load_model, segment_probability, write_zarr
-from napari_darl.darl.folded import path_a
+from napari_darl.darl.folded import FoldedPathA
 from napari_darl.evaluation.report import markdown_table
 from napari_darl.samples import sample_angiogram
 
@@ -39,8 +41,8 @@ def alternating(functions: dict[str, Callable[[], object]], repeats: int) -> dic
     return {name: statistics.median(found) for name, found in times.items()}
 
 
-def networks(model: Model, threads: int, repeats: int) -> tuple[str, ...]:
-    """Compare the network, its folded form and a large convolution."""
+def networks(model: Model, threads: int, repeats: int) -> list[tuple[str, ...]]:
+    """Compare the network, its folded forms and a large convolution."""
     torch.set_num_threads(threads)
     frame = torch.from_numpy(sample_angiogram().astype(np.float32))[None, None] / 127.5 - 1
     layer = nn.Conv2d(128, 128, 3, padding=1).to(memory_format=torch.channels_last).requires_grad_(False)
@@ -48,26 +50,23 @@ def networks(model: Model, threads: int, repeats: int) -> tuple[str, ...]:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.network(frame)
     flop = float(counter.get_total_flops())
-    folded = path_a(model.network)
+    forms: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "network": model.network,
+        "folded": FoldedPathA(model.network),
+        "folded, bfloat16": FoldedPathA(model.network, bfloat16=True),
+    }
     with torch.inference_mode():
-        wanted, found = model.network(frame) > 0.5, folded(frame, 0) > 0.5
-        calls: dict[str, Callable[[], object]] = {
-            "network": lambda: model.network(frame),
-            "folded": lambda: folded(frame, 0),
-            "convolution": lambda: layer(features),
-        }
-        seconds = alternating(calls, repeats)
+        masks = {name: form(frame) > 0.5 for name, form in forms.items()}
+        calls: dict[str, Callable[[], object]] = {name: partial(form, frame) for name, form in forms.items()}
+        seconds = alternating(calls | {"convolution": lambda: layer(features)}, repeats)
     rate = 2 * 9 * 128**2 * 256**2 / seconds["convolution"]
-    dice = float(2 * (wanted & found).sum() / (wanted.sum() + found.sum()))
-    shares = (flop / seconds[name] / rate for name in ("network", "folded"))
-    return (
-        model.name,
-        str(threads),
-        *(f"{1e3 * seconds[name]:.1f}" for name in ("network", "folded")),
-        f"{seconds['folded'] / seconds['network']:.2f}",
-        *(f"{share:.2f}" for share in shares),
-        f"{dice:.4f}",
-    )
+    rows = []
+    for name, mask in masks.items():
+        ratio, share = seconds[name] / seconds["network"], flop / seconds[name] / rate
+        dice = float(2 * (mask & masks["network"]).sum() / (mask.sum() + masks["network"].sum()))
+        texts = f"{1e3 * seconds[name]:.1f}", f"{ratio:.2f}", f"{share:.2f}", f"{dice:.4f}"
+        rows.append((model.name, str(threads), name, *texts))
+    return rows
 
 
 def images(model: Model, threads: int, repeats: int, side: int) -> list[tuple[str, ...]]:
@@ -101,8 +100,8 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=3712, help="side of the large frame, px; 0 leaves it out")
     args = parser.parse_args()
     models = [load_model(name, "cpu") for name in args.models]
-    rows = [networks(model, threads, args.repeats) for model in models for threads in args.threads]
-    header = ("model", "threads", "network, ms", "folded, ms", "ratio", "network's share", "folded's share", "Dice")
+    rows = [row for model in models for threads in args.threads for row in networks(model, threads, args.repeats)]
+    header = ("model", "threads", "path A", "ms a frame", "ratio", "share", "Dice")
     print(f"{markdown_table(header, rows)}\n", flush=True)
     if args.side:
         rows = [row for threads in args.threads for row in images(models[0], threads, args.repeats, args.side)]

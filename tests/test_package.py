@@ -1,6 +1,7 @@
 """The package as a whole: cheap to import, and its parts know only those below them."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -57,6 +58,15 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import sys, napari_darl; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not set(HEAVY) & set(done.stdout.split())
+
+
+def test_threads_sleep_while_they_wait_unless_told_otherwise() -> None:
+    code = "import os, napari_darl; print(os.environ['OMP_WAIT_POLICY'], os.environ['KMP_BLOCKTIME'])"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "KMP_"))}
+    for given, wanted in (({}, "PASSIVE 0"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE 0")):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=kept | given, check=True, capture_output=True, text=True)
+        assert done.stdout.split() == wanted.split()
 
 
 def test_public_names_are_there() -> None:

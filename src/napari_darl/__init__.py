@@ -1,5 +1,6 @@
 """Vessel segmentation without labels, by diffusion adversarial representation learning (DARL)."""
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from napari_darl.training.trainer import Trainer
 
 __version__ = VERSION
+
+# OpenMP's threads spin while they wait for each other. Beside other work, such as a training or a busy window, that
+# takes the cores from those that they wait for: a frame of .1 s takes seconds. They read this when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # GNU's OpenMP
+os.environ.setdefault("KMP_BLOCKTIME", "0")  # Intel's and LLVM's
 
 _HOMES = {
     "CheckpointError": "errors",

@@ -200,7 +200,7 @@ class _Denoiser:
     def __call__(self, x: Tensor, t: int) -> Tensor:
         at = self.at  # other threads may change it
         if at is None or at[0] != t:
-            time = self.time(torch.tensor([t]))
+            time = self.time(torch.tensor([t], device=x.device))
             layers = (*self.down, *self.middle, *self.up)
             at = self.at = t, {layer: layer.bias_at(time) for layer in layers if isinstance(layer, _Residual)}
         biases = at[1]

@@ -92,13 +92,13 @@ class Convolution:
     def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """Convolve, with another bias if one is given."""
         bias = self.bias if bias is None else bias
-        if _fuses():
+        if x.device.type == "cpu" and _fuses():
             return _fused(x, self.weight, bias, self._geometry, self.activation)
         return _activated(F.conv2d(x, self.weight, bias, *self._geometry), self.activation)
 
     def add_to(self, sums: Tensor, x: Tensor) -> Tensor:
         """Convolve, and add the result to `sums` in place; there is no activation."""
-        if _fuses():
+        if x.device.type == "cpu" and _fuses():
             return _fused_sum(sums, x, self.weight, self.bias, self._geometry)
         return sums.add_(F.conv2d(x, self.weight, self.bias, *self._geometry))
 
@@ -155,7 +155,7 @@ class Doubled:
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
         self.channels = len(weight)
         # Which of three weights each of the two inputs has, for the first and for the second output.
-        sums = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+        sums = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], device=weight.device)
         kernels = torch.einsum("oiyx,apy,bqx->aboipq", weight.detach(), sums, sums).flatten(0, 2)
         self.convolution = Convolution(kernels, None if bias is None else bias.repeat(4), padding=1).to(dtype)
 
@@ -190,7 +190,7 @@ class NormSwish:
         assert norm.weight is not None and norm.bias is not None  # noqa: S101, PT018 - the denoiser's are affine
         self.weight, self.bias = norm.weight.detach(), norm.bias.detach()
         self.channels = len(self.weight)
-        self.share = torch.full((self.channels,), 1 / self.channels)
+        self.share = torch.full_like(self.weight, 1 / self.channels)
         self.affine = Convolution(
             self.weight[:, None, None, None], self.bias, groups=self.channels, activation="swish"
         ).to(torch.float32)
@@ -199,7 +199,7 @@ class NormSwish:
         """Normalise features and activate them."""
         n, channels, height, width = x.shape
         pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
-        if channels > _NARROW:
+        if channels > _NARROW or x.device.type != "cpu":
             found = F.silu(F.layer_norm(pixels, (channels,), self.weight, self.bias, _EPS), inplace=True)
             return found.view(n, height, width, channels).permute(0, 3, 1, 2)
         mean, squares = pixels.mv(self.share), pixels * pixels

@@ -25,6 +25,7 @@ from napari_darl.frames.normalisation import encode, intensity_range, normalise
 from napari_darl.inference.axes import Axis, Plan
 from napari_darl.inference.loading import Model
 from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.parallel import each
 from napari_darl.inference.predictor import Predictor
 from napari_darl.inference.resampling import resample
 from napari_darl.inference.scale import checked_resize
@@ -231,7 +232,8 @@ class Pipeline:
 
     def _network_input(self, greys: Sequence[Array], limits: Sequence[Limits], rows: Plan, columns: Plan) -> Tensor:
         """Return what the network sees of the frames: float32 (N, 1, h, w) in [-1, 1], or noised."""
-        frames = np.stack([self._encoded(grey, known) for grey, known in zip(greys, limits, strict=True)])
+        known = zip(greys, limits, strict=True)
+        frames = np.stack(each(lambda frame: self._encoded(*frame), known, self.predictor.device))
         if self.resize != 1:
             frames = np.clip(resample(frames, rows.resize, columns.resize), -1, 1)
         tensor = torch.from_numpy(np.ascontiguousarray(frames))[:, None]

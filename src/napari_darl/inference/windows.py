@@ -15,6 +15,7 @@ from napari_darl.frames.arrays import MIN_SIZE, as_image, iter_frames
 from napari_darl.frames.normalisation import sampling_step
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.parallel import each
 from napari_darl.inference.pipeline import Array, Index, Limits, Pipeline, Probability, Window
 from napari_darl.inference.tiling import Tile
 
@@ -152,7 +153,7 @@ class Windows:
         pipeline = self.pipeline
         greys = ((index, pipeline.grey(pixels, index)) for index, pixels in iter_frames(self.image, first=first))
         while batch := list(islice(greys, pipeline.at_once())):
-            limits = [pipeline.limits(grey, index) for index, grey in batch]
+            limits = each(lambda one: pipeline.limits(one[1], one[0]), batch, pipeline.predictor.device)
             probabilities = pipeline([grey for _, grey in batch], limits, pipeline.whole)
             yield from zip((index for index, _ in batch), probabilities, strict=True)
 
