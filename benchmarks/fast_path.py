@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scale import MadeUp
+from scale import Synthetic
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -78,7 +78,7 @@ def images(model: Model, threads: int, repeats: int, side: int) -> list[tuple[st
 
     def large() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            write_zarr(Windows(MadeUp((side, side), frame), model, options), Path(folder) / "mask.zarr")
+            write_zarr(Windows(Synthetic((side, side), frame), model, options), Path(folder) / "mask.zarr")
 
     calls: dict[str, tuple[Callable[[], object], int]] = {
         "frame of 512 x 512": (lambda: segment_probability(frame, model, resize=1.0), frame.size),
