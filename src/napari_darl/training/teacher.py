@@ -1,6 +1,7 @@
-"""Teachers without labels: what is sure in real angiograms, so that path A may learn from it.
+"""Teachers: labels of the surest pixels of real angiograms, from which path A learns.
 
-At first a classical ridge filter teaches; later on, it and the model itself, where they agree.
+No expert labels are needed. At first, the teacher is a ridge filter (`sure_labels`). Later, a copy of the model itself
+is a second teacher, and pixels are labelled where the two agree (`agreed_labels`).
 """
 
 from typing import Annotated, Literal
@@ -16,48 +17,49 @@ from napari_darl.configuration import Config
 from napari_darl.frames.field_of_view import find_field_of_view
 from napari_darl.training.ridges import black_top_hat, continued, hysteresis, oriented_ridges
 
-_DARKEST = 0.1  # added to intensities, lest the logarithm makes much of what is dark
-_QUIET = 0.03  # added to the noise, lest much is made of what has none
-_RIM = 2  # px that are taken off the field of view, beside its own margin
-_NEIGHBOURS = np.ones((3, 3))
-_HAT = 17  # px, side of the black top-hat's square
-_SURE = 0.75  # probability from which a model is sure of vessel; below 0.25, of background
+_OFFSET = 0.1  # Added to intensities in [0, 1], so that their logarithm doesn't amplify dark parts too much.
+_LEAST_NOISE = 0.03  # Added to the noise, so that responses stay finite where there is none.
+_RIM = 2  # Width, px, of the rim of the field of view in which nothing is labelled vessel.
+_EIGHT_CONNECTED = np.ones((3, 3))
+_HAT = 17  # Side of the square of the black top-hat, px.
+_SURE = 0.75  # The model is sure of vessels above this probability, and of background below 1 - 0.75.
 
 
 class TeacherConfig(Config):
-    """What the teacher is sure of; parts are those of the frame's pixels.
+    """Parameters of the teachers.
 
     Attributes
     ----------
     side
-        Shorter side, px, at which the filter looks at a frame; larger ones are reduced.
+        Shorter side, px, at which the filter is computed; larger frames are reduced to it.
     vessel
-        Part with the strongest responses that may be vessel.
+        Share of pixels, those with the strongest responses, that may be labelled vessel.
     background
-        Part with the weakest responses that is background.
+        Share of pixels, those with the weakest responses, that are labelled background.
     shortest
-        Least length of a vessel's centreline, in px of a frame of that side: shorter ridges may be clutter.
+        Least length of a vessel's centreline, px at `side`. Shorter ridges may be clutter.
     crest
-        Part of the strongest response within 3 px that a pixel must have: what lies further down a ridge's slope may be
-        its edge.
+        Vessel pixels have at least this share of the strongest response within 3 px. Others may lie beyond the edge of
+        the vessel.
     filter
-        `sato`, or `oriented` for `oriented_ridges` of frames that are continued outside of their field of view.
+        `sato` (Sato et al. 1998), or `oriented` (`oriented_ridges`) on frames that are continued outside of their field
+        of view.
     sigmas
         Scales of the filter, px.
     top_hat
         Exponent k of response^(1 - k) * (black top-hat)^k.
     seed
-        Part with the strongest responses, of which each vessel must contain `seed_pixels` pixels (hysteresis). None for
-        no such condition.
+        Share of pixels, those with the strongest responses, that are seeds: each vessel must contain `seed_pixels` of
+        them (hysteresis). None for no such condition.
     seed_pixels
-        See `seed`.
+        Least number of seeds in a vessel.
     isolated
-        Whether ridges that are shorter than `shortest` are background. Otherwise they are unsure.
+        Label ridges that are shorter than `shortest` background. Otherwise they are not sure.
     finest
-        Shorter side, px, at which the model's probabilities are looked at; larger ones are reduced.
+        Shorter side, px, at which the model's probabilities are used; larger ones are reduced to it.
     grow
-        Probability from which pixels belong to a vessel of which the model is sure elsewhere, so that gaps close. None
-        looks at each pixel alone.
+        Pixels with at least this probability belong to a vessel if they are connected to a part of which the model is
+        sure, so that gaps close. None considers each pixel by itself.
     """
 
     side: int = Field(default=300, ge=32)
@@ -78,27 +80,30 @@ class TeacherConfig(Config):
 
 
 def sure_labels(frame: NDArray[np.float32], config: TeacherConfig | None = None) -> NDArray[np.int8]:
-    """Label what a ridge filter is sure of, on the logarithm of the intensity.
+    """Label the pixels of which a ridge filter is sure.
 
-    Responses are measured in multiples of the noise about them, for the logarithm makes dark parts noisy.
+    1. The frame is reduced to `config.side`, and the filter is computed on the logarithm of the intensity.
+    2. Responses are divided by the local noise, since the logarithm amplifies the noise of dark parts.
+    3. The weakest responses are background. Long ridges of the strongest responses are vessels; their slopes and
+       neighbours, and all other pixels, are not sure.
 
     Parameters
     ----------
     frame : numpy.ndarray of float32, shape (H, W)
         An angiogram in [-1, 1], vessels dark.
     config : TeacherConfig, optional
-        What it takes to be sure.
+        Parameters of the filter.
 
     Returns
     -------
-    numpy.ndarray of int8
+    numpy.ndarray of int8, shape (h, w)
         1 vessel, -1 background, 0 not sure; the shorter side has at most `config.side` px.
     """
     config = config or TeacherConfig()
     factor = min(1.0, config.side / min(frame.shape))
     intensity = np.clip(ndimage.zoom((frame + 1) / 2, factor, order=1) if factor < 1 else (frame + 1) / 2, 0, 1)
     field = ndimage.binary_erosion(find_field_of_view(intensity), iterations=_RIM, border_value=1)
-    response = _ridges(np.log(intensity + _DARKEST), field, config) * field
+    response = _ridges(np.log(intensity + _OFFSET), field, config) * field
     weak, strong = np.quantile(response, [config.background, 1 - config.vessel])
     ridges = response > strong
     if config.seed is not None:
@@ -108,7 +113,7 @@ def sure_labels(frame: NDArray[np.float32], config: TeacherConfig | None = None)
     labels = np.where(response > weak, 0, -1).astype(np.int8)
     if config.isolated:
         labels[(response > strong) & ~vessel] = -1
-    labels[ndimage.binary_dilation(sure, _NEIGHBOURS)] = 0
+    labels[ndimage.binary_dilation(sure, _EIGHT_CONNECTED)] = 0
     labels[sure] = 1
     return labels
 
@@ -116,16 +121,19 @@ def sure_labels(frame: NDArray[np.float32], config: TeacherConfig | None = None)
 def agreed_labels(
     labels: NDArray[np.int8], probability: NDArray[np.float32], config: TeacherConfig | None = None
 ) -> NDArray[np.int8]:
-    """Label what ridge filter and model agree on, or one is sure of and the other doesn't deny.
+    """Label the pixels on which ridge filter and model agree.
+
+    A pixel is labelled if the model is sure of it and the filter agrees or is not sure. Short vessels of the model that
+    the filter doesn't see are background.
 
     Parameters
     ----------
     labels : numpy.ndarray of int8, shape (h, w)
-        What `sure_labels` made of the frame.
+        Result of `sure_labels` for the frame.
     probability : numpy.ndarray of float32, shape (H, W)
-        The model's, in [0, 1].
+        Probability of vessel by the model, in [0, 1].
     config : TeacherConfig, optional
-        Of the lengths of vessels.
+        Parameters of the teachers.
 
     Returns
     -------
@@ -134,17 +142,22 @@ def agreed_labels(
     """
     config = config or TeacherConfig()
     factor = min(1.0, config.finest / min(probability.shape))
-    found = ndimage.zoom(probability, factor, order=1) if factor < 1 else probability
-    rows, columns = (nearest_pixels(to, to, of) for to, of in zip(found.shape, labels.shape, strict=True))
+    model = ndimage.zoom(probability, factor, order=1) if factor < 1 else probability
+
+    # The filter's label of each pixel of the model.
+    rows, columns = (nearest_pixels(to, to, of) for to, of in zip(model.shape, labels.shape, strict=True))
     ridge = labels[rows][:, columns]
-    whole = found > 0.5
+
+    # The vessels that the model sees.
+    whole = model > 0.5
     if config.grow is not None:
-        whole = hysteresis(found, config.grow, _SURE, config.seed_pixels)
-    vessel = _long(whole, round(config.shortest * min(found.shape) / min(labels.shape)))
-    agreed = np.zeros(found.shape, np.int8)
-    agreed[(found < 1 - _SURE) & (ridge <= 0)] = -1
-    agreed[(found > 0.5) & ~vessel & ((ridge < 0) | config.isolated)] = -1
-    agreed[(found > _SURE) & vessel & (ridge >= 0)] = 1
+        whole = hysteresis(model, config.grow, _SURE, config.seed_pixels)
+    vessel = _long(whole, round(config.shortest * min(model.shape) / min(labels.shape)))
+
+    agreed = np.zeros(model.shape, np.int8)
+    agreed[(model < 1 - _SURE) & (ridge <= 0)] = -1
+    agreed[(model > 0.5) & ~vessel & ((ridge < 0) | config.isolated)] = -1
+    agreed[(model > _SURE) & vessel & (ridge >= 0)] = 1
     if config.grow is not None:
         agreed[skeletonize(vessel)] = 1
     return agreed
@@ -171,10 +184,12 @@ def nearest_pixels(count: int, length: int, other: int, *, first: int = 0) -> ND
 
 
 def _ridges(frame: NDArray[np.float32], field: NDArray[np.bool_], config: TeacherConfig) -> NDArray[np.float32]:
-    """Filter for dark ridges, in multiples of the noise."""
+    """Return the response of the filter to dark ridges, in multiples of the local noise."""
     oriented = config.filter == "oriented"
     if oriented:
         frame = continued(frame, field)
+
+    # The local noise is the standard deviation of what a narrow Gaussian removes.
     fine = frame - ndimage.gaussian_filter(frame, 1)
     noise = np.sqrt(ndimage.gaussian_filter(fine**2, 20))
     response: NDArray[np.float32] = (
@@ -182,13 +197,13 @@ def _ridges(frame: NDArray[np.float32], field: NDArray[np.bool_], config: Teache
     )
     if config.top_hat:
         response = response ** (1 - config.top_hat) * black_top_hat(frame, _HAT) ** config.top_hat
-    ridges: NDArray[np.float32] = response / (noise + _QUIET)
+    ridges: NDArray[np.float32] = response / (noise + _LEAST_NOISE)
     return ridges
 
 
 def _long(ridges: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
-    """Keep the connected ridges whose skeletons have at least so many pixels."""
-    parts, count = ndimage.label(ridges, _NEIGHBOURS)
+    """Return the connected ridges whose skeletons have at least `shortest` pixels."""
+    parts, count = ndimage.label(ridges, _EIGHT_CONNECTED)
     lengths = np.bincount(parts[skeletonize(ridges)], minlength=count + 1)
     kept: NDArray[np.bool_] = ((lengths >= shortest) & (np.arange(count + 1) > 0))[parts]
     return kept
