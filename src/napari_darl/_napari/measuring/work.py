@@ -1,7 +1,9 @@
 """What is measured in the background."""
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from threading import Event
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -75,6 +77,9 @@ def measuring(
     masks: Stack, images: Stack | None, size: tuple[float, ...], separate: bool, stop: Event
 ) -> Generator[MeasuredFrame, None, None]:
     """Measure frame by frame."""
+    import_module("napari_darl.measuring.morphometry")
+    with suppress(ImportError):
+        import_module("pandas")  # else napari imports it for the first table, on the window's thread
     from napari_darl.measuring.frame import FrameMeasurer
 
     measurer = FrameMeasurer(np.array(size), None, separate)
