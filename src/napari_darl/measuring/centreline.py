@@ -123,7 +123,7 @@ def _between(mask: Mask) -> Mask:
 
 def centre(graph: Graph, mask: Mask, distance: Floats, scale: Floats) -> Centrelines:
     """Bring the chains of a pruned skeleton to the middle of the mask; see the steps above."""
-    chains = without_caps(with_length(graph.chains, mask, scale), mask, distance, scale)
+    chains = without_caps(with_length(graph.chains, mask, distance, scale), mask, distance, scale)
     closed = np.array([chain.closed for chain in chains], bool)
     lines, bend = centred([chain.points * scale for chain in chains], closed, mask, distance, scale)
     start = np.array([chain.start for chain in chains], np.int64)

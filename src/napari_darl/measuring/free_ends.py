@@ -13,20 +13,22 @@ _CAP = 1.5  # multiple of the distance to the edge within which a free end is cu
 _REACH = 4.0  # multiple of that distance, in the largest side of a pixel, within which the end of the mask lies
 
 
-def with_length(chains: list[Chain], mask: Mask, scale: Floats) -> list[Chain]:
+def with_length(chains: list[Chain], mask: Mask, distance: Floats, scale: Floats) -> list[Chain]:
     """Give chains of a single pixel a second point, in the direction in which the mask reaches furthest."""
+    single = [number for number, chain in enumerate(chains) if len(chain.points) == 1]
+    if not single:
+        return chains
     offsets = np.array([o for o in product((-1, 0, 1), repeat=mask.ndim) if o > (0,) * mask.ndim]) * scale
     directions = offsets / np.linalg.norm(offsets, axis=1, keepdims=True)
-    found = []
-    for chain in chains:
-        if len(chain.points) == 1:
-            both = np.concatenate([directions, -directions])[None]
-            reach = edge_distance(mask, scale, chain.points * scale, both, np.array([float(sum(mask.shape))]))[0]
-            through = np.nan_to_num(reach[: len(directions)] + reach[len(directions) :])
-            step = directions[through.argmax()] / scale / 4
-            found.append(Chain(chain.start, chain.end, np.concatenate([chain.points - step, chain.points + step])))
-        else:
-            found.append(chain)
+    both = np.concatenate([directions, -directions])
+    points = np.concatenate([chains[number].points for number in single])
+    reach = _REACH * scale.max() * (depth_at(distance, points * scale, scale) + 1)
+    rays = edge_distance(mask, scale, points * scale, np.broadcast_to(both, (len(points), *both.shape)), reach)
+    through = np.nan_to_num(rays[:, : len(directions)] + rays[:, len(directions) :])
+    steps = directions[through.argmax(axis=1)] / scale / 4
+    found = list(chains)
+    for number, point, step in zip(single, points, steps, strict=True):
+        found[number] = Chain(chains[number].start, chains[number].end, np.stack([point - step, point + step]))
     return found
 
 

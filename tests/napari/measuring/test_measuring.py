@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,19 @@ def test_a_stenosis_follows_its_points(window: Window, tmp_path: Path) -> None:
     drag(points, (73, 145))
     window.wait(lambda: tab.found is not before and not tab.busy)
     assert tab.found.position[-1] > before.position[-1]
+
+    class Move:
+        type = "mouse_press"
+
+    before, event = tab.found, Move()
+    own = next(call for call in points.__wrapped__.mouse_drag_callbacks if isinstance(call, partial))
+    following = own(points.__wrapped__, event)
+    next(following)
+    points.__wrapped__.data[1] = (70, 110)  # napari keeps this to itself until the button is released
+    event.type = "mouse_move"
+    next(following)
+    window.wait(lambda: tab.found is not before and not tab.busy)
+    assert tab.found.position[-1] < before.position[-1]
     tab.write(tmp_path / "curve.csv")
     with (tmp_path / "curve.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(tab.found.diameter)

@@ -1,10 +1,14 @@
 """Two points that the user places and drags."""
 
+from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels, Points
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_darl._napari.geometry import geometry
@@ -44,6 +48,7 @@ class TwoPoints(QObject):
             )
             self._viewer.add_layer(self.layer)
             self.layer.events.data.connect(self._changed)
+            self.layer.mouse_drag_callbacks.append(partial(_follow_drag, ref(self)))
         else:
             self._writing = True
             self.layer.data = np.zeros((0, over.ndim))
@@ -64,12 +69,12 @@ class TwoPoints(QObject):
         layer = self.layer
         if self._writing or layer is None or event.action.value.endswith("ing"):  # adding, removing: not done yet
             return
-        QTimer.singleShot(0, self._settle)  # napari is still within its own handling of the mouse
+        QTimer.singleShot(0, self.settle)  # napari is still within its own handling of the mouse
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Keep the last two points, and tell of them."""
         layer = self.layer
-        if layer is None or layer not in self._viewer.layers:
+        if not isalive(self) or layer is None or layer not in self._viewer.layers:  # type: ignore[no-untyped-call]
             return
         if len(layer.data) > 2:
             self._writing = True
@@ -79,3 +84,12 @@ class TwoPoints(QObject):
             if layer.mode == "add":
                 layer.mode = "select"  # so that they can be dragged
             self.moved.emit()
+
+
+def _follow_drag(points: "ref[TwoPoints]", _layer: Points, event: Any) -> Generator[None, None, None]:
+    """Tell of each move while a point is dragged; napari itself tells only at the end."""
+    yield
+    while event.type == "mouse_move":
+        if (both := points()) is not None:
+            QTimer.singleShot(0, both.settle)
+        yield
