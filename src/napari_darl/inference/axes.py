@@ -86,7 +86,7 @@ def _plan(axis: Axis, start: int, stop: int) -> Plan:
     tiles = [
         span
         for span in spans(axis.resized, axis.tile, axis.overlap)
-        if span.first < needed.stop and span.last > needed.start
+        if span.start < needed.stop and span.stop > needed.start
     ]
     resize = Resampling(axis.length, axis.resized, tiles[0].start, tiles[-1].stop)
     kept = slice(needed.start - resize.start, needed.stop - resize.start)

@@ -29,7 +29,7 @@ from napari_darl.inference.parallel import each
 from napari_darl.inference.predictor import Predictor
 from napari_darl.inference.resampling import resample
 from napari_darl.inference.scale import checked_resize
-from napari_darl.inference.tiling import Span, Tile, apply_tiled, tile_grid
+from napari_darl.inference.tiling import Tile, apply_tiled, tile_grid
 
 Index = tuple[int, ...]
 """Where a frame lies on the leading axes of its image; () for a single frame."""
@@ -39,9 +39,6 @@ Limits = tuple[float, float]
 
 Array = npt.NDArray[Any]
 Probability = npt.NDArray[np.float32]
-
-# px. With 48 px around their middles, tiles of networks such as `lite` give what whole frames give (docs/scale.md).
-_OVERLAP = 96
 
 
 class Window(NamedTuple):
@@ -155,11 +152,6 @@ class Pipeline:
         darkest, brightest = self._encoded(ends, limits)
         return limits if darkest != brightest else (low, low)
 
-    def owns(self, window: Window, tile: Tile) -> bool:
-        """Return whether a window needs all of a tile's middle, so that no window beside it needs the tile."""
-        rows, columns = self._rows.plan(window.rows), self._columns.plan(window.columns)
-        return _within(tile.rows, rows) and _within(tile.columns, columns)
-
     def source(self, window: Window) -> tuple[slice, slice]:
         """Return the rows and columns of a frame that a window is computed from."""
         return self._rows.plan(window.rows).source, self._columns.plan(window.columns).source
@@ -250,26 +242,14 @@ class Pipeline:
         return encode(normalise(grey, limits, bool(self.options.bright)), normalisation)
 
 
-def _within(span: Span, plan: Plan) -> bool:
-    """Return whether the middle of a tile lies within what a window needs, along one axis."""
-    start = plan.region.start
-    return bool(start + plan.kept.start <= span.first and span.last <= start + plan.kept.stop)
-
-
 def _name(index: Index) -> str:
     return f"Frame {index}" if index else "The image"
 
 
 def _tiles(config: ModelConfig, tile: int | None) -> tuple[int, int]:
-    """Return side and overlap of the tiles, in pixels: the model's, or those asked for.
-
-    Half of the overlap, where a tile begins before its middle, is a multiple of the network's stride, so that the
-    network reduces all tiles on one grid.
-    """
-    if tile is not None and (tile < 64 or tile % config.stride):
+    """Return side and overlap of the tiles, in pixels: the model's, or those asked for."""
+    if tile is None:
+        return config.tile, config.overlap
+    if tile < 64 or tile % config.stride:
         raise InputError(f"The tile is {tile} pixels. Choose a multiple of {config.stride}, of at least 64.")
-    unit = 2 * config.stride
-    enough = config.overlap if config.phases == "batch" else -(-_OVERLAP // unit) * unit
-    tile = config.tile if tile is None else tile
-    overlap = min(config.overlap, enough, tile // 2)
-    return tile, overlap // unit * unit or overlap
+    return tile, min(config.overlap, tile // 2)

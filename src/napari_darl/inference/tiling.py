@@ -1,9 +1,9 @@
-"""Tiles of a frame, and how their results are put together.
+"""Tiles of a frame, and how their results are blended.
 
-A network sees a large frame tile by tile. Each tile yields its middle, and sees a margin around it: a pixel's result
-hardly depends on what is further away. The middles lie side by side on a grid that starts at the frame's origin, every
-`tile - overlap` pixels: it depends on the frame's origin and on the model only, never on the part of the frame that is
-wanted. So every pixel's result comes from one tile, and parts of a frame made of whole middles share no tile.
+A network sees a large frame tile by tile. Tiles start at the frame's origin, every `tile - overlap` pixels, and the
+last ones end with the frame: where they lie depends on the frame's origin and on the model only, never on the part of
+the frame that is wanted. Neighbours share `overlap` pixels, over which the weight of one falls linearly while the
+other's rises, so that the weights of all tiles add up to 1 at every pixel.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,14 +21,14 @@ class Span(NamedTuple):
     ----------
     start, stop : int
         Its first pixel, and the one after its last.
-    first, last : int
-        The first pixel of its middle, and the one after the middle's last.
+    before, after : int
+        How many pixels it shares with the tile before it and with the one after it.
     """
 
     start: int
     stop: int
-    first: int
-    last: int
+    before: int
+    after: int
 
 
 class Tile(NamedTuple):
@@ -44,18 +44,16 @@ def spans(length: int, tile: int, overlap: int) -> Iterator[Span]:
     Parameters
     ----------
     length, tile, overlap : int
-        In pixels; neighbours overlap by `overlap`, which is even and at most half of `tile`.
+        In pixels; `overlap` is at most half of `tile`.
     """
-    if length <= tile:
-        yield Span(0, length, 0, length)
-        return
-    margin = overlap // 2
-    for first in range(0, length, tile - overlap):
-        last = first + tile - overlap
-        if last + margin >= length:  # it sees all that is left
-            yield Span(max(first - margin, 0), length, first, length)
+    start = 0
+    while True:
+        stop = min(start + tile, length)
+        last = stop == length
+        yield Span(start, stop, overlap if start else 0, 0 if last else overlap)
+        if last:
             return
-        yield Span(max(first - margin, 0), last + margin, first, last)
+        start += tile - overlap
 
 
 def tile_grid(rows: Iterable[Span], columns: Iterable[Span]) -> list[Tile]:
@@ -71,7 +69,9 @@ def apply_tiled(
     stride: int,
     origin: tuple[int, int] = (0, 0),
 ) -> Tensor:
-    """Apply a function tile by tile and put the middles of the results together.
+    """Apply a function tile by tile and blend the results where tiles overlap.
+
+    Pixels that all of their tiles cover get the same values whatever other tiles there are.
 
     Parameters
     ----------
@@ -89,18 +89,17 @@ def apply_tiled(
     Returns
     -------
     Tensor
-        Float32 (N, 1, H, W), on the device of `frames`; 0 outside of the tiles' middles.
+        Float32 (N, 1, H, W), on the device of `frames`.
     """
     result = torch.zeros_like(frames, dtype=torch.float32)
     for tile in tiles:
         rows = slice(tile.rows.start - origin[0], tile.rows.stop - origin[0])
         columns = slice(tile.columns.start - origin[1], tile.columns.stop - origin[1])
-        output = function(pad_to_multiple(frames[:, :, rows, columns], stride), tile)
-        below, right = tile.rows.first - tile.rows.start, tile.columns.first - tile.columns.start
-        height, width = tile.rows.last - tile.rows.first, tile.columns.last - tile.columns.first
-        top, left = tile.rows.first - origin[0], tile.columns.first - origin[1]
-        middle = output[:, :, below : below + height, right : right + width]
-        result[:, :, top : top + height, left : left + width] = middle.to(result)
+        part = frames[:, :, rows, columns]
+        height, width = part.shape[2:]
+        output = function(pad_to_multiple(part, stride), tile)[:, :, :height, :width].to(result)
+        weights = _weights(tile.rows)[:, None] * _weights(tile.columns)
+        result[:, :, rows, columns] += output * weights.to(result)
     return result
 
 
@@ -111,3 +110,11 @@ def pad_to_multiple(frames: Tensor, stride: int) -> Tensor:
     # PyTorch can't reflect more pixels than there are.
     mode = "reflect" if below < height and right < width else "replicate"
     return F.pad(frames, (0, right, 0, below), mode=mode)
+
+
+def _weights(span: Span) -> Tensor:
+    """Return the weight of each pixel along a span: linear where it is shared, else 1."""
+    weights = torch.ones(span.stop - span.start)
+    weights[: span.before] = (torch.arange(span.before) + 0.5) / max(span.before, 1)
+    weights[len(weights) - span.after :] *= 1 - (torch.arange(span.after) + 0.5) / max(span.after, 1)
+    return weights

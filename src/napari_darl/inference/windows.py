@@ -247,12 +247,10 @@ class Windows:
             limits = [self.limits(index) for index in indices]
         if len(indices) > 1 or window == self.pipeline.whole:
             return self.pipeline(greys, limits, window)
-        return self.pipeline(greys, limits, window, lambda tiles, tile: self._run_once(tiles, tile, indices[0], window))
+        return self.pipeline(greys, limits, window, lambda tiles, tile: self._run_once(tiles, tile, indices[0]))
 
-    def _run_once(self, tiles: Tensor, tile: Tile, index: Index, window: Window) -> Tensor:
+    def _run_once(self, tiles: Tensor, tile: Tile, index: Index) -> Tensor:
         """Run the network on a tile, or return what it gave for a neighbouring window."""
-        if self.pipeline.owns(window, tile):
-            return self.pipeline.predictor(tiles)
         key = index, tile.rows.start, tile.columns.start
         with self._lock:
             if key in self._tiles:
