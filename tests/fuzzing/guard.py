@@ -18,12 +18,6 @@ LONGEST = 5.0
 MOST = 2**29
 """Most memory, in bytes: the decompressed content of a small file, and copies of it."""
 
-ADVICE = (
-    r"[:,;] (so |or |it )?(ask|call|check|choose|close|convert|copy|download|enlarge|export|get|give|hand|leave|name"
-    r"|put|replace|resume|save|split|start|take|train|update|use|wait|pip install|is damaged)\b"
-)
-"""How the remedy begins in messages that aren't full sentences yet."""
-
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -99,7 +93,7 @@ def _accepted(call: Callable[[], Any], secrets: tuple[str, ...]) -> bool:
 
 def check_sentence(message: str, secrets: tuple[str, ...] = ()) -> None:
     """Check that a message is one line of full sentences, and that nothing secret is in it."""
-    full = message.endswith((".", "?")) or re.search(ADVICE, message)
+    full = message.endswith((".", "?"))
     if "\n" in message or "\r" in message or not full or len(message) > 1000:
         raise BrokenPropertyError(f"This is no sentence: {message[:300]!r}")
     if re.search(r"memory|Memory", message):

@@ -142,20 +142,20 @@ def score(
     >>> score([[0, 1, 1, 1]], [[0, 0, 1, 1]]).dice
     0.8
     """
-    found, vessel = above_half(prediction), above_half(truth)
+    predicted, vessel = above_half(prediction), above_half(truth)
     inside = np.ones(vessel.shape, np.bool_) if fov is None else above_half(fov)
     chance = None if probability is None else _finite(probability, "probability")
-    _check(found, vessel, inside, chance)
-    found, vessel = found & inside, vessel & inside
+    _check(predicted, vessel, inside, chance)
+    predicted, vessel = predicted & inside, vessel & inside
     roc_auc, pr_auc = (None, None) if chance is None else _areas(vessel[inside], chance[inside])
-    hits, either = int((found & vessel).sum()), int((found | vessel).sum())
+    hits, either = int((predicted & vessel).sum()), int((predicted | vessel).sum())
     nothing = float(either == 0)
     return Scores(
         dice=_ratio(2 * hits, either + hits, nothing),
         iou=_ratio(hits, either, nothing),
-        precision=_ratio(hits, int(found.sum()), nothing),
+        precision=_ratio(hits, int(predicted.sum()), nothing),
         recall=_ratio(hits, int(vessel.sum()), nothing),
-        cldice=_cldice(found, vessel, nothing),
+        cldice=_cldice(predicted, vessel, nothing),
         roc_auc=roc_auc,
         pr_auc=pr_auc,
     )
@@ -194,10 +194,10 @@ def _finite(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     return array
 
 
-def _check(found: Mask, vessel: Mask, inside: Mask, chance: npt.NDArray[Any] | None) -> None:
+def _check(predicted: Mask, vessel: Mask, inside: Mask, chance: npt.NDArray[Any] | None) -> None:
     if vessel.ndim != 2:
         raise InputError(f"The truth's shape is {vessel.shape}. Pass one 2-D frame (H, W) at a time.")
-    for name, array in {"prediction": found, "field of view": inside, "probability": chance}.items():
+    for name, array in {"prediction": predicted, "field of view": inside, "probability": chance}.items():
         if array is not None and array.shape != vessel.shape:
             raise InputError(f"The {name}'s shape {array.shape} differs from the truth's {vessel.shape}.")
     if not inside.any():
@@ -208,10 +208,10 @@ def _ratio(part: int, whole: int, otherwise: float) -> float:
     return part / whole if whole else otherwise
 
 
-def _cldice(found: Mask, vessel: Mask, nothing: float) -> float:
-    found_line, vessel_line = _centreline(found), _centreline(vessel)
-    precision = _ratio(int((found_line & vessel).sum()), int(found_line.sum()), nothing)
-    sensitivity = _ratio(int((vessel_line & found).sum()), int(vessel_line.sum()), nothing)
+def _cldice(predicted: Mask, vessel: Mask, nothing: float) -> float:
+    predicted_line, vessel_line = _centreline(predicted), _centreline(vessel)
+    precision = _ratio(int((predicted_line & vessel).sum()), int(predicted_line.sum()), nothing)
+    sensitivity = _ratio(int((vessel_line & predicted).sum()), int(vessel_line.sum()), nothing)
     both = precision + sensitivity
     return 2 * precision * sensitivity / both if both else 0.0
 

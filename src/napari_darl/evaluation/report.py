@@ -240,11 +240,11 @@ def _score_file(prediction: Path, expert: Path, fov: Path | None) -> Iterator[tu
     truth = _mask_frames(expert)
     beside = _probability_beside(prediction)
     chance = None if beside is None else _probability_frames(beside)
-    found = chance > 0.5 if chance is not None and beside == prediction else _mask_frames(prediction)
+    predicted = chance > 0.5 if chance is not None and beside == prediction else _mask_frames(prediction)
     view = None if fov is None else _mask_frames(fov)
     if view is not None and len(view) == 1:
         view = np.broadcast_to(view, (len(truth), *view.shape[1:]))
-    for path, frames in ((prediction, found), (beside, chance), (fov, view)):
+    for path, frames in ((prediction, predicted), (beside, chance), (fov, view)):
         if frames is not None and frames.shape != truth.shape:
             raise InputError(
                 f"{path} has {_size(frames)}, but {expert} has {_size(truth)}. Compare masks of the same frames."
@@ -256,7 +256,7 @@ def _score_file(prediction: Path, expert: Path, fov: Path | None) -> Iterator[tu
             yield (
                 name,
                 score(
-                    found[page],
+                    predicted[page],
                     vessel,
                     probability=None if chance is None else chance[page],
                     fov=None if view is None else view[page],

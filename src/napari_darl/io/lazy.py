@@ -78,7 +78,7 @@ def open_lazily(path: Path) -> ImageData[ImageArray]:
             raise FileError(f"{path} is a zarr group without OME levels. Pass one of the images in it ({names}).")
         level = node[str(multiscale["datasets"][0]["path"])]
         if not isinstance(level, zarr.Array):
-            raise FileError(f"{path} has a level that is no array. Export it again.")
+            raise FileError(f"{path} has a level that isn't an array. Export it again.")
         return _of_zarr(path, level, multiscale)
     except FileError:
         raise

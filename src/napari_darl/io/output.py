@@ -244,7 +244,7 @@ def _resolution(pixel_size: list[float] | None, unit: str | None) -> tuple[tuple
 
 @contextmanager
 def _replacing(path: Path, suffixes: tuple[str, ...], overwrite: bool) -> Iterator[BinaryIO]:
-    """Open a file beside `path` that takes its place once it is complete."""
+    """Open a temporary file that replaces `path` once it is complete, if the name has one of the suffixes."""
     if path.suffix.lower() not in suffixes:
         raise FileError(f"{path} doesn't end in {' or '.join(suffixes)}. Choose a name that does.")
     with replacing(path, overwrite=overwrite) as file:

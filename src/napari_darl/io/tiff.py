@@ -167,7 +167,7 @@ def _image(path: Path, data: npt.NDArray[Any], axes: str, rgb: bool = False) -> 
 def planes_are_frames(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> bool:
     """Return whether planes that are tagged as colours are frames.
 
-    Unless it is told otherwise, tifffile tags an array of shape (3, Y, X), (..., 3, Y, X) or the like as colours in
+    By default, tifffile tags an array of shape (3, Y, X), (..., 3, Y, X) or the like as colours in
     planes. napari saves stacks that way, with zlib compression, and shows such files as frames. So planes are frames if
     tifffile's description has the shape of a single stack, or if the file is compressed as by napari.
     """

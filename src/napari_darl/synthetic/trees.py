@@ -288,7 +288,7 @@ def _side_branches(
     forks = _Forks(*(getattr(forks, f.name)[born] for f in fields(_Forks)))
     width = courses.radius[forks.parent, forks.step - 1]
     angle = forks.side * forks.away
-    tree, place = np.divmod(branches.layer[forks.parent], _LAYERS)
+    tree, layer = np.divmod(branches.layer[forks.parent], _LAYERS)
     apart = np.maximum(np.sin(forks.away + forks.deflection), 0.3)
     return _Branches(
         origin=courses.points[forks.parent, forks.step],
@@ -296,7 +296,7 @@ def _side_branches(
         radius=width * forks.ratio,
         lean=angle * rng.uniform(0.2, 1.0, angle.size),
         joined=width * (1 + forks.ratio) / apart,
-        layer=_LAYERS * tree + (place + 1 + (forks.side > 0)) % _LAYERS,
+        layer=_LAYERS * tree + (layer + 1 + (forks.side > 0)) % _LAYERS,
         parent_layer=branches.layer[forks.parent],
         arrival=branches.arrival[forks.parent] + courses.path[forks.step],
     )
