@@ -100,6 +100,15 @@ def test_segmenting_uses_it_and_notices_new_weights() -> None:
     assert segment_probability(sample_angiogram(), model).mean() > before.mean() + 0.01
 
 
+def test_segmenting_notices_another_calibration() -> None:
+    model = copy.deepcopy(load_model("default", "cpu"))
+    assert isinstance(path_a(model.network), FoldedPathA)
+    model.network.config = model.network.config.updated(calibration=Calibration(cut=0.2, temperature=2))
+    frames = _frames(1, 1, 32, 64)
+    found = path_a(model.network)(frames, 0)
+    torch.testing.assert_close(found, model.network(frames), atol=1e-3, rtol=0)
+
+
 def test_networks_that_it_does_not_suit_segment_as_they_are() -> None:
     small = DenoiserConfig(channels=32, multipliers=(1, 1), blocks=1, attention_levels=())
     published = build(PUBLISHED.updated(denoiser=small, generator=GeneratorConfig(widths=(4, 8))), 0)[0].eval()

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.denoiser import ResidualBlock, Upsample
 from napari_darl.darl.fused_layers import (
     SLOPE,
@@ -38,6 +39,7 @@ from napari_darl.darl.model import Darl
 
 
 class _Folded(NamedTuple):
+    config: ModelConfig
     tensors: tuple[Tensor, ...]  # of the network
     versions: tuple[int, ...]  # of these tensors; PyTorch counts changes
     path_a: "FoldedPathA"
@@ -49,7 +51,8 @@ _FOLDED: WeakKeyDictionary[Darl, _Folded] = WeakKeyDictionary()
 def path_a(network: Darl, bfloat16: bool = False) -> Callable[[Tensor, int], Tensor]:
     """Return the fastest way to segment with a network: `FoldedPathA` where it suits, else the network itself.
 
-    The folded form is kept for the next call, and made anew once weights were changed in place.
+    The folded form is kept for the next call, and made anew once weights were changed in place or the configuration
+    was replaced.
 
     Parameters
     ----------
@@ -67,10 +70,16 @@ def path_a(network: Darl, bfloat16: bool = False) -> Callable[[Tensor, int], Ten
         return network
     precision = "bfloat16" if bfloat16 and computes_in_bfloat16() else "float32"
     known = _FOLDED.get(network)
-    if known is None or known.path_a.precision != precision or known.versions != _versions(known.tensors):
+    current = (
+        known is not None
+        and known.config is network.config
+        and known.path_a.precision == precision
+        and known.versions == _versions(known.tensors)
+    )
+    if known is None or not current:
         tensors = (*network.parameters(), *network.buffers())
         folded = FoldedPathA(network, precision == "bfloat16")
-        known = _FOLDED[network] = _Folded(tensors, _versions(tensors), folded)
+        known = _FOLDED[network] = _Folded(network.config, tensors, _versions(tensors), folded)
     return known.path_a
 
 
@@ -299,8 +308,10 @@ class _Block:
     def doubled(self, x: Tensor, fine: Tensor | None) -> Tensor:
         """Map features, to be doubled in size, and finer ones."""
         hidden = self.doubling(self.norm(x))
-        sums = doubled(self.shortcut(x))
         if fine is not None:
             hidden = self.first.add_to(hidden, self.fine_norm(fine))
+        hidden = F.leaky_relu(hidden, SLOPE, inplace=True)
+        sums = doubled(self.shortcut(x))  # not before, so that less memory is held at once
+        if fine is not None:
             sums = self.fine_shortcut.add_to(sums, fine)
-        return self.second.add_to(sums, F.leaky_relu(hidden, SLOPE, inplace=True))
+        return self.second.add_to(sums, hidden)

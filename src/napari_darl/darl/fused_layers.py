@@ -202,10 +202,10 @@ class NormSwish:
         if channels > _NARROW or x.device.type != "cpu":
             found = F.silu(F.layer_norm(pixels, (channels,), self.weight, self.bias, _EPS), inplace=True)
             return found.view(n, height, width, channels).permute(0, 3, 1, 2)
-        mean, squares = pixels.mv(self.share), pixels * pixels
-        scale = squares.mv(self.share).addcmul_(mean, mean, value=-1).clamp_(min=0).add_(_EPS).rsqrt_()
-        shift = mean.mul_(scale).neg_()
-        found = torch.addcmul(shift[:, None], pixels, scale[:, None], out=squares)
+        # Differences before squares: means may be far above the differences.
+        found = pixels - pixels.mv(self.share)[:, None]
+        scale = (found * found).mv(self.share).add_(_EPS).rsqrt_()
+        found.mul_(scale[:, None])
         return self.affine(found.view(n, height, width, channels).permute(0, 3, 1, 2))
 
 
