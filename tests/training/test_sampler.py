@@ -11,7 +11,7 @@ from napari_darl.samples import sample_angiogram
 from napari_darl.synthetic.phantom import phantom_angiogram, render
 from napari_darl.synthetic.trees import draw_trees
 from napari_darl.training.backgrounds import suppress_vessels
-from napari_darl.training.config import DrawConfig
+from napari_darl.training.draw_config import DrawConfig
 from napari_darl.training.sampler import Sampler, Stacks
 from napari_darl.training.teacher import TeacherConfig, agreed_labels, sure_labels
 

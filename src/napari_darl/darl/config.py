@@ -149,12 +149,12 @@ class ModelConfig(Config):
     normalisation
         How intensities are mapped to [-1, 1].
     side
-        Pixel size of the training: frames whose shorter side has `side` to `reach` * `side` px are segmented as they
-        are, others are resized into this range.
+        Least shorter side, px, of frames that have the pixel size of the training.
     reach
-        See `side`.
+        Frames whose shorter side has `side` to `reach * side` px are segmented as they are. Others are resized into
+        this range.
     bright
-        Whether vessels are brighter than their surroundings in the images that the model is made for.
+        Whether the model is for images in which vessels are brighter than their surroundings.
     calibration
         Correction of path A's probability.
     tile, overlap

@@ -19,7 +19,7 @@ from napari_darl.darl.discriminator import Discriminator
 from napari_darl.darl.generator import Generator
 from napari_darl.darl.schedule import NoiseSchedule
 
-_LEAST = 1e-7  # probability of which a logit is taken; float32 knows no finer step below 1
+_LEAST = 1e-7  # Distance from 0 and 1 at which probabilities are clipped before the logit; float32 has no finer steps.
 
 
 class PathOutput(NamedTuple):

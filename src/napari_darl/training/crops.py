@@ -13,7 +13,7 @@ from napari_darl.frames.arrays import showing
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
 from napari_darl.synthetic.trees import FRAME
 from napari_darl.training.backgrounds import WIDTH, suppress_vessels
-from napari_darl.training.config import DrawConfig
+from napari_darl.training.draw_config import DrawConfig
 from napari_darl.training.teacher import TeacherConfig, agreed_labels, nearest_pixels, sure_labels
 
 Frame = NDArray[np.float32]

@@ -18,8 +18,8 @@ from napari_darl.synthetic.fractals import draw_fractal
 from napari_darl.synthetic.phantom import render
 from napari_darl.synthetic.trees import PseudoMask, draw_trees
 from napari_darl.training.aperture import Aperture
-from napari_darl.training.config import DrawConfig
 from napari_darl.training.crops import CropSource
+from napari_darl.training.draw_config import DrawConfig
 
 Frame = NDArray[np.float32]
 
