@@ -34,7 +34,7 @@ _DRAWN = "drawn trees"
 _SCRATCH = "from scratch"
 _FINE_TUNING = 500  # steps
 _PRESETS = {
-    "lite": "For coronary angiograms; about an hour on two CPU cores.",
+    "lite": "For coronary angiograms; minutes on a GPU, some hours on a CPU core.",
     "fundus": "For fundus photographs, whose vessels are thinner; takes as long as lite.",
     "published": "The networks of the paper; takes days on a GPU.",
 }
