@@ -3,8 +3,8 @@
     python benchmarks/volumes.py --data ../data --models fluorescence
 
 Only the second half of each volume is used; the first takes part in the training of `fluorescence`. Slices whose mask
-is empty are left out. For Sato's filter and for the smoothed intensity, the share of brightest pixels of a slice (one for
-the volume) and the scales were chosen on the masks: they show what is in reach.
+is empty are left out. For Sato's filter and for the smoothed intensity, the share of brightest pixels of a slice (one
+for the volume) and the scales were chosen on the masks: they show what is in reach.
 """
 
 import argparse

@@ -1,0 +1,43 @@
+"""Compare two models frame by frame, with a confidence interval of the mean difference in Dice.
+
+    python benchmarks/paired.py --data ../data --set drive --models fundus FORMER_MODEL.safetensors
+
+Masks are taken at 0.5. The 95 % interval is that of a bootstrap over frames.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from accuracy import mean_dice
+from frames import SETS, load
+
+from napari_darl import load_model, segment_probability
+
+DRAWS = 10_000
+
+
+def main() -> None:
+    """Print both means, the difference and its interval."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--set", choices=list(SETS), required=True)
+    parser.add_argument("--models", nargs=2, required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    samples = list(load(args.set, args.data))
+    dice = []
+    for name in args.models:
+        model = load_model(name, "cpu")
+        dice.append([mean_dice([one], [segment_probability(one.grey, model) > 0.5]) for one in samples])
+    difference = np.subtract(*dice)
+    rng = np.random.default_rng(0)
+    means = [rng.choice(difference, len(difference)).mean() for _ in range(DRAWS)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    first, second = (float(np.mean(values)) for values in dice)
+    print(f"{args.set}: {first:.4f} and {second:.4f}, difference {difference.mean():+.4f} ({low:+.4f} to {high:+.4f})")
+
+
+if __name__ == "__main__":
+    main()
