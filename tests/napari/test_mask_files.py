@@ -329,3 +329,23 @@ def test_napari_asks_once_about_files_from_elsewhere(viewer, tmp_path, monkeypat
         viewer.window._qt_viewer._qt_open([path], stack=False)
     assert asked == [[path]]
     assert [type(layer) for layer in viewer.layers] == [Labels, Labels]
+
+
+def test_a_detectors_pixel_size_stays_one(tmp_path):
+    from napari.layers import Image
+
+    from napari_darl._napari.geometry import AT_DETECTOR, SPACING, at_detector
+    from napari_darl._napari.layers import mask_layer
+
+    class Viewer:
+        layers = ()
+
+    image = Image(np.zeros((40, 50)), scale=(0.3, 0.3), units=("mm", "mm"), metadata={SPACING: AT_DETECTOR})
+    mask = mask_layer(image, Viewer())
+    assert at_detector(mask)
+    (path,) = write_mask(str(tmp_path / "a.darl.tif"), *mask.as_layer_data_tuple()[:2])
+    assert read_image(path).at_detector
+    ((_, meta, _),) = read_mask(path)(path)
+    assert meta["metadata"][SPACING] == AT_DETECTOR
+    image.metadata = {}
+    assert not at_detector(mask_layer(image, Viewer()))

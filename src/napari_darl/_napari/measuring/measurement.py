@@ -7,10 +7,11 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_darl import __version__
-from napari_darl._napari.layers import frames_shape, pixels
+from napari_darl._napari.layers import frame_order, frames_shape, pixels, to_world, visible_frame
 from napari_darl._napari.mask_files import PLUGIN
 from napari_darl._napari.measuring.layer_scale import LayerScale, frame_time
-from napari_darl._napari.measuring.overlay import Overlay
+from napari_darl._napari.measuring.overlay import MOST_PATHS, Overlay
+from napari_darl._napari.measuring.tables import shown
 from napari_darl._napari.measuring.work import MeasuredFrame, Stack, hashed
 from napari_darl.errors import InputError
 
@@ -101,6 +102,33 @@ class Measurement:
             limits = (float(widths.min()), float(widths.max())) if len(widths) else (0.0, 1.0)
             leading = tuple(int(place) for place in np.unravel_index(number, self.stack.leading))
             self.overlay.show(self.frames[number].tables, leading, limits, self.scale.unit)
+
+    def legend(self) -> str:
+        """Say what the colours of the paths mean, and whether all paths are drawn."""
+        segments = self.found().segments
+        widths = segments["diameter"]
+        if not len(widths):
+            return ""
+        reach = f"{shown(float(widths.min()))} to {shown(float(widths.max()))} {self.scale.unit}"
+        drawn = (
+            "" if np.bincount(segments["frame"]).max() <= MOST_PATHS else f" Only the {MOST_PATHS} longest are drawn."
+        )
+        return f"Paths are coloured by diameter, {reach}, blue to red.{drawn}"
+
+    def frame_shown(self, viewer: "napari.Viewer") -> int:
+        """Return the number of the frame that the viewer shows."""
+        leading = self.stack.leading
+        place = visible_frame(self.mask, viewer)[: len(leading)]
+        return int(np.ravel_multi_index(place, leading)) if leading else 0
+
+    def go_to(self, number: int, viewer: "napari.Viewer") -> None:
+        """Let the viewer show a frame."""
+        axes = list(frame_order(self.mask)[: len(self.stack.leading)])
+        point = np.zeros(self.mask.ndim)
+        point[axes] = np.unravel_index(number, self.stack.leading)
+        world = to_world(self.mask, point, viewer)
+        for axis in axes:
+            viewer.dims.set_point(viewer.dims.ndim - self.mask.ndim + axis, world[axis])
 
     def outdated(self, number: int, scale: LayerScale) -> str:
         """Say why the measurement no longer holds; empty if it does, as far as frame `number` tells."""

@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_error, show_info
@@ -12,14 +11,12 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
-from napari_darl._napari.layers import bare, frame_order, frames_shape, to_world, visible_frame
+from napari_darl._napari.layers import bare, frame_order, frames_shape
 from napari_darl._napari.measuring.compare_tab import CompareTab
 from napari_darl._napari.measuring.controls import PixelSizeForm, layer_choice
 from napari_darl._napari.measuring.layer_scale import LayerScale, layer_scale
 from napari_darl._napari.measuring.measurement import Measurement, image_stack
-from napari_darl._napari.measuring.overlay import MOST_PATHS
 from napari_darl._napari.measuring.stenosis_tab import Source, StenosisTab
-from napari_darl._napari.measuring.tables import shown
 from napari_darl._napari.measuring.vessels_tab import VesselsTab
 from napari_darl._napari.measuring.work import MeasuredFrame, measuring
 from napari_darl._napari.pickers import explanation, widen
@@ -211,16 +208,8 @@ class MeasureWidget(QWidget):
         self.vessels.show_found(found)
         running.overlay.follow(running.mask)
         self._refresh()
-        widths = found.segments["diameter"]
-        if len(widths):
-            unit, most = found.unit, np.bincount(found.segments["frame"]).max()
-            colours = (
-                f"Paths are coloured by diameter, {shown(widths.min())} to {shown(widths.max())} {unit}, blue to red."
-            )
-            rest = f" Only the {MOST_PATHS} longest are drawn." if most > MOST_PATHS else ""
-            self.vessels.legend.setText(colours + rest)
-        else:
-            self.vessels.legend.setText("")
+        self.vessels.legend.setText(running.legend())
+        if not len(found.segments["frame"]):
             show_info(f"'{running.mask.name}' holds no vessel.")
         if cancelled:
             show_info(f"Stopped: {len(running.frames)} of {len(running.stack)} frames are measured.")
@@ -234,7 +223,7 @@ class MeasureWidget(QWidget):
         measurement = self.measurement
         if measurement is None or measurement.mask not in self._viewer.layers:
             return
-        number = self._frame(measurement)
+        number = measurement.frame_shown(self._viewer)
         measurement.show(number)
         self.vessels.show_frame(number)
         self._tell_outdated(measurement, number)
@@ -248,24 +237,11 @@ class MeasureWidget(QWidget):
         why = measurement.outdated(number, self._scale(measurement.mask))
         self.state.setText(f"OUT OF DATE: {why} Click Measure." if why else "")
 
-    def _frame(self, measurement: Measurement) -> int:
-        """Return the number of the frame that the viewer shows."""
-        leading = measurement.stack.leading
-        place = visible_frame(measurement.mask, self._viewer)[: len(leading)]
-        return int(np.ravel_multi_index(place, leading)) if leading else 0
-
     def _go_to(self, number: int) -> None:
         """Show a frame, as the cursor of the curve asks."""
         measurement = self.measurement
-        if measurement is None or measurement.mask not in self._viewer.layers:
-            return
-        mask, leading = measurement.mask, measurement.stack.leading
-        axes = list(frame_order(mask)[: len(leading)])
-        point = np.zeros(mask.ndim)
-        point[axes] = np.unravel_index(number, leading)
-        world = to_world(mask, point, self._viewer)
-        for axis in axes:
-            self._viewer.dims.set_point(self._viewer.dims.ndim - mask.ndim + axis, world[axis])
+        if measurement is not None and measurement.mask in self._viewer.layers:
+            measurement.go_to(number, self._viewer)
 
     def _wait(self) -> None:
         """Refresh once nothing has changed for a moment."""
