@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (2, 40, 50), np.uint8)
 DEEP = RNG.integers(0, 4096, (3, 40, 50), np.uint16)
 COLOURS = RNG.integers(0, 256, (40, 50, 3), np.uint8)
+SIGNED = DEEP[0].astype(np.int16) - 2048
 
 
 _OF_FILES = ("byteorder", "bigtiff", "imagej", "ome")  # options of TIFFs, the others are of their pages
@@ -46,6 +48,8 @@ def tiffs() -> list[Seed]:
         (GREY[0] > 100, {"photometric": "miniswhite", "rowsperstrip": 7, "compression": "packbits"}),
         (DEEP[0], {"byteorder": ">", "metadata": None}),
         (COLOURS, {"photometric": "ycbcr", "compression": "jpeg", "tile": (16, 16)}),
+        (np.moveaxis(COLOURS, -1, 0), {"photometric": "rgb", "planarconfig": "separate", "compression": "zlib"}),
+        (SIGNED, {"photometric": "miniswhite", "metadata": {"axes": "YX"}, "ome": True}),
         (GREY, {"photometric": "minisblack", "compression": "zstd"}),
     ]
     pyramid = _tiff(DEEP[0], {"tile": (16, 16), "subifds": 1}, DEEP[0, ::2, ::2])
@@ -74,7 +78,7 @@ def _tiff(data: Any, options: dict[str, Any], *levels: Any) -> Seed:
 
 @cache
 def pictures() -> list[tuple[str, Seed]]:
-    """Return PNG, JPEG and BMP files, with the fields of their sizes and types."""
+    """Return PNG, JPEG, BMP, GIF and PGM files, with the fields of their sizes and types."""
     found = []
     for data in (GREY[0], COLOURS, DEEP[0]):
         fields = [Field(16, 4, "big"), Field(20, 4, "big"), *(Field(at, 1) for at in range(24, 29))]
@@ -85,7 +89,18 @@ def pictures() -> list[tuple[str, Seed]]:
         fields = [Field(at + 5, 2, "big"), Field(at + 7, 2, "big"), Field(at + 1, 1), Field(at + 9, 1)]
         found.append((".jpg", Seed(jpeg, tuple(fields))))
         bmp = [Field(at, 4) for at in (2, 10, 14, 18, 22, 30, 34, 46)] + [Field(26, 2), Field(28, 2)]
+        gif = [Field(6, 2), Field(8, 2), *(Field(at, 1) for at in (10, 11, 12))]
+        found.append((".gif", Seed(iio.imwrite("<bytes>", data, extension=".gif"), tuple(gif))))
         found.append((".bmp", Seed(iio.imwrite("<bytes>", data, extension=".bmp"), tuple(bmp))))
+    with suppress(ImportError):
+        import imagecodecs
+
+        deep_colours = imagecodecs.png_encode(np.stack([DEEP[0]] * 3, axis=-1))
+        found.append((".png", Seed(deep_colours, tuple(Field(at, 1) for at in range(16, 29)))))
+    for frame in (GREY[0], DEEP[0]):
+        header = b"P5\n50 40\n255\n" if frame.dtype == np.uint8 else b"P5\n50 40\n4095\n"
+        pgm = header + frame.astype(frame.dtype.newbyteorder(">")).tobytes()
+        found.append((".pgm", Seed(pgm, tuple(Field(at, 1) for at in range(14)))))
     return found
 
 
@@ -97,7 +112,7 @@ def tiff_cases(draw: st.DrawFn) -> Files:
 
 @st.composite
 def picture_cases(draw: st.DrawFn) -> Files:
-    """Draw a damaged PNG, JPEG or BMP."""
+    """Draw a damaged PNG, JPEG, BMP, GIF or PGM."""
     suffix, seed = draw(st.sampled_from(pictures()))
     data = draw(damaged(seed))
     return {f"a{suffix}": png_mended(data) if suffix == ".png" and draw(st.booleans()) else data}

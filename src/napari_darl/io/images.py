@@ -200,9 +200,9 @@ def _read_tiff(path: Path) -> list[FileImage]:
     return images
 
 
-def _frame_time(told: object) -> float | None:
-    """Return a frame time that can be one."""
-    return float(told) if isinstance(told, int | float) and 0 < told < math.inf else None
+def _frame_time(value: object) -> float | None:
+    """Return a frame time if it is a positive number, else None."""
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
 
 
 def _read_picture(path: Path) -> list[FileImage]:
