@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_darl.errors import InputError
-from napari_darl.frames.arrays import as_grey, as_image, check_frame, check_image, iter_frames, to_grey
+from napari_darl.frames.arrays import as_grey, as_image, check_frame, iter_frames, to_grey
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
 from napari_darl.io.arrays import ImageData
 
@@ -34,17 +34,17 @@ def ramp():
 )
 def test_unusable_images_are_refused_with_a_reason(image, rgb, message):
     with pytest.raises(InputError, match=message) as error:
-        check_image(image, rgb=rgb)
+        as_image(image, rgb=rgb)
     assert "\n" not in str(error.value)
 
 
 def test_any_array_like_is_taken():
     torch = pytest.importorskip("torch")
-    assert check_image([[0] * 32] * 32, rgb=False).shape == (32, 32)
-    assert check_image(torch.zeros(2, 32, 32), rgb=False).shape == (2, 32, 32)
-    assert check_image(np.zeros((5, 2, 32, 32, 4)), rgb=True).shape == (5, 2, 32, 32, 4)
+    assert as_image([[0] * 32] * 32, rgb=False).data.shape == (32, 32)
+    assert as_image(torch.zeros(2, 32, 32), rgb=False).data.shape == (2, 32, 32)
+    assert as_image(np.zeros((5, 2, 32, 32, 4)), rgb=True).data.shape == (5, 2, 32, 32, 4)
     with pytest.raises(InputError, match="Tensor can't be read"):
-        check_image(torch.zeros(32, 32, requires_grad=True), rgb=False)
+        as_image(torch.zeros(32, 32, requires_grad=True), rgb=False)
 
 
 class Lazy:
@@ -82,7 +82,7 @@ def test_dask_frames_and_unknown_shapes():
         np.testing.assert_array_equal(frame, values[place])
     unknown = da.from_array(values[..., 0], chunks=1)
     with pytest.raises(InputError, match="compute_chunk_sizes"):
-        check_image(unknown[unknown[:, 0, 0] > 0.5], rgb=False)
+        as_image(unknown[unknown[:, 0, 0] > 0.5], rgb=False)
 
 
 def test_a_single_frame_has_an_empty_index():

@@ -63,11 +63,6 @@ def as_image(image: object, *, rgb: bool = False, bits: int | None = None) -> Im
     return known
 
 
-def check_image(image: object, *, rgb: bool) -> ImageArray:
-    """Return the checked array of an image, as `as_image` does."""
-    return as_image(image, rgb=rgb).data
-
-
 def _check_image(image: ImageData[ImageArray]) -> None:
     dtype, shape = image.data.dtype, image.data.shape
     if dtype.kind not in "buif":
