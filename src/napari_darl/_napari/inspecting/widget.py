@@ -115,7 +115,7 @@ class InspectWidget(QWidget):
         self.frames = StackPicker(self._viewer, {}, 0, "Real frames on which the model is tested.")
         self.vessels = vessels_choice()
         show_polarity(self.vessels, self.model.model)
-        self.model.changed.connect(lambda: show_polarity(self.vessels, self.model.model))
+        self.model.changed.connect(self._show_polarity)
         self.resize_factor = resize_box(may_estimate=True)
         self.assess = QPushButton("Assess frames")
         self.scores = ResultTable("frame", "score")
@@ -140,6 +140,9 @@ class InspectWidget(QWidget):
         form.addRow(self.try_noise)
         form.addRow(self.noises)
         return tab
+
+    def _show_polarity(self) -> None:
+        show_polarity(self.vessels, self.model.model)
 
     def save_pairs(self, folder: Path) -> None:
         """Synthesise pairs into a folder, in the background."""

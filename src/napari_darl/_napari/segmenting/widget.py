@@ -95,7 +95,7 @@ class SegmentWidget(QWidget):
         self.image.changed.connect(self._image_changed)
         self.resize_factor.valueChanged.connect(self._resize_changed)
         self.model.changed.connect(self._estimate)
-        self.model.changed.connect(lambda: show_polarity(self.vessels, self.model.model))
+        self.model.changed.connect(self._show_polarity)
         self.cleaning.changed.connect(self._clean)
         self._segmenter.changed.connect(self._refresh)
         self._segmenter.offered.connect(self.model.choose)
@@ -237,6 +237,9 @@ class SegmentWidget(QWidget):
                 traits = model_traits(self.model.model)
                 self.resize_factor.setValue(guess_resize(height, width, traits.side, traits.reach))
         self._resize_shown()
+
+    def _show_polarity(self) -> None:
+        show_polarity(self.vessels, self.model.model)
 
     def _resize_changed(self) -> None:
         self._estimated = False
