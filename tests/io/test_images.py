@@ -103,7 +103,10 @@ def test_stored_bits_are_found_and_checked(tmp_path):
     tifffile.imwrite(path, DEEP * 16, **tag)
     assert read_image(path).bits is None, "values that contradict the tag"
     pytest.importorskip("imagecodecs")
-    tifffile.imwrite(path, DEEP[0], bitspersample=12, photometric="minisblack")
+    try:
+        tifffile.imwrite(path, DEEP[0], bitspersample=12, photometric="minisblack")
+    except NotImplementedError:
+        pytest.skip("this version of imagecodecs can't write 12 bits")
     image = read_image(path)
     np.testing.assert_array_equal(image.data, DEEP[0])
     assert image.bits == 12

@@ -88,6 +88,8 @@ def load_tensors(path: Path, kind: str, *, only_contents: bool = False) -> tuple
                 )
             names = [] if only_contents else file.keys()
             tensors, contents = {name: file.get_tensor(name) for name in names}, dict(json.loads(header["contents"]))
+            if any(tensor.is_floating_point() and tensor.element_size() == 1 for tensor in tensors.values()):
+                raise ValueError("8-bit floats")  # torch can store them, but hardly computes with them
             finite = all(tensor.isfinite().all() for tensor in tensors.values())
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError, NotImplementedError) as error:
         if isinstance(error, CheckpointError):
