@@ -3,8 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e
-# Each file of tests stays in one process.
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# Each file of tests stays in one process. Windows leave memory behind, so it takes four processes on two cores, too.
+PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile
 COVERAGE := --cov --cov-report=term --cov-fail-under=92
 # libglib2.0-bin brings GLib, whose own package is named differently from one Debian to the next.
 WINDOW_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libglib2.0-bin libopengl0 \

@@ -10,7 +10,9 @@ import pytest
 import napari_darl
 
 SOURCE = Path(napari_darl.__file__).parent
-PLAIN = {"CheckpointError", "DarlError", "DarlWarning", "FileError", "InputError", "Morphometry", "Stenosis"}
+ERRORS = {"CheckpointError", "DarlError", "DarlWarning", "FileError", "InputError"}
+RESULTS = {"Morphometry", "Refinement", "Stenosis"}
+PLAIN = ERRORS | RESULTS
 """Public names that need no example: errors, and results of functions that have one."""
 
 PUBLIC = [name for name in napari_darl.__all__ if name not in PLAIN and callable(getattr(napari_darl, name))]

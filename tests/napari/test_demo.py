@@ -7,10 +7,10 @@ from windows import Window
 
 def test_demo_opens_the_widget_and_segments_the_sample(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_darl._napari.demo import open_demo
-    from napari_darl.cli import commands
+    from napari_darl.cli import demo
 
     monkeypatch.setattr(napari, "Viewer", lambda **_: window.viewer)
-    assert commands._has_window()
+    assert demo._has_window()
     viewer = open_demo()
     window.wait(lambda: len(viewer.layers) == 2 and not window.busy())
     assert viewer.layers[1].data.any()

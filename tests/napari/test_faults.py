@@ -187,7 +187,7 @@ def test_an_error_in_the_network(
         def fail(*_: Any) -> None:
             raise error
 
-        patch.setattr(predictor, "path_a", lambda network: fail)
+        patch.setattr(predictor, "path_a", lambda network, bfloat16: fail)
         from napari.utils.notifications import notification_manager
 
         received: list[Any] = []

@@ -127,7 +127,7 @@ class FoldedPathA:
     >>> network = load_model("default", "cpu").network
     >>> frames = torch.rand(1, 1, 64, 64) * 2 - 1
     >>> found = FoldedPathA(network)(frames)
-    >>> torch.allclose(found, network(frames), atol=1e-4)
+    >>> torch.allclose(found, network(frames), atol=1e-3)
     True
     """
 
