@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--corrected", type=int, default=2)
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--limit", type=int, help="only so many frames of each set")
+    parser.add_argument("--limit", type=int, help="use only the first frames of each set")
     parser.add_argument("--strokes", action="store_true")
     parser.add_argument("--wrong", choices=["erased", "another"])
     parser.add_argument("--threads", type=int, default=1)

@@ -42,7 +42,7 @@ class Predictor:
         self.device = next(network.parameters()).device
 
     def at_once(self, pixels: int) -> int:
-        """Return how many frames of so many pixels make a batch that keeps the device busy."""
+        """Return how many frames with this number of pixels make a batch that keeps the device busy."""
         return max(1, _PIXELS_AT_ONCE.get(self.device.type, 2**18) // max(pixels, 1))
 
     @property

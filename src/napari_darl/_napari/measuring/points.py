@@ -72,7 +72,7 @@ class TwoPoints(QObject):
         QTimer.singleShot(0, self.settle)  # napari is still within its own handling of the mouse
 
     def settle(self) -> None:
-        """Keep the last two points, and tell of them."""
+        """Keep the last two points, and emit a signal with them."""
         layer = self.layer
         if not isalive(self) or layer is None or layer not in self._viewer.layers:  # type: ignore[no-untyped-call]
             return

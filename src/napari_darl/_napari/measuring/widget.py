@@ -274,7 +274,7 @@ class MeasureWidget(QWidget):
         """Hear of changes of the chosen mask, and of it alone."""
         for layer, connecting in ((before, False), (mask, True)):
             if layer is not None:
-                # napari doesn't tell of values that were changed in place, but draws the layer anew.
+                # napari emits no event for values changed in place, but it redraws the layer.
                 for event in (layer.events.paint, layer.events.data, layer.events.set_data, layer.events.labels_update):
                     (event.connect if connecting else event.disconnect)(self._wait)
                 for event in (layer.events.scale, layer.events.units, layer.events.affine):
