@@ -39,6 +39,7 @@ MANY_PARAMETERS = {
 """Function of more than six parameters -> why."""
 
 BELOW: dict[str, set[str]] = {
+    "batch": {"frames", "inference", "io"},
     "io": set(),
     "measuring": {"io"},
     "samples": set(),

@@ -119,11 +119,27 @@ def test_segment_and_measure_at_once(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert run(*command) == 0
     assert len(rows(tmp_path / "out" / "frame_segments.csv")) > 3
     assert "diameter_profile" in rows(tmp_path / "out" / "frame_segments.csv")[0]
-    (tmp_path / "out" / "frame_mask.tif").unlink()
+    mask, summary = tmp_path / "out" / "frame_mask.tif", tmp_path / "out" / "summary.csv"
+    iio.imwrite(tmp_path / "second.png", sample_angiogram()[:160, :160])
+    assert run(*command, tmp_path / "second.png") == 0  # tables that nobody has changed are written again
+    assert [row["file"] for row in rows(summary)] == ["frame", "second"]
+    mask.unlink()
+    summary.write_text(summary.read_text() + "a note\n")
     capsys.readouterr()
     assert run(*command) == 2
     assert "summary.csv" in capsys.readouterr().err
-    assert not (tmp_path / "out" / "frame_mask.tif").exists()
+    assert not mask.exists()
+
+
+def test_a_bad_mask_is_reported_and_the_others_are_measured(
+    masks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (masks / "bad_mask.tif").write_bytes((masks / "a_mask.tif").read_bytes()[:200])
+    assert run("measure", masks, "--output", tmp_path / "out") == 2
+    told = capsys.readouterr().err
+    assert "2 measured, 1 failed" in told
+    assert told.splitlines()[-1].startswith(f"error: {masks / 'bad_mask.tif'}")
+    assert [row["file"] for row in rows(tmp_path / "out" / "summary.csv")] == ["a", "b"]
 
 
 def test_stenosis_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

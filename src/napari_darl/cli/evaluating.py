@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from napari_darl.cli.files import image_files, named_frames, naming, numbers, with_experts
+from napari_darl.cli.files import named_frames, naming, numbers, with_experts
 from napari_darl.cli.options import AsJson, Bright, ByOrder, Device, Images, ModelName, Overwrite, decided
 from napari_darl.cli.terminal import tracked
 
@@ -23,13 +23,14 @@ def assess(
     """Estimate without labels how reliable a model is on frames: a score each, 0 to 1, and uncertainty maps."""
     from statistics import mean
 
+    from napari_darl.batch.jobs import find_images
     from napari_darl.evaluation.report import markdown_table
     from napari_darl.inference.loading import load_model
     from napari_darl.inference.options import SegmentOptions
     from napari_darl.inference.trust import assess as assess_frame
     from napari_darl.io.output import write_frames
 
-    paths = image_files(inputs)
+    paths = find_images(inputs)
     options = SegmentOptions(bright=bright)
     loaded = load_model(model, device)
     scores: dict[str, float] = {}
@@ -69,6 +70,7 @@ def noise(
     overwrite: Overwrite = False,
 ) -> None:
     """Show how a model's masks change with noise: at other timesteps of the diffusion, and in the frames."""
+    from napari_darl.batch.jobs import find_images
     from napari_darl.evaluation.report import pair_files
     from napari_darl.evaluation.robustness import mean_robustness, robustness, robustness_table
     from napari_darl.inference.loading import load_model
@@ -78,7 +80,7 @@ def noise(
 
     levels, deviations = numbers(noise_levels, int, "--noise-levels"), numbers(sigmas, float, "--sigmas")
     pairs = dict(
-        pair_files(frames, truth, by_order=by_order) if truth else [(path, None) for path in image_files([frames])]
+        pair_files(frames, truth, by_order=by_order) if truth else [(path, None) for path in find_images([frames])]
     )
     options = SegmentOptions(bright=bright)
     loaded = load_model(model, device)

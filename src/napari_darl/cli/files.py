@@ -1,81 +1,19 @@
 """The files that a command reads and writes. All of them are checked before any work."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from importlib.util import find_spec
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from napari_darl.errors import DarlWarning, FileError, InputError
+import typer
+
+from napari_darl.cli.terminal import fail
+from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.io.arrays import ImageData
 
 T = TypeVar("T")
 Frame = ImageData[Any]
 """A grey frame with the bits that it uses."""
-
-_RESULTS = ("_mask", "_probability", "_uncertainty")
-
-
-def image_files(inputs: list[Path], *, zarr: bool = False) -> list[Path]:
-    """Return the images among the inputs and in folders among them.
-
-    Results of this program that lie in the folders are left out with a warning, and so is zarr unless `zarr`.
-
-    Raises
-    ------
-    FileError
-        If an input is missing, or a folder holds no image.
-    """
-    from napari_darl.io.lazy import is_zarr
-
-    for entry in inputs:
-        if not entry.exists():
-            raise FileError(f"{entry} doesn't exist. Check its name and its folder.")
-    return [
-        path
-        for entry in inputs
-        for path in (_images_in(entry, zarr) if entry.is_dir() and not is_zarr(entry) else [entry])
-    ]
-
-
-def _images_in(folder: Path, zarr: bool) -> list[Path]:
-    from napari_darl.io.images import image_paths
-    from napari_darl.io.lazy import is_zarr
-
-    zarrs = sorted(path for path in folder.iterdir() if path.is_dir() and is_zarr(path))
-    try:
-        paths = image_paths(folder)
-    except FileError:
-        if not (zarrs and zarr):
-            raise
-        paths = []
-    results = [path for path in (*paths, *zarrs) if _is_result(path)]
-    if results:
-        left = f"{results[0].name}{f' and {len(results) - 1} more' if len(results) > 1 else ''}"
-        warnings.warn(f"Results in {folder} are left out ({left}).", DarlWarning, stacklevel=3)
-    if zarrs and not zarr:
-        warnings.warn(f"Zarr in {folder} is left out. Only segment reads it.", DarlWarning, stacklevel=3)
-    images = [path for path in (*paths, *(zarrs if zarr else ())) if path not in results]
-    if not images:
-        raise FileError(f"{folder} holds nothing but results. Pass a folder of images.")
-    return images
-
-
-def _is_result(path: Path) -> bool:
-    """Return whether this program wrote a file, by its name and its description."""
-    if not path.stem.endswith(_RESULTS):
-        return False
-    from napari_darl.inference.zarr_output import is_result
-    from napari_darl.io.output import read_description
-    from napari_darl.io.tiff import TIFF_SUFFIXES
-
-    if path.is_dir():
-        return find_spec("zarr") is not None and is_result(path)
-
-    with suppress(FileError):
-        return path.suffix.lower() in TIFF_SUFFIXES and read_description(path) is not None
-    return False
 
 
 def named_frames(paths: Iterable[Path]) -> Iterator[tuple[str, Frame]]:
@@ -145,30 +83,23 @@ def naming(source: Path | str) -> Iterator[None]:
         raise InputError(f"{source}: {error}") from error
 
 
-def targets(
-    paths: list[Path], output: Path, kinds: tuple[str, ...], overwrite: bool, suffix: str = ".tif"
-) -> dict[Path, dict[str, Path]]:
-    """Return where the results of each image go, by their kinds.
+class Failures(list[str]):
+    """Errors of single files, which are reported when the others have had their turn."""
 
-    Raises
-    ------
-    FileError
-        If a result exists already and may not be overwritten.
-    InputError
-        If two images have the same result, or a result would replace an image.
-    """
-    planned = {path: {kind: output / f"{path.stem}_{kind}{suffix}" for kind in kinds} for path in paths}
-    names: dict[Path, Path] = {}
-    for path, files in planned.items():
-        other = names.setdefault(files[kinds[0]], path)
-        if other != path:
-            raise InputError(f"{other} and {path} would both become {files[kinds[0]]}. Segment them into two folders.")
-    made = [file for files in planned.values() for file in files.values()]
-    taken = {path.resolve() for path in paths}
-    if lost := next((file for file in made if file.resolve() in taken), None):
-        raise InputError(f"{lost} is one of the images, and a result would replace it. Choose another output folder.")
-    refuse_existing(made, overwrite)
-    return planned
+    @contextmanager
+    def of(self, source: Path | str) -> Iterator[None]:
+        """Collect the error of a file, with its name."""
+        try:
+            yield
+        except DarlError as error:
+            self.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+
+    def report(self) -> None:
+        """Print the errors; with any, raise typer.Exit with status 2."""
+        for message in self:
+            fail(message)
+        if self:
+            raise typer.Exit(2)
 
 
 def refuse_existing(files: list[Path], overwrite: bool) -> None:

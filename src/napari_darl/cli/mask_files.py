@@ -1,12 +1,13 @@
 """Mask files: which there are, what belongs to them, how large their pixels are, and their tables."""
 
+import json
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_darl.cli.files import naming
+from napari_darl.cli.files import Failures
 from napari_darl.cli.terminal import tracked
 from napari_darl.errors import DarlWarning, FileError, InputError
 
@@ -67,26 +68,55 @@ def table_files(stems: Iterable[str], output: Path) -> list[Path]:
     return [output / "summary.csv", output / "measurements.json", *tables]
 
 
-def measure_files(jobs: list[Job], output: Path, options: MeasureOptions, overwrite: bool) -> dict[str, dict[str, Any]]:
-    """Measure mask files, write their tables, and return the summary of each by its stem."""
-    from napari_darl.measuring.tables import plain, with_unit, write_csv, write_json
+def own_tables(output: Path) -> set[Path]:
+    """List the tables in a folder that `measure_files` wrote and nobody has changed since."""
+    from napari_darl.io.identity import content_hash
 
+    known = output / "measurements.json"
+    try:
+        made = json.loads(known.read_text(encoding="utf-8"))["tables"]
+        same = {output / name for name, digest in made.items() if content_hash(output / Path(name).name) == digest}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
+    return same | {known}
+
+
+def measure_files(
+    jobs: list[Job], output: Path, options: MeasureOptions, overwrite: bool, failures: Failures
+) -> dict[str, dict[str, Any]]:
+    """Measure mask files, write their tables, and return the summary of each by its stem.
+
+    The file that lists the tables is written first, so that those of an interrupted call are known for this program's.
+    """
+    from hashlib import sha256
+
+    from napari_darl.io.atomic import replacing
+    from napari_darl.measuring.tables import csv_text, plain, with_unit, write_json
+
+    if options.pixel_size is not None or options.unit is not None:
+        find_scale(options.pixel_size, options.unit, [], output)  # an invalid one is told once, not for each file
     summaries: dict[str, dict[str, Any]] = {}
     told: dict[str, Any] = {}
     rows: list[dict[str, object]] = []
+    tables: dict[str, bytes] = {}
     for job in tracked(jobs, "Measuring"):
-        with naming(job.mask):
+        with failures.of(job.mask):
             found, provenance = _measure_file(job, options)
-        for kind in _TABLES:
-            table = with_unit(getattr(found, kind), found.unit)
-            write_csv(output / f"{job.stem}_{kind}.csv", table, overwrite=overwrite)
-        summaries[job.stem] = plain(found.summary) | {"unit": found.unit, "pixel_size": list(found.pixel_size)}
-        told[job.stem] = provenance
-        rows += _frame_rows(job.stem, found, provenance)
+            for kind in _TABLES:
+                tables[f"{job.stem}_{kind}.csv"] = csv_text(with_unit(getattr(found, kind), found.unit))
+            summaries[job.stem] = plain(found.summary) | {"unit": found.unit, "pixel_size": list(found.pixel_size)}
+            told[job.stem] = provenance
+            rows += _frame_rows(job.stem, found, provenance)
+    if not summaries:
+        return summaries
     names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: [row.get(name, "") for row in rows] for name in names}
-    write_csv(output / "summary.csv", columns, overwrite=overwrite)
-    write_json(output / "measurements.json", {"files": told, "summaries": summaries}, overwrite=overwrite)
+    tables["summary.csv"] = csv_text({name: [row.get(name, "") for row in rows] for name in names})
+    hashes = {name: sha256(text).hexdigest() for name, text in tables.items()}
+    known = {"files": told, "summaries": summaries, "tables": hashes}
+    write_json(output / "measurements.json", known, overwrite=overwrite)
+    for name, text in tables.items():
+        with replacing(output / name, overwrite=overwrite) as file:
+            file.write(text)
     return summaries
 
 
@@ -217,11 +247,11 @@ def read_grey(path: Path, channel: Any = "green") -> "ImageData[Any]":
 
 
 def _identity(path: Path) -> dict[str, str]:
-    """Return a file's name and the hash of what it holds."""
-    from hashlib import file_digest
+    """Return a file's name, unless it may be a patient's, and the hash of its content."""
+    from napari_darl.io.identity import content_hash, source_name
 
-    with path.open("rb") as file:
-        return {"name": path.name, "sha256": file_digest(file, "sha256").hexdigest()}
+    name = source_name(path)
+    return ({"name": name} if name else {}) | {"sha256": content_hash(path)}
 
 
 def find_scale(pixel_size: str | None, unit: str | None, images: "list[ImageData[Any]]", path: Path) -> Scale:

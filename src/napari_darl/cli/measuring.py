@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_darl.cli.files import naming, refuse_existing
+from napari_darl.cli.files import Failures, naming, refuse_existing
 from napari_darl.cli.mask_files import (
     Job,
     MeasureOptions,
@@ -54,10 +54,13 @@ def measure(
     images_of, views_of = paired(stems, images, "image"), paired(stems, fov, "field of view")
     jobs = [Job(stem, mask, images_of.get(stem), views_of.get(stem)) for stem, mask in stems.items()]
     refuse_existing(table_files(stems, output), overwrite)
-    summaries = measure_files(jobs, output, MeasureOptions(pixel_size, unit, frame_time, labels, volume), overwrite)
+    failures = Failures()
+    chosen = MeasureOptions(pixel_size, unit, frame_time, labels, volume)
+    summaries = measure_files(jobs, output, chosen, overwrite, failures)
     if as_json:
         typer.echo(json.dumps(summaries, indent=2, ensure_ascii=False))
-    messages.print(f"{len(summaries)} measured: {output}")
+    messages.print(f"{len(summaries)} measured{f', {len(failures)} failed' if failures else ''}: {output}")
+    failures.report()
 
 
 def stenosis(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_darl.cli.files import image_files, naming, refuse_existing
+from napari_darl.cli.files import naming, refuse_existing
 from napari_darl.cli.options import Bright, Device, ModelName, Overwrite, Seed
 from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt
 from napari_darl.errors import InputError
@@ -37,6 +37,7 @@ def refine(
 
     The refined model is no longer label-free. Its file carries its threshold, which segment --model then uses.
     """
+    from napari_darl.batch.jobs import find_images
     from napari_darl.evaluation.report import markdown_table, pair_files
     from napari_darl.inference.options import SegmentOptions
     from napari_darl.io.images import read_image
@@ -51,7 +52,7 @@ def refine(
         with naming(mask):
             corrected.append((read_image(image), _labels(mask)))
     taken = {image.resolve() for image, _ in pair_files(images, masks)}
-    spare = [path for path in (image_files([others]) if others else []) if path.resolve() not in taken]
+    spare = [path for path in (find_images([others]) if others else []) if path.resolve() not in taken]
 
     with stop_on_interrupt() as stop, progress_bar() as progress:
         task = progress.add_task("Refining")

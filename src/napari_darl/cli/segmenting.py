@@ -3,24 +3,23 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_darl.cli import mask_files
-from napari_darl.cli.files import image_files, naming, refuse_existing, targets
+from napari_darl.cli.files import Failures, refuse_existing
 from napari_darl.cli.options import Bright, Device, Images, ModelName, Output, Overwrite
-from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt, tracked
+from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt
 from napari_darl.errors import DarlWarning, InputError
 
 if TYPE_CHECKING:
     from distributed import Client
+    from rich.progress import TaskID
 
-    from napari_darl.inference.cleaning import Cleaning
-    from napari_darl.inference.loading import Model
-    from napari_darl.inference.options import SegmentOptions
+    from napari_darl.batch.jobs import Job
+    from napari_darl.batch.run import Batch, Outcome
 
 
 def segment(
@@ -57,12 +56,20 @@ def segment(
 ) -> None:
     """Segment vessels. Writes <stem>_mask.tif (0 and 255) and, if asked for, <stem>_probability.tif.
 
-    Zarr images, and TIFFs with --zarr or --cluster, are never whole in memory. They become <stem>_mask.zarr (0 and 1).
+    An image that can't be segmented is reported at the end, and the exit status is 2. The same command resumes: results
+    of the same image, model and settings are left. Masks that were edited in napari are never replaced.
+
+    Of a folder of folders, each is a series of frames and becomes one mask. Zarr images, and TIFFs with --zarr or
+    --cluster, are never whole in memory. They become <stem>_mask.zarr (0 and 1).
     """
+    from napari_darl.batch.jobs import find_images, plan
+    from napari_darl.batch.recipe import Recipe
+    from napari_darl.batch.results import State
+    from napari_darl.batch.run import Batch
     from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.loading import load_model
     from napari_darl.inference.options import SegmentOptions
-    from napari_darl.io.lazy import opens_lazily
+    from napari_darl.io.identity import stem_of
 
     options = SegmentOptions(bright=bright, resize=resize, device=device)
     cleaning = Cleaning(
@@ -71,137 +78,70 @@ def segment(
         smallest_piece=smallest_piece,
         largest_hole=largest_hole,
     )
-    paths = image_files(inputs, zarr=True)
     kinds = ("mask", "probability") if probability else ("mask",)
-    large = [path for path in paths if to_zarr or cluster or path.is_dir()]
-    if large and (smooth_time or cleaning != Cleaning(threshold=cleaning.threshold)):
-        raise InputError("Zarr is segmented chunk by chunk. It can't be smoothed, or cleaned but by --threshold.")
-    if large and measure:
+    images = find_images(inputs, zarr=True, series=True)
+    jobs = plan(images, output, kinds, in_chunks=to_zarr or cluster is not None)
+    if measure and any(job.in_chunks for job in jobs):
         raise InputError("Zarr is segmented chunk by chunk. It can't be measured: leave --measure out.")
-    if other := next((path for path in large if not opens_lazily(path)), None):
-        raise InputError(
-            f"{other} is neither zarr nor TIFF, which alone are read chunk by chunk. Leave --zarr and --cluster out."
-        )
-    whole = targets([path for path in paths if path not in large], output, kinds, overwrite)
-    zarrs = targets(large, output, kinds, overwrite=True, suffix=".zarr")  # unfinished ones resume
-    if measure:
-        refuse_existing(mask_files.table_files([path.stem for path in whole], output), overwrite)
     loaded = load_model(model, device)
     if threshold is None:
         cleaning = cleaning.updated(threshold=loaded.threshold)
-    segmentation = Segmentation(loaded, options, cleaning, smooth_time, overwrite)
-    smoothed = False
-    for path, files in tracked(list(whole.items()), "Segmenting") if whole else ():
-        smoothed |= segmentation.to_tiff(path, files)
-    if smooth_time and not smoothed:
+    recipe = Recipe(loaded, options, cleaning, smooth_time)
+    if jobs and all(job.in_chunks for job in jobs):
+        recipe.check_for_chunks()
+    if measure:
+        tables = set(mask_files.table_files([stem_of(job.source) for job in jobs], output))
+        refuse_existing(sorted(tables - mask_files.own_tables(output)), overwrite)
+    failures = Failures()
+    with connected(cluster) as client:
+        outcomes = process(jobs, Batch(recipe, overwrite, client))
+    if smooth_time and not any(outcome.smoothed for outcome in outcomes if outcome.new):
         warnings.warn("Nothing was smoothed over time. No file has more than one frame.", DarlWarning, stacklevel=1)
     if measure:
-        jobs = [mask_files.Job(path.stem, files["mask"], path) for path, files in whole.items()]
-        mask_files.measure_files(jobs, output, mask_files.MeasureOptions(), overwrite)
-    with connected(cluster) as client:
-        for path, files in zarrs.items():
-            segmentation.to_zarr(path, files, client)
-    messages.print(f"{len(paths)} segmented by {model} into {output}.")
+        masks = [outcome.job for outcome in outcomes if outcome.state in (State.DONE, State.EDITED)]
+        measured = [mask_files.Job(stem_of(job.source), job.files["mask"], job.source) for job in masks]
+        mask_files.measure_files(measured, output, mask_files.MeasureOptions(), overwrite=True, failures=failures)
+    report(outcomes, output, failures)
 
 
-@dataclass(frozen=True)
-class Segmentation:
-    """How `napari-darl segment` segments its images.
+def process(jobs: "list[Job]", batch: "Batch") -> "list[Outcome]":
+    """Go through a batch, with a progress bar; Ctrl-C stops after the tile or chunk at hand."""
+    from napari_darl.batch.run import StoppedError
 
-    Attributes
-    ----------
-    model : Model
-        The loaded model.
-    options : SegmentOptions
-        How it is applied.
-    cleaning : Cleaning
-        How probability becomes a mask; in zarr by the threshold alone.
-    smooth_time : bool
-        Whether movies are averaged over neighbouring frames first.
-    overwrite : bool
-        Whether results may be replaced.
-    """
+    outcomes: list[Outcome] = []
+    with stop_on_interrupt() as stop, progress_bar() as progress:
+        whole = progress.add_task("Segmenting", total=len(jobs))
 
-    model: "Model"
-    options: "SegmentOptions"
-    cleaning: "Cleaning"
-    smooth_time: bool = False
-    overwrite: bool = False
+        def interrupt() -> None:
+            if stop.is_set():
+                done = f"Stopped after {len(outcomes)} of {len(jobs)} images."
+                raise StoppedError(f"{done} The same command resumes from there.")
 
-    def to_tiff(self, path: Path, files: dict[str, Path]) -> bool:
-        """Segment an image as a whole; return whether it was smoothed over time, which single frames aren't.
+        for job in jobs:
+            part = progress.add_task(f"Segmenting {job.source.name}", visible=job.in_chunks)
 
-        Parameters
-        ----------
-        path : Path
-            The image.
-        files : dict of str to Path
-            Where the `mask` goes and, if it is wanted, the `probability`.
-        """
-        from napari_darl.frames.arrays import as_grey
-        from napari_darl.frames.smoothing import smooth_over_time
-        from napari_darl.inference.cleaning import clean_mask
-        from napari_darl.inference.windows import Windows
-        from napari_darl.io.images import read_image
-        from napari_darl.io.output import write_frames, write_mask
-
-        image = read_image(path)
-        smooth = self.smooth_time and bool(image.leading_shape)
-        with naming(path):
-            if smooth:
-                image = as_grey(image, self.options.channel)
-                image = replace(image, data=smooth_over_time(image.data))
-            windows = Windows(image, self.model, self.options)
-            probability = windows.compute()
-        provenance = self.model.provenance(
-            **self.cleaning.model_dump(),
-            smooth_time=smooth,
-            bright=bool(windows.options.bright),
-            resize=windows.resize,
-            precision=windows.precision,
-            source=path.name,
-        )
-        mask = replace(image, data=clean_mask(probability, self.cleaning))
-        write_mask(files["mask"], mask, provenance=provenance, overwrite=self.overwrite)
-        if "probability" in files:
-            image = replace(image, data=probability)
-            write_frames(files["probability"], image, provenance=provenance, overwrite=self.overwrite)
-        return smooth
-
-    def to_zarr(self, path: Path, files: dict[str, Path], client: "Client | None") -> None:
-        """Segment an image chunk by chunk, here or on a cluster; Ctrl-C stops after the chunk at hand."""
-        from napari_darl.inference.windows import Windows
-        from napari_darl.inference.zarr_output import write_zarr
-        from napari_darl.io.images import open_image
-
-        image = open_image(path, lazy=True)
-        with naming(path), stop_on_interrupt() as stop, progress_bar() as progress:
-            windows = Windows(image, self.model, self.options)
-            provenance = self.model.provenance(
-                bright=bool(windows.options.bright),
-                resize=windows.resize,
-                precision=windows.precision,
-                source=path.name,
-            )
-            if image.pixel_size:
-                provenance |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
-            task = progress.add_task(f"Segmenting {path.name}")
-
-            def show(done: int, total: int) -> None:
-                progress.update(task, completed=done, total=total)
+            def show(done: int, total: int, part: "TaskID" = part) -> None:
+                progress.update(part, completed=done, total=total)
                 if stop.is_set() and done < total:
-                    raise InputError(f"Stopped after {done} of {total} chunks. The same command resumes from there.")
+                    raise StoppedError(f"Stopped after {done} of {total} chunks. The same command resumes from there.")
 
-            write_zarr(
-                windows,
-                files["mask"],
-                files.get("probability"),
-                threshold=self.cleaning.threshold,
-                provenance=provenance,
-                overwrite=self.overwrite,
-                client=client,
-                progress=show,
-            )
+            interrupt()
+            outcomes.append(batch.process(job, show, interrupt))
+            progress.remove_task(part)
+            progress.advance(whole)
+    return outcomes
+
+
+def report(outcomes: "list[Outcome]", output: Path, failures: Failures) -> None:
+    """Print what became of the images; if any isn't done, why, and end with status 2."""
+    from napari_darl.batch.results import State
+    from napari_darl.batch.run import summary
+
+    messages.print(f"{summary(outcomes)}: {output}")
+    if any(outcome.state is State.FOREIGN for outcome in outcomes):
+        messages.print("Results of anything else were left. Choose another folder, or pass --overwrite.")
+    failures[:0] = [outcome.sentence for outcome in outcomes if outcome.state in (State.FAILED, State.FOREIGN)]
+    failures.report()
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """Read stacks of grey frames for training, series by series, from files and folders."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import InputError
@@ -87,6 +89,39 @@ def read_stack(path: PathLike, channel: Channel = "green") -> Stack:
     else:
         series = [one for images in split for image in images for one in image]
     return Stack(series, bits.pop() if len(bits) == 1 else None)
+
+
+def read_series(folder: PathLike) -> ImageData[npt.NDArray[Any]]:
+    """Read the images of a folder as one series: frames that follow each other in time, in natural order.
+
+    Parameters
+    ----------
+    folder : path-like
+        A folder, as for `read_images`.
+
+    Returns
+    -------
+    ImageData
+        All frames, (T, Y, X) or, where `rgb`, (T, Y, X, 3), and what the first file says about them.
+
+    Raises
+    ------
+    FileError
+        As `read_images`.
+    InputError
+        If the frames differ in size, type or colours.
+    """
+    images = read_images(folder)
+    kinds = dict.fromkeys((image.frame_shape, str(image.data.dtype), image.rgb) for image in images)
+    if len(kinds) > 1:
+        told = "; ".join(f"{y} x {x} {kind}{' in colours' if rgb else ''}" for (y, x), kind, rgb in kinds)
+        raise InputError(f"The frames in {folder} aren't alike ({told}). Put each kind into a folder of its own.")
+    first = images[0]
+    frame = first.data.shape[-3:] if first.rgb else first.data.shape[-2:]
+    data = np.concatenate([image.data.reshape(-1, *frame) for image in images])
+    bits = {image.bits for image in images}
+    axes = "TYXS" if first.rgb else "TYX"
+    return replace(first, data=data, axes=axes, bits=bits.pop() if len(bits) == 1 else None, path=None)
 
 
 def split_series(image: ImageData[ImageArray], channel: Channel = "green") -> list[Frames]:

@@ -51,8 +51,8 @@ class Model:
         return float(known) if isinstance(known, int | float) and 0 < known < 1 else 0.5
 
     def provenance(self, **settings: str | float) -> dict[str, str | float]:
-        """Return what made a result: the package's version, the model, its hash, and `settings`."""
-        return {"version": VERSION, "model": self.name, "sha256": self.sha256, **settings}
+        """Return what made a result: the package's version, the model without its folder, its hash, and `settings`."""
+        return {"version": VERSION, "model": Path(self.name).name, "sha256": self.sha256, **settings}
 
 
 def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Model:

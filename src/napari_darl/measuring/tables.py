@@ -27,12 +27,17 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[object] | npt.NDArray[A
     FileError
         If the file is there and may not be replaced, or can't be written.
     """
+    with replacing(path, overwrite=overwrite) as file:
+        file.write(csv_text(columns))
+
+
+def csv_text(columns: Mapping[str, Sequence[object] | npt.NDArray[Any]]) -> bytes:
+    """Return what `write_csv` writes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([[_cell(value) for value in row] for row in zip(*columns.values(), strict=True)])
-    with replacing(path, overwrite=overwrite) as file:
-        file.write(text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def write_json(path: Path, value: object, *, overwrite: bool) -> None:

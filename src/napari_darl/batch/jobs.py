@@ -1,0 +1,158 @@
+"""What a batch has to do: the images, and the files that their results go to."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from napari_darl.errors import DarlWarning, FileError
+from napari_darl.frames.stacks import series_folders
+from napari_darl.io.identity import stem_of
+from napari_darl.io.images import image_paths
+from napari_darl.io.lazy import is_zarr, opens_lazily
+from napari_darl.io.output import read_description
+from napari_darl.io.tiff import TIFF_SUFFIXES
+
+RESULTS = ("_mask", "_probability", "_uncertainty")
+"""Ends of the stems of results."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image to segment.
+
+    Attributes
+    ----------
+    source : Path
+        A file, zarr, or a folder of frames that are one series.
+    files : mapping of str to Path
+        Where the `mask` goes and, if it is wanted, the `probability`: TIFF, or zarr if they are written in chunks.
+    problem : str
+        Why it can't be segmented, in a sentence; empty if it can.
+    """
+
+    source: Path
+    files: Mapping[str, Path]
+    problem: str = ""
+
+    @property
+    def in_chunks(self) -> bool:
+        """Whether the image is segmented chunk by chunk, into zarr."""
+        return self.files["mask"].suffix == ".zarr"
+
+
+def find_images(inputs: Iterable[Path], *, zarr: bool = False, series: bool = False) -> list[Path]:
+    """Return the images among the inputs and in folders among them, in natural order.
+
+    Results of this program that lie in the folders are left out with a warning, and so is zarr unless `zarr`.
+
+    Parameters
+    ----------
+    inputs : iterable of Path
+        Images, and folders of images.
+    zarr : bool
+        Whether zarr counts.
+    series : bool
+        Whether a folder of folders of images stands for these folders, each of which is one series.
+
+    Raises
+    ------
+    FileError
+        If an input is missing, or a folder holds no image.
+    """
+    found: list[Path] = []
+    for entry in inputs:
+        if not entry.exists():
+            raise FileError(f"{entry} doesn't exist. Check its name and its folder.")
+        if not entry.is_dir() or is_zarr(entry):
+            found.append(entry)
+        else:
+            zarrs = sorted(path for path in entry.iterdir() if path.is_dir() and is_zarr(path))
+            folders = series_folders(entry) if series and not zarrs else []
+            found += folders or _images_in(entry, zarrs, zarr)
+    return found
+
+
+def plan(
+    sources: Iterable[Path], output: Path | None, kinds: tuple[str, ...] = ("mask",), *, in_chunks: bool = False
+) -> list[Job]:
+    """Return a job for each image.
+
+    Parameters
+    ----------
+    sources : iterable of Path
+        The images, as `find_images` returns them.
+    output : Path, optional
+        Folder for the results; None for the folder of each image.
+    kinds : tuple of str
+        The results that are wanted: `mask`, `probability`.
+    in_chunks : bool
+        Whether TIFFs are segmented chunk by chunk as well. Zarr always is.
+
+    Returns
+    -------
+    list of Job
+        Those of images whose results would share a file, or would replace an image, have a `problem`.
+    """
+    jobs = [_job(path, output, kinds, in_chunks) for path in sources]
+    names = Counter(job.files["mask"] for job in jobs)
+    taken = {job.source.resolve() for job in jobs}
+    return [_checked(job, names[job.files["mask"]] > 1, taken) for job in jobs]
+
+
+def _job(path: Path, output: Path | None, kinds: tuple[str, ...], in_chunks: bool) -> Job:
+    suffix = ".zarr" if in_chunks or is_zarr(path) else ".tif"
+    folder = path.parent if output is None else output
+    return Job(path, {kind: folder / f"{stem_of(path)}_{kind}{suffix}" for kind in kinds})
+
+
+def _checked(job: Job, shared: bool, taken: set[Path]) -> Job:
+    problem = ""
+    if shared:
+        problem = (
+            f"Another image would become {job.files['mask']}, too: they would both become one file. "
+            "Give one of them another name, or segment them into two folders."
+        )
+    elif lost := next((file for file in job.files.values() if file.resolve() in taken), None):
+        problem = f"{lost} is one of the images, and the result would replace it. Choose another output folder."
+    elif job.in_chunks and not opens_lazily(job.source):
+        problem = (
+            f"{job.source} is neither zarr nor TIFF, which alone are read chunk by chunk. "
+            "Leave --zarr and --cluster out."
+        )
+    return Job(job.source, job.files, problem)
+
+
+def _images_in(folder: Path, zarrs: list[Path], zarr: bool) -> list[Path]:
+    try:
+        paths = image_paths(folder)
+    except FileError:
+        if not (zarrs and zarr):
+            raise
+        paths = []
+    results = [path for path in (*paths, *zarrs) if is_result(path)]
+    if results:
+        left = f"{results[0].name}{f' and {len(results) - 1} more' if len(results) > 1 else ''}"
+        warnings.warn(f"Results in {folder} are left out ({left}).", DarlWarning, stacklevel=3)
+    if zarrs and not zarr:
+        warnings.warn(f"Zarr in {folder} is left out. Only segment reads it.", DarlWarning, stacklevel=3)
+    images = [path for path in (*paths, *(zarrs if zarr else ())) if path not in results]
+    if not images:
+        raise FileError(f"{folder} holds nothing but results. Pass a folder of images.")
+    return images
+
+
+def is_result(path: Path) -> bool:
+    """Return whether this program wrote a file, by its name and its description."""
+    if not path.stem.endswith(RESULTS):
+        return False
+    if path.is_dir():
+        from napari_darl.inference.zarr_output import is_result as is_zarr_result
+
+        return find_spec("zarr") is not None and is_zarr_result(path)
+    with suppress(FileError):
+        return path.suffix.lower() in TIFF_SUFFIXES and read_description(path) is not None
+    return False

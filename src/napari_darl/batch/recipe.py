@@ -1,0 +1,75 @@
+"""How a batch segments its images: one value, which each result carries."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_darl.errors import InputError
+from napari_darl.inference.cleaning import Cleaning
+from napari_darl.inference.loading import Model
+from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.windows import Windows
+from napari_darl.io.identity import content_hash, source_name
+
+IMAGE, SETTINGS = "image_sha256", "settings"
+"""Entries of a result's provenance: the hash of its image's file, and the settings that differ from the defaults."""
+
+_NO_SETTINGS = {"device", "rgb"}  # they say where a mask is computed, and what the file says by itself
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model and all that decides what it makes of an image.
+
+    Attributes
+    ----------
+    model : Model
+        The loaded model.
+    options : SegmentOptions
+        How it is applied.
+    cleaning : Cleaning
+        How probability becomes a mask; in zarr by the threshold alone.
+    smooth_time : bool
+        Whether movies are averaged over neighbouring frames first.
+    """
+
+    model: Model
+    options: SegmentOptions
+    cleaning: Cleaning
+    smooth_time: bool = False
+
+    @property
+    def settings(self) -> str:
+        """The settings that differ from the defaults, as JSON: equal for recipes that give the same results."""
+        default = SegmentOptions(bright=self.model.network.config.bright)
+        options = self.options.updated(bright=default.bright if self.options.bright is None else self.options.bright)
+        cleaning = Cleaning(threshold=self.model.threshold)
+        chosen: dict[str, Any] = {
+            name: value
+            for given, plain in ((options, default), (self.cleaning, cleaning))
+            for name, value in given
+            if value != getattr(plain, name) and name not in _NO_SETTINGS
+        }
+        if self.smooth_time:
+            chosen["smooth_time"] = True
+        return json.dumps(chosen, sort_keys=True)
+
+    def check_for_chunks(self) -> None:
+        """Raise InputError if the recipe can't be used chunk by chunk, because it needs whole frames."""
+        if self.smooth_time or self.cleaning != Cleaning(threshold=self.cleaning.threshold):
+            raise InputError("Zarr is segmented chunk by chunk. It can't be smoothed, or cleaned but by --threshold.")
+
+    def provenance(self, source: Path, windows: Windows) -> dict[str, str | float]:
+        """Return what a result says about its making: image, model, settings, and what they came to."""
+        options = windows.options
+        known = {"bits": options.bits, "source": source_name(source)}
+        return self.model.provenance(
+            **{IMAGE: content_hash(source), SETTINGS: self.settings},
+            **self.cleaning.model_dump(),
+            smooth_time=self.smooth_time and len(windows.shape) > 2,
+            bright=bool(options.bright),
+            resize=windows.resize,
+            precision=windows.precision,
+            **{name: value for name, value in known.items() if value},
+        )

@@ -1,0 +1,61 @@
+"""What has become of an image: whether its results are there, and whether they are of this image and recipe."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from napari_darl.batch.jobs import Job
+from napari_darl.batch.recipe import IMAGE, SETTINGS, Recipe
+from napari_darl.errors import FileError
+from napari_darl.io.identity import content_hash
+from napari_darl.io.output import read_provenance
+
+EDITED = "edited"
+"""Entry of a mask's provenance that says that the user has changed it."""
+
+
+class State(StrEnum):
+    """What has become of an image of a batch."""
+
+    TO_DO = "to do"
+    DONE = "done"
+    EDITED = "edited"
+    FOREIGN = "foreign"
+    """There are results, but of another image, model or other settings."""
+    FAILED = "failed"
+
+
+def state_of(job: Job, recipe: Recipe) -> tuple[State, str]:
+    """Return what has become of an image, and why in a sentence unless it is done or to do.
+
+    A mask that the user has edited counts as such whatever made it, as long as it is of this image. Zarr results are
+    not looked at here: `write_zarr` resumes them by itself.
+    """
+    if job.problem:
+        return State.FAILED, job.problem
+    present = {} if job.in_chunks else {kind: file for kind, file in job.files.items() if file.exists()}
+    if not present:
+        return State.TO_DO, ""
+    image = content_hash(job.source)
+    for kind, file in present.items():
+        try:
+            made = read_provenance(file)
+        except FileError as error:
+            return State.FOREIGN, str(error)
+        if kind == "mask" and made.get(EDITED) and made.get(IMAGE) == image:
+            return State.EDITED, f"{file} was edited."
+        if reason := _difference(file, made, image, recipe):
+            return State.FOREIGN, reason
+    return (State.DONE if len(present) == len(job.files) else State.TO_DO), ""
+
+
+def _difference(file: Path, made: dict[str, str | float | int], image: str, recipe: Recipe) -> str:
+    """Return in a sentence why a result isn't that of an image and a recipe; empty if it is."""
+    if IMAGE not in made or SETTINGS not in made:
+        return f"{file} exists, and doesn't say which image and settings it was made from."
+    if made[IMAGE] != image:
+        return f"{file} was made from another image."
+    if made.get("sha256") != recipe.model.sha256:
+        return f"{file} was made by another model, {made.get('model')}."
+    if made[SETTINGS] != recipe.settings:
+        return f"{file} was made with other settings, {made[SETTINGS]} instead of {recipe.settings}."
+    return ""

@@ -1,0 +1,89 @@
+"""Segment one image of a batch into its files."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari_darl.batch.jobs import Job
+from napari_darl.batch.recipe import Recipe
+from napari_darl.frames.arrays import as_grey
+from napari_darl.frames.smoothing import smooth_over_time
+from napari_darl.frames.stacks import read_series
+from napari_darl.inference.cleaning import clean_mask
+from napari_darl.inference.windows import Windows
+from napari_darl.inference.zarr_output import write_zarr
+from napari_darl.io.arrays import ImageData
+from napari_darl.io.images import open_image, read_image
+from napari_darl.io.output import write_frames, write_mask
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Progress = Callable[[int, int], None]
+"""Called with the numbers of finished parts and of all parts; what it raises ends the work."""
+
+
+def segment_whole(job: Job, recipe: Recipe, *, overwrite: bool, interrupt: Callable[[], None] | None = None) -> bool:
+    """Segment an image in memory into TIFFs; return whether it was smoothed over time, which single frames aren't.
+
+    The mask is written last, so that it stands for all results. Results that are there are replaced if `overwrite`;
+    else they are taken for those of an earlier call and left.
+    """
+    image: ImageData[Any] = read_series(job.source) if job.source.is_dir() else read_image(job.source)
+    smooth = recipe.smooth_time and bool(image.leading_shape)
+    if smooth:
+        image = as_grey(image, recipe.options.channel)
+        image = replace(image, data=smooth_over_time(image.data))
+    windows = Windows(image, recipe.model, recipe.options, interrupt=interrupt)
+    probability = windows.compute()
+    provenance = recipe.provenance(job.source, windows)
+    for kind, file in sorted(job.files.items(), key=lambda entry: entry[0] == "mask"):
+        if file.exists() and not overwrite:
+            continue
+        if kind == "mask":
+            mask = replace(image, data=clean_mask(probability, recipe.cleaning))
+            write_mask(file, mask, provenance=provenance, overwrite=overwrite)
+        else:
+            write_frames(file, replace(image, data=probability), provenance=provenance, overwrite=overwrite)
+    return smooth
+
+
+def segment_chunks(
+    job: Job, recipe: Recipe, *, overwrite: bool, client: "Client | None" = None, progress: Progress | None = None
+) -> bool:
+    """Segment an image chunk by chunk into zarr, here or on a cluster; return whether there was anything to do.
+
+    Raises
+    ------
+    InputError
+        If the recipe needs the whole image.
+    """
+    recipe.check_for_chunks()
+    image = open_image(job.source, lazy=True)
+    windows = Windows(image, recipe.model, recipe.options)
+    provenance = recipe.model.provenance(
+        bright=bool(windows.options.bright),
+        resize=windows.resize,
+        precision=windows.precision,
+        source=job.source.name,
+    )
+    if image.pixel_size:
+        provenance |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
+    first: list[bool] = []
+
+    def show(done: int, total: int) -> None:
+        first.append(done == total)
+        if progress:
+            progress(done, total)
+
+    write_zarr(
+        windows,
+        job.files["mask"],
+        job.files.get("probability"),
+        threshold=recipe.cleaning.threshold,
+        provenance=provenance,
+        overwrite=overwrite,
+        client=client,
+        progress=show,
+    )
+    return not first[0]
