@@ -10,12 +10,17 @@ No mask or label takes part, and the last step's moving average is the model. Th
   doi 10.3390/data3030025), 1000 and 1500 px wide. Eyes without retinopathy are taken twice.
 - `tubenet_sample/OCTA-Data.tif` and `vesselexpress_liver/images/Raw_liver_1.tiff`: the first half of either volume.
 
+`fluorescence` is trained from scratch. `default` and `fundus` are students of two earlier generations (`TEACHERS`), which
+are read from the history of the repository, where their recipes are, too.
+
 Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`) and
 replaces the one in the package, whose card (`src/napari_darl/models/*.md`) has to be updated by hand.
 """
 
 import argparse
 import csv
+import hashlib
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,13 +35,33 @@ from napari_darl.darl.checkpoint import load_tensors, model_from, save_model
 from napari_darl.darl.config import Calibration
 from napari_darl.errors import DarlError
 from napari_darl.frames.arrays import to_grey
+from napari_darl.inference.loading import load_model, starting_networks
 from napari_darl.io.images import image_paths, read_image
 from napari_darl.synthetic.fluorescence import phantom_fluorescence
 from napari_darl.training.config import training_config
+from napari_darl.training.students import STUDENTS
 
 Frames = list[NDArray[Any]]
 
-RECIPES = {"default": "lite", "fundus": "fundus", "fluorescence": "fluorescence"}
+RECIPES = {
+    "default": STUDENTS["lite"],
+    "fundus": STUDENTS["fundus"],
+    "fluorescence": training_config("fluorescence"),
+}
+TEACHERS = {
+    "default": {
+        "5ffcadd4": "3d761db7699fcd5aa5775a7758ee8b74d8ba4eb6ef8f995f4beb642727c04404",
+        "0a27df9d": "57a4c21590471e6d4c5d6b59a37f92afefab98c4a9f15f591d60b32448a56ae5",
+    },
+    "fundus": {
+        "5ffcadd4": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758",
+        "0a27df9d": "ffd9574448237dfdffcf968ba5163b45bb1d02f204ef07d237a5c2e32998b44d",
+    },
+}
+"""Commits of the earlier generations, and the SHA-256 of their weights. A student starts from the first of them."""
+
+STUDENT_FRAMES = {"default": 400, "fundus": 120}
+"""At most so many of the training frames, evenly spread: to label one takes a second for 512 px, five for 1000 px."""
 CALIBRATIONS = {
     "default": Calibration(cut=0.45, temperature=1.75),
     "fundus": Calibration(cut=0.15, temperature=1.55),
@@ -94,6 +119,34 @@ def _phantom(number: int) -> NDArray[np.uint8]:
     return np.round((1 - frame) * 127.5).clip(0, 255).astype(np.uint8)
 
 
+def teachers(name: str, folder: Path) -> list[Path]:
+    """Write the teachers of a model into a folder, from the history of the repository, and check their hashes."""
+    paths = []
+    for commit, sha256 in TEACHERS[name].items():
+        weights = f"{commit}:src/napari_darl/models/{name}.safetensors"
+        found = subprocess.run(["git", "show", weights], cwd=Path(__file__).parent, capture_output=True)
+        if hashlib.sha256(found.stdout).hexdigest() != sha256:
+            sys.exit(f"error: The weights {weights} are not in this clone of the repository, or are others.")
+        paths.append(folder / f"{name}-{commit}.safetensors")
+        folder.mkdir(parents=True, exist_ok=True)
+        paths[-1].write_bytes(found.stdout)
+    return paths
+
+
+def begin(name: str, stack: Frames, folder: Path, device: str) -> Trainer:
+    """Begin the run of a model, or continue it."""
+    recipe = RECIPES[name]
+    if name in TEACHERS:
+        stack = stack[:: -(-len(stack) // STUDENT_FRAMES[name])]
+    if (folder / "checkpoint.safetensors").exists():
+        return Trainer.resume(folder, stack, steps=recipe.steps, device=device)
+    if name not in TEACHERS:
+        return Trainer(recipe, folder, stack, device=device)
+    paths = teachers(name, folder.parent / "teachers")
+    loaded = [load_model(path, device) for path in paths]
+    return Trainer(recipe, folder, stack, start=starting_networks(paths[0]), teachers=loaded, device=device)
+
+
 def install(name: str, trained: Path) -> Path:
     """Calibrate a trained model and put it into the package."""
     tensors, contents = load_tensors(trained, "model")
@@ -114,12 +167,8 @@ def main() -> None:
     args = parser.parse_args()
     for name in args.models:
         folder = args.output / name
-        recipe, stack = training_config(RECIPES[name]), FRAMES[name](args.data)
-        if (folder / "checkpoint.safetensors").exists():
-            trainer = Trainer.resume(folder, stack, steps=recipe.steps, device=args.device)
-        else:
-            trainer = Trainer(recipe, folder, stack, device=args.device)
-        for _ in tqdm(trainer.run(), name, total=recipe.steps, initial=trainer.step):
+        trainer = begin(name, FRAMES[name](args.data), folder, args.device)
+        for _ in tqdm(trainer.run(), name, total=trainer.config.steps, initial=trainer.step):
             pass
         print(install(name, trainer.folder.model))
 

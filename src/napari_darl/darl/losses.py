@@ -71,7 +71,7 @@ class Batch(NamedTuple):
     Attributes
     ----------
     angiogram
-        x^a.
+        x^a. There may be more of them than of the other images; only path A sees those.
     background
         x^b.
     mask
@@ -79,7 +79,7 @@ class Batch(NamedTuple):
     rendered
         The background with the pseudo-mask rendered into it by attenuation.
     labels
-        The teacher's labels of the angiogram: -1 and +1 where it is sure, else 0.
+        The teacher's labels of the angiogram: from -1 for background to +1 for vessel, 0 where it is not sure.
     on_path_b
         Path B makes fake angiograms of the first `on_path_b` samples. Those fakes enter the cycle, followed by the
         rendered angiograms of the other samples.
@@ -134,12 +134,12 @@ def run_paths(model: Darl, batch: Batch, noise: Noise) -> Paths:
 
     As in the published code, the three passes share eps, and the cycle uses t_a again.
     """
-    (eps, t_a, t_b), n = noise, batch.on_path_b
+    (eps, t_a, t_b), n, all_ = noise, batch.on_path_b, len(batch.mask)
     add_noise = model.schedule.add_noise
     a = model.path_a(add_noise(batch.angiogram, t_a, eps), t_a)
     b = model.path_b(add_noise(batch.background[:n], t_b[:n], eps[:n]), t_b[:n], batch.mask[:n])
     angiogram = torch.cat([b.image, batch.rendered[n:]])
-    cycle = model.path_a(add_noise(angiogram, t_a, eps), t_a)
+    cycle = model.path_a(add_noise(angiogram, t_a[:all_], eps[:all_]), t_a[:all_])
     return Paths(a, b, cycle)
 
 
@@ -179,11 +179,11 @@ def generator_losses(
     total = total + config.adversarial * losses["adversarial_angiogram"]
 
     if discriminators.mask is not None:
-        losses["adversarial_mask"] = adversarial(discriminators.mask(paths.a.image), real=True)
+        losses["adversarial_mask"] = adversarial(discriminators.mask(paths.a.image[: len(batch.mask)]), real=True)
         total = total + config.adversarial_mask * losses["adversarial_mask"]
 
     if discriminators.contrast is not None:
-        losses["contrast"] = discriminators.contrast(batch.mask, paths.cycle.image, paths.a.image)
+        losses["contrast"] = discriminators.contrast(batch.mask, paths.cycle.image, paths.a.image[: len(batch.mask)])
         total = total + config.contrast * losses["contrast"]
 
     if config.rendering:
@@ -206,7 +206,8 @@ def discriminator_losses(
 
     The fakes are detached images (N, 1, H, W) from the image pools.
     """
-    losses = {"discriminator_angiogram": _discriminator_loss(discriminators.angiogram, batch.angiogram, fake_angiogram)}
+    real = batch.angiogram[: len(batch.mask)]
+    losses = {"discriminator_angiogram": _discriminator_loss(discriminators.angiogram, real, fake_angiogram)}
     if discriminators.mask is not None:
         losses["discriminator_mask"] = _discriminator_loss(discriminators.mask, batch.mask, fake_mask)
     return losses
@@ -225,7 +226,7 @@ def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor
 
     `entropy` is the mean binary cross-entropy plus the soft Dice loss of the batch (Milletari et al. 2016). The
     gradient of the cross-entropy grows where tanh is saturated and wrong, until likelihoods fall below 1e-6. The Dice
-    loss gives weight to thin vessels, whose few pixels hardly count in the mean.
+    loss gives weight to thin vessels, whose few pixels hardly count in the mean. Only here the mask may be soft.
 
     Parameters
     ----------
@@ -240,8 +241,8 @@ def cycle(reconstructed: Tensor, mask: Tensor, norm: CycleNorm = "l1") -> Tensor
         return F.mse_loss(reconstructed, mask)
     probability, truth = (reconstructed + 1) / 2, (mask + 1) / 2
     dice = (2 * (probability * truth).sum() + 1) / (probability.sum() + truth.sum() + 1)
-    likelihood = torch.where(truth > 0.5, probability, 1 - probability).clamp(min=_LEAST)
-    return 1 - dice - likelihood.log().mean()
+    vessel, background = (p.clamp(min=_LEAST).log() for p in (probability, 1 - probability))
+    return 1 - dice - (truth * vessel + (1 - truth) * background).mean()
 
 
 def _discriminator_loss(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

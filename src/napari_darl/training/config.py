@@ -44,6 +44,10 @@ class TrainingConfig(Config):
     self_teaching
         Steps between two updates of the second teacher. It is a copy of the moving average, and teaches beside the
         ridge filter after the first update. None for the ridge filter alone.
+    teachers
+        Models whose soft labels a student learns (`DrawConfig.distillation`); the trainer sets it.
+    more_angiograms
+        Labelled crops of angiograms per step that only path A sees, beside those of `batch`.
     pool
         Number of past fakes in each discriminator's image pool (Shrivastava et al. 2017).
     seed
@@ -68,6 +72,8 @@ class TrainingConfig(Config):
     ema: float = Field(default=0.999, ge=0, lt=1)
     faint_noise: float = Field(default=1.0, ge=1)
     self_teaching: int | None = Field(default=None, ge=1)
+    teachers: tuple[ModelConfig, ...] = Field(default=(), max_length=16)
+    more_angiograms: int = Field(default=0, ge=0, le=1024)
     pool: int = Field(default=50, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0, lt=2**63)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -88,6 +94,14 @@ class TrainingConfig(Config):
     def _crops_fit(self) -> Self:
         if self.draws.size % self.model.stride:
             raise ValueError(f"draws.size must be a multiple of {self.model.stride} for this model")
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_teacher(self) -> Self:
+        if self.draws.distillation is not None and self.self_teaching is not None:
+            raise ValueError("draws.distillation takes the place of self_teaching: set one of them to None")
+        if self.more_angiograms and not self.draws.labelled:
+            raise ValueError("more_angiograms needs labels: set draws.teacher or draws.distillation")
         return self
 
 
@@ -250,6 +264,9 @@ def fine_tuned(config: TrainingConfig, given: ModelConfig) -> TrainingConfig:
     if (wanted.phases, wanted.denoiser, wanted.generator) != (given.phases, given.denoiser, given.generator):
         raise InputError(f"The model to start from has the networks of preset {given.preset}. Train with that preset.")
     model = given.updated(variant=wanted.variant, side=wanted.side, reach=wanted.reach, preset=wanted.preset)
+    if config.draws.distillation is not None:
+        # The soft labels are calibrated already.
+        model = model.updated(calibration=wanted.calibration)
     return config.updated(
         model=model,
         learning_rate=config.learning_rate / 10,

@@ -13,10 +13,13 @@ from napari_darl.frames.arrays import showing
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
 from napari_darl.synthetic.trees import FRAME
 from napari_darl.training.backgrounds import WIDTH, suppress_vessels
+from napari_darl.training.distillation import SOFT, soft_labels
 from napari_darl.training.draw_config import DrawConfig
-from napari_darl.training.teacher import TeacherConfig, agreed_labels, nearest_pixels, sure_labels
+from napari_darl.training.teacher import agreed_labels, nearest_pixels, sure_labels
 
 Frame = NDArray[np.float32]
+
+_BACKGROUND = -0.8  # Soft labels below are as good as sure background.
 
 
 class Crop(NamedTuple):
@@ -27,7 +30,8 @@ class Crop(NamedTuple):
     frame
         float32 (H, W) in [-1, 1].
     labels
-        The teacher's labels, float32 (H, W): -1 background, 1 vessel, 0 not sure; 0 everywhere without a teacher.
+        The teacher's labels, float32 (H, W): from -1 for background to 1 for vessel, 0 where it is not sure, and
+        everywhere without a teacher.
     scale
         Pixels of the crop per pixel of a frame whose shorter side has 512 px.
     """
@@ -110,26 +114,34 @@ class CropSource:
 
         # Labels have the resolution of the teacher: look up the label of each pixel of the window.
         labels = None
-        if teach or (suppress and config.teacher is not None):
-            of_frame = self._labels(index, config.teacher)
+        if teach or (suppress and config.labelled):
+            of_frame = self._labels(index, config)
             rows = nearest_pixels(window, frame.shape[0], of_frame.shape[0], first=top)
             columns = nearest_pixels(window, frame.shape[1], of_frame.shape[1], first=left)
-            labels = of_frame[rows][:, columns]
+            labels = of_frame[rows][:, columns].astype(np.float32)
+            if config.distillation is not None:
+                labels /= SOFT
 
         if suppress:
-            crop = suppress_vessels(crop, max(3, round(WIDTH * frame_side)), None if labels is None else labels >= 0)
+            maybe = None if labels is None else labels > _BACKGROUND
+            crop = suppress_vessels(crop, max(3, round(WIDTH * frame_side)), maybe)
 
         crop = _resize(crop, size)
         if labels is None:
-            labels = np.zeros((size, size), np.int8)
+            labels = np.zeros((size, size), np.float32)
         else:
             pixels = nearest_pixels(size, size, window)
             labels = labels[pixels][:, pixels]
         turn = rng.random(3) < 0.5
-        return Crop(_turned(crop, turn), _turned(labels.astype(np.float32), turn), frame_side / FRAME * size / window)
+        return Crop(_turned(crop, turn), _turned(labels, turn), frame_side / FRAME * size / window)
 
-    def _labels(self, index: int, teacher: TeacherConfig | None) -> NDArray[np.int8]:
+    def _labels(self, index: int, config: DrawConfig) -> NDArray[np.int8]:
         """Return the labels of a whole frame, int8, at the resolution of the teacher."""
+        if config.distillation is not None and self.predict is not None:
+            if index not in self.labels:
+                self.labels[index] = soft_labels(self.predict(self.frames[index]), config.distillation)
+            return self.labels[index]
+        teacher = config.teacher
         if index not in self.ridges:
             self.ridges[index] = sure_labels(normalise(self.frames[index], self.limits[index]), teacher)
         if self.predict is None:

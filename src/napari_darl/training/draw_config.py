@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from napari_darl.configuration import Config
 from napari_darl.synthetic.clutter import ClutterConfig
 from napari_darl.synthetic.trees import TreeConfig
+from napari_darl.training.distillation import DistillationConfig
 from napari_darl.training.teacher import TeacherConfig
 
 
@@ -42,6 +43,8 @@ class DrawConfig(Config):
         Augmentation: intensities are raised to a power between 1 / `gamma` and `gamma`.
     noise
         Augmentation: greatest standard deviation of added Gaussian noise, for intensities in [-1, 1].
+    noise_exponent
+        Exponent k of the noise's standard deviation, noise * u^k, with u uniform in [0, 1).
     blur
         Augmentation: greatest standard deviation of a Gaussian blur, px. Flips and transposition are always drawn, too.
     pseudo_masks
@@ -56,6 +59,8 @@ class DrawConfig(Config):
     teacher
         Ridge filter that labels the angiograms; none for no labels. If no backgrounds are given, vessels are removed
         only where the teacher doesn't see background.
+    distillation
+        Soft labels by models that are given to the trainer, in place of the ridge filter's; none for no such labels.
     """
 
     size: int = Field(default=512, ge=32, le=4096, multiple_of=32)
@@ -69,12 +74,19 @@ class DrawConfig(Config):
     shading: float = Field(default=0.0, ge=0)
     gamma: float = Field(default=1.0, ge=1)
     noise: float = Field(default=0.0, ge=0)
+    noise_exponent: float = Field(default=1.0, ge=1)
     blur: float = Field(default=0.0, ge=0)
     pseudo_masks: Literal["trees", "fractals"] = "trees"
     trees: TreeConfig = TreeConfig()
     reflex: float = Field(default=0.0, ge=0, le=1)
     clutter: ClutterConfig | None = None
     teacher: TeacherConfig | None = None
+    distillation: DistillationConfig | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether crops of angiograms are labelled."""
+        return self.teacher is not None or self.distillation is not None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -100,7 +100,7 @@ class Sampler:
             self.masks = CropSource("mask", stacks.masks, full_range, model.side)
 
     def teach(self, predict: Callable[[NDArray[Any]], Frame]) -> None:
-        """Let a model teach together with the ridge filter from now on.
+        """Let models teach from now on: together with the ridge filter or, in a distillation, in its place.
 
         Parameters
         ----------
@@ -110,23 +110,35 @@ class Sampler:
         self.angiograms.predict = predict
         self.angiograms.labels.clear()
 
-    def draw(self, step: int, count: int) -> Batch:
-        """Draw the batch of `count` samples for a step, on the CPU.
+    def draw(self, step: int, count: int, more_angiograms: int = 0) -> Batch:
+        """Draw the batch of `count` samples for a step, on the CPU, and `more_angiograms` of which path A sees more.
 
         The keys of the samples end in 1, 2, ...; the key that ends in 0 is for the draws of the step itself.
         """
         keys = [(self.seed, step, sample) for sample in range(1, count + 1)]
         samples = [self._sample(np.random.default_rng(key)) for key in keys]
-        angiogram, background, mask, rendered, labels = (
-            torch.from_numpy(np.stack(images)[:, None]) for images in zip(*samples, strict=True)
-        )
+        angiograms, backgrounds, masks, rendered, labels = (list(images) for images in zip(*samples, strict=True))
+        for sample in range(count + 1, count + 1 + more_angiograms):
+            angiogram, label = self._labelled_angiogram(np.random.default_rng((self.seed, step, sample)))
+            angiograms.append(angiogram)
+            labels.append(label)
         on_path_b = count - int(self.config.grounded * count)
-        return Batch(angiogram, background, mask, rendered, labels, on_path_b)
+        stacks = (torch.from_numpy(np.stack(it)[:, None]) for it in (angiograms, backgrounds, masks, rendered, labels))
+        return Batch(*stacks, on_path_b=on_path_b)
+
+    def _labelled_angiogram(self, rng: np.random.Generator) -> tuple[Frame, Frame]:
+        """Draw an augmented crop of an angiogram, and its labels."""
+        crop = self.angiograms.crop(rng, self.config, teach=True)
+        frame, labels = crop.frame, crop.labels
+        if rng.random() < self.config.aperture:
+            aperture = Aperture.drawn(rng, self.config.size, crop.scale)
+            frame, labels = aperture.shade(frame), np.where(aperture.open, labels, -1).astype(np.float32)
+        return self._augment(frame, int(rng.integers(2**32))), labels
 
     def _sample(self, rng: np.random.Generator) -> _Sample:
         """Draw a sample: crops, pseudo-mask, rendering, round field of view, augmentation."""
         config = self.config
-        angiogram = self.angiograms.crop(rng, config, teach=config.teacher is not None)
+        angiogram = self.angiograms.crop(rng, config, teach=config.labelled)
         if self.same:
             background = angiogram
         elif self.backgrounds is not None:
@@ -156,7 +168,7 @@ class Sampler:
             aperture = Aperture.drawn(rng, config.size, scale)
             frames = [aperture.shade(frame) for frame in frames]
             mask = np.where(aperture.open, mask, -1).astype(np.float32)
-            if config.teacher is not None:
+            if config.labelled:
                 labels = np.where(aperture.open, labels, -1).astype(np.float32)
 
         keys = (of_angiogram, of_background, of_background)
@@ -205,5 +217,5 @@ class Sampler:
         intensity = intensity * np.exp(light + rng.uniform(0, 1) * config.shading * ramp)
 
         intensity = gaussian_filter(intensity, rng.uniform(0, 1) ** 2 * config.blur)
-        noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) * config.noise
+        noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) ** config.noise_exponent * config.noise
         return encode(np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32), self.normalisation)

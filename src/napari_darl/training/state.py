@@ -2,10 +2,10 @@
 
 import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
@@ -18,7 +18,7 @@ _Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class TrainingState:
-    """Networks, moving average, teacher, optimisers, image pools and the number of steps done.
+    """Networks, moving average, teachers, optimisers, image pools and the number of steps done.
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ class TrainingState:
         self._pooled = (1, side, side)
         self.pools = {"angiogram": ImagePool(config.pool), "mask": ImagePool(config.pool)}
         self.teacher: Darl | None = None
+        self.teachers = nn.ModuleList(Darl(model) for model in config.teachers).to(device).eval().requires_grad_(False)
         self.device = device
         self.step = 0
         self._rates = {"generator": config.learning_rate, "discriminators": config.discriminator_learning_rate}
@@ -69,6 +70,11 @@ class TrainingState:
     def renew_teacher(self) -> None:
         """Make a copy of the moving average the teacher."""
         self.teacher = copy.deepcopy(self.average.module).requires_grad_(False)  # type: ignore[assignment]
+
+    def learn_from(self, teachers: Sequence[Darl]) -> None:
+        """Copy the weights of the teachers whose configurations are `TrainingConfig.teachers`."""
+        for copied, teacher in zip(self.teachers, teachers, strict=True):
+            copied.load_state_dict(teacher.state_dict())
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor of the state by name."""
@@ -115,6 +121,7 @@ class TrainingState:
             "discriminators": self.discriminators,
             "average": self.average,
             "teacher": self.teacher,
+            "teachers": self.teachers,
         }
         for part, network in networks.items():
             for name, tensor in () if network is None else network.state_dict().items():

@@ -114,7 +114,8 @@ def train_step(
     noise = draw_noise(rng, batch.angiogram.shape, config, state.device)
 
     paths, losses = _train_generator(state, batch, noise, config, precision)
-    fakes = state.pools["angiogram"].query(paths.b.image, rng), state.pools["mask"].query(paths.a.image, rng)
+    masks = paths.a.image[: len(batch.mask)]
+    fakes = state.pools["angiogram"].query(paths.b.image, rng), state.pools["mask"].query(masks, rng)
     losses |= _train_discriminators(state, batch, fakes, config, precision)
 
     state.average.update_parameters(state.model)

@@ -22,6 +22,7 @@ from napari_darl.errors import DarlError, InputError
 from napari_darl.inference.loading import Model
 from napari_darl.inference.segment import segment_probability
 from napari_darl.training.config import TrainingConfig, fine_tuned
+from napari_darl.training.distillation import mean_probability
 from napari_darl.training.run_folder import RunFolder, SavedRun
 from napari_darl.training.sampler import Sampler, Stacks
 from napari_darl.training.state import TrainingState, fits, with_new_names
@@ -51,6 +52,8 @@ class Trainer:
     start : tuple of Darl and Discriminators or None, optional
         Networks to fine-tune, at a tenth of the learning rates of `config`. If `config` has self-teaching, they are
         teachers from the first step.
+    teachers : sequence of Model, optional
+        The models whose soft labels are learnt, if `config` has a distillation. The run keeps copies of them.
     device : str
         `auto`, `cpu`, `cuda`, `cuda:n` or `mps`.
 
@@ -92,8 +95,12 @@ class Trainer:
         *,
         bits: int | None = None,
         start: tuple[Darl, Discriminators | None] | None = None,
+        teachers: Sequence[Model] = (),
         device: str = "auto",
     ) -> None:
+        if (config.draws.distillation is None) != (not teachers):
+            raise InputError("A distillation needs teachers, and teachers need a distillation. Give both or neither.")
+        config = config.updated(teachers=tuple(teacher.network.config for teacher in teachers))
         folder = RunFolder(Path(output))
         saved_step = folder.check_free()
         if start is not None:
@@ -104,7 +111,8 @@ class Trainer:
             self.state.start_from(*start)
             if config.self_teaching is not None and config.draws.teacher is not None:
                 self.state.renew_teacher()
-                self._teach()
+        self.state.learn_from([teacher.network for teacher in teachers])
+        self._teach()
 
     @classmethod
     def resume(
@@ -276,21 +284,28 @@ class Trainer:
                 if self._renews_teacher(step):
                     self.state.renew_teacher()
                     self._teach()
-                batch = ahead.result() if ahead else self.sampler.draw(step, self.config.batch)
+                batch = ahead.result() if ahead else self._draw(step)
                 ahead = None
                 if not self._renews_teacher(step + 1):
-                    ahead = pool.submit(self.sampler.draw, step + 1, self.config.batch)
+                    ahead = pool.submit(self._draw, step + 1)
                 yield batch
+
+    def _draw(self, step: int) -> Batch:
+        return self.sampler.draw(step, self.config.batch, self.config.more_angiograms)
 
     def _renews_teacher(self, step: int) -> bool:
         every = self.config.self_teaching
         return every is not None and step > 0 and step % every == 0 and self.config.draws.teacher is not None
 
     def _teach(self) -> None:
-        """Let the sampler use the second teacher, if there is one."""
-        if self.state.teacher is not None:
-            teacher = Model(self.state.teacher, "teacher", "", {})
-            self.sampler.teach(lambda frame: segment_probability(frame, teacher, bits=self._bits))
+        """Let the sampler use the models that teach, if there are any."""
+        networks = [*self.state.teachers] or [self.state.teacher]
+        models = [Model(network, "teacher", "", {}) for network in networks if network is not None]
+        distillation = self.config.draws.distillation
+        if models and distillation is not None:
+            self.sampler.teach(lambda frame: mean_probability(frame, models, distillation, self._bits))
+        elif models:
+            self.sampler.teach(lambda frame: segment_probability(frame, models[0], bright=False, bits=self._bits))
 
     def _advance(self, batch: Batch) -> Progress:
         losses, preview = train_step(self.state, batch, self.config, self._precision)
