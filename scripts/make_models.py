@@ -10,8 +10,8 @@ No mask or label takes part, and the last step's moving average is the model. Th
   doi 10.3390/data3030025), 1000 and 1500 px wide. Eyes without retinopathy are taken twice.
 - `tubenet_sample/OCTA-Data.tif` and `vesselexpress_liver/images/Raw_liver_1.tiff`: the first half of either volume.
 
-`fluorescence` is trained from scratch. `default` and `fundus` are students of two earlier generations (`TEACHERS`), which
-are read from the history of the repository, where their recipes are, too.
+`fluorescence` is trained from scratch. `default` and `fundus` are students of two earlier generations (`TEACHERS`),
+which are read from the history of the repository, where their recipes are, too.
 
 Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`) and
 replaces the one in the package, whose card (`src/napari_darl/models/*.md`) has to be updated by hand.
@@ -60,7 +60,7 @@ TEACHERS = {
 }
 """Commits of the earlier generations, and the SHA-256 of their weights. A student starts from the first of them."""
 
-STUDENT_FRAMES = {"default": 400, "fundus": 120}
+STUDENT_FRAMES = {"default": 200, "fundus": 60}
 """At most so many of the training frames, evenly spread: to label one takes a second for 512 px, five for 1000 px."""
 CALIBRATIONS = {
     "default": Calibration(cut=0.45, temperature=1.75),

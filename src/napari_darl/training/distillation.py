@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
+from scipy.special import expit, logit
 
 from napari_darl.configuration import Config
 from napari_darl.inference.loading import Model
@@ -27,8 +28,8 @@ class DistillationConfig(Config):
     Attributes
     ----------
     sizes
-        Sizes at which each teacher sees a frame, in multiples of the one that it would be segmented at. The first is
-        seen as it is and transposed, the others mirrored.
+        Sizes at which each teacher sees a frame, in multiples of the one that it would be segmented at. At every second
+        of them the frame is mirrored.
     unsure
         Pixels whose probability differs from 0.5 by less than this are not labelled.
     finest
@@ -64,16 +65,14 @@ def mean_probability(
     logits = []
     for model in models:
         network = model.network.config
-        guessed = guess_resize(*frame.shape, network.side, network.reach)
+        height, width = frame.shape
+        guessed = guess_resize(height, width, network.side, network.reach)
         for index, size in enumerate(config.sizes):
-            views = (lambda image: image, np.transpose) if index == 0 else (np.fliplr,)
-            for view in views:  # Each is its own inverse.
-                seen = np.ascontiguousarray(view(frame))
-                p = segment_probability(seen, model, bright=False, bits=bits, resize=guessed * size)
-                p = np.clip(view(p), _SUREST, 1 - _SUREST)
-                logits.append(np.log(p / (1 - p)))
-    mean: NDArray[np.float32] = 1 / (1 + np.exp(-np.mean(logits, axis=0, dtype=np.float32)))
-    return mean
+            mirror = slice(None, None, -1 if index % 2 else 1)
+            seen = np.ascontiguousarray(frame[:, mirror])
+            p = segment_probability(seen, model, bright=False, bits=bits, resize=guessed * size)[:, mirror]
+            logits.append(logit(np.clip(p, _SUREST, 1 - _SUREST)))
+    return expit(np.mean(logits, axis=0, dtype=np.float32))  # type: ignore[no-any-return]
 
 
 def soft_labels(probability: NDArray[np.float32], config: DistillationConfig) -> NDArray[np.int8]:

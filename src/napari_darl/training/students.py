@@ -28,7 +28,7 @@ def _student(
 
 
 STUDENTS = {
-    "lite": _student(LITE_CORONARY, DistillationConfig(), (0.35, 1.5), steps=1000),
-    "fundus": _student(LITE_FUNDUS, DistillationConfig(finest=960), (0.5, 2.0), steps=1000),
+    "lite": _student(LITE_CORONARY, DistillationConfig(), (0.35, 1.5), steps=700),
+    "fundus": _student(LITE_FUNDUS, DistillationConfig(finest=960), (0.5, 2.0), steps=700),
 }
 """Recipes of students by preset."""
