@@ -29,6 +29,6 @@ def _student(
 
 STUDENTS = {
     "lite": _student(LITE_CORONARY, DistillationConfig(), (0.35, 1.5), steps=700),
-    "fundus": _student(LITE_FUNDUS, DistillationConfig(finest=960), (0.5, 2.0), steps=700),
+    "fundus": _student(LITE_FUNDUS, DistillationConfig(sizes=(1.0, 1.0), finest=960), (0.5, 2.0), steps=500),
 }
 """Recipes of students by preset."""
