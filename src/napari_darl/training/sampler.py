@@ -123,8 +123,10 @@ class Sampler:
             angiograms.append(angiogram)
             labels.append(label)
         on_path_b = count - int(self.config.grounded * count)
-        stacks = (torch.from_numpy(np.stack(it)[:, None]) for it in (angiograms, backgrounds, masks, rendered, labels))
-        return Batch(*stacks, on_path_b=on_path_b)
+        images = [
+            torch.from_numpy(np.stack(frames)[:, None]) for frames in (angiograms, backgrounds, masks, rendered, labels)
+        ]
+        return Batch(*images, on_path_b)
 
     def _labelled_angiogram(self, rng: np.random.Generator) -> tuple[Frame, Frame]:
         """Draw an augmented crop of an angiogram, and its labels."""
