@@ -117,16 +117,19 @@ class Sampler:
         """
         keys = [(self.seed, step, sample) for sample in range(1, count + 1)]
         samples = [self._sample(np.random.default_rng(key)) for key in keys]
-        angiograms, backgrounds, masks, rendered, labels = (list(images) for images in zip(*samples, strict=True))
-        for sample in range(count + 1, count + 1 + more_angiograms):
-            angiogram, label = self._labelled_angiogram(np.random.default_rng((self.seed, step, sample)))
-            angiograms.append(angiogram)
-            labels.append(label)
+        angiogram, background, mask, rendered, labels = (
+            torch.from_numpy(np.stack(images)[:, None]) for images in zip(*samples, strict=True)
+        )
         on_path_b = count - int(self.config.grounded * count)
-        images = [
-            torch.from_numpy(np.stack(frames)[:, None]) for frames in (angiograms, backgrounds, masks, rendered, labels)
-        ]
-        return Batch(*images, on_path_b)
+        batch = Batch(angiogram, background, mask, rendered, labels, on_path_b)
+        if not more_angiograms:
+            return batch
+        keys = [(self.seed, step, sample) for sample in range(count + 1, count + 1 + more_angiograms)]
+        more = [self._labelled_angiogram(np.random.default_rng(key)) for key in keys]
+        angiogram, labels = (torch.from_numpy(np.stack(images)[:, None]) for images in zip(*more, strict=True))
+        return batch._replace(
+            angiogram=torch.cat([batch.angiogram, angiogram]), labels=torch.cat([batch.labels, labels])
+        )
 
     def _labelled_angiogram(self, rng: np.random.Generator) -> tuple[Frame, Frame]:
         """Draw an augmented crop of an angiogram, and its labels."""
