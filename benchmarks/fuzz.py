@@ -4,7 +4,8 @@
 
 The cases are those of `tests/fuzzing`, of which `tests/test_fuzz.py` runs a few hundred. A reader must return a valid
 result, or raise a DarlError with a message; within 5 s of processor time and 512 MiB, without warnings of other
-libraries and, for DICOM, without data of the patient in the message. Each reader runs in its own process, which may
+libraries and, for DICOM, without data of the patient in the message. An image must have the values that another
+library reads from the file (`tests/fuzzing/second.py`). Each reader runs in its own process, which may
 take 4 GiB more than at its start, so that crashes are counted, too. Files on which a reader failed are kept.
 
 Prints a table. The exit status is 1 if a reader failed.
@@ -51,7 +52,7 @@ def run(name: str, cases: int, number: int, keep: Path) -> dict[str, Any]:
     @given(reader.cases)
     def one(case: Any) -> None:
         told["cases"] += 1
-        folder = keep / f"{name.split()[0].strip(',')}-{told['cases']}"
+        folder = keep / f"{name.replace(', ', '-').replace(' ', '-')}-{told['cases']}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         with contextlib.chdir(folder):
@@ -115,7 +116,16 @@ def main() -> None:
         told = child(name, arguments)
         failures = sum(map(len, told["failures"].values()))
         failed = failed or failures > 0
-        rows.append((name, told["cases"], told["accepted"], told["refused"], f"{told['slowest']:.2f}", failures))
+        rows.append(
+            (
+                name,
+                str(told["cases"]),
+                str(told["accepted"]),
+                str(told["refused"]),
+                f"{told['slowest']:.2f}",
+                str(failures),
+            )
+        )
         print(rows[-1], file=sys.stderr, flush=True)
         for failure, where in told["failures"].items():
             print(f"  {len(where)} x {failure} ({', '.join(where[:3])})", file=sys.stderr, flush=True)

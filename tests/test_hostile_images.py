@@ -245,3 +245,14 @@ def test_frames_at_the_ends_of_what_floats_hold(untrained: Model) -> None:
     np.testing.assert_allclose(
         segment_probability(frame, untrained, resize=1), segment_probability(near, untrained, resize=1), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (32, 32)}])
+def test_pixels_cannot_lie_in_the_header_of_a_tiff(tmp_path: Path, options: dict[str, Any]) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY, metadata=None, photometric="minisblack", **options)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tag = tiff.pages.first.tags["TileOffsets" if "tile" in options else "StripOffsets"]
+        tag.overwrite((0, *tag.value[1:]))
+    refused(lambda: read_image(path), "cut short")
+    refused(lambda: open_lazily(path), "cut short")

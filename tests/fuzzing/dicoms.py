@@ -20,6 +20,7 @@ from fuzzing.guard import BrokenPropertyError
 from fuzzing.images import Files
 from napari_darl._napari.dicom import read_dicom as layer_reader
 from napari_darl.io.dicom import DicomMovie, read_dicom
+from napari_darl.io.images import FileImage, read_images
 
 SECRETS = (*PATIENT.split("^"), "19640812")
 """Data of the patient, which must appear in no result or message."""
@@ -88,7 +89,9 @@ def datasets() -> list[Any]:
     implicit.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     big = dataset(DEEP, 12, **_TOLD)
     big.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
-    made = [dataset(MOVIE, **_TOLD), dataset(DEEP, 12, **_TOLD), implicit, big, rle, palette]
+    uncounted = dataset(MOVIE, **_TOLD)
+    del uncounted.NumberOfFrames
+    made = [dataset(MOVIE, **_TOLD), uncounted, dataset(DEEP, 12, **_TOLD), implicit, big, rle, palette]
     made += [dataset(COLOURS, modality="OP"), dataset(MOVIE, PhotometricInterpretation="MONOCHROME1")]
     made.append(compressed(dataset(np.stack([smooth] * 2)), [jpeg(smooth)] * 2, JPEGBaseline8Bit))
     with suppress(ImportError):
@@ -122,9 +125,18 @@ def seeds() -> list[Seed]:
 
 @st.composite
 def dicom_cases(draw: st.DrawFn) -> Files:
-    """Draw a DICOM file that is damaged or has hostile elements."""
-    if draw(st.booleans()):
-        return {"a.dcm": draw(damaged(draw(st.sampled_from(seeds()))))}
+    """Draw a DICOM file that is damaged or has hostile elements, with or without a suffix."""
+    name = draw(st.sampled_from(("a.dcm", "IM000001")))
+    return {name: draw(st.one_of(_damaged_files(), _hostile_files()))}
+
+
+@st.composite
+def _damaged_files(draw: st.DrawFn) -> bytes:
+    return draw(damaged(draw(st.sampled_from(seeds()))))
+
+
+@st.composite
+def _hostile_files(draw: st.DrawFn) -> bytes:
     number = draw(st.integers(0, len(seeds()) - 1))
     made = pydicom.dcmread(BytesIO(seeds()[number].data))
     for _ in range(draw(st.integers(1, 3))):
@@ -139,15 +151,15 @@ def dicom_cases(draw: st.DrawFn) -> Files:
                 made.pop(name, None)
                 if before is not None:
                     setattr(made, name, before)
-    if draw(st.integers(0, 9)) == 0:
-        made.file_meta.TransferSyntaxUID = draw(
-            st.sampled_from((JPEGBaseline8Bit, RLELossless, PATIENT, CLASSES["XA"]))
-        )
+    other_syntax = draw(st.integers(0, 9)) == 0
+    syntax = draw(st.sampled_from((JPEGBaseline8Bit, RLELossless, PATIENT, CLASSES["XA"])))
     try:
         with _unchecked():
-            return {"a.dcm": _written(made)}
+            if other_syntax:
+                made.file_meta.TransferSyntaxUID = syntax
+            return _written(made)
     except Exception:  # noqa: BLE001 - as above
-        return {"a.dcm": seeds()[number].data}
+        return seeds()[number].data
 
 
 @contextmanager
@@ -175,13 +187,14 @@ class _Heard(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-def read(path: Path) -> None:
+def read(path: Path) -> list[FileImage]:
     """Read a movie and make a layer of it; check that neither contains data of the patient."""
     heard, log = _Heard(), logging.getLogger()
     log.addHandler(heard)
     try:
         movie = read_dicom(path)
-        [(_, meta, _)] = layer_reader(str(path))(str(path))  # type: ignore[misc]
+        open_layers = layer_reader(str(path))
+        meta = open_layers(str(path))[0][1] if open_layers else {}
     finally:
         log.removeHandler(heard)
     told = repr((vars(movie), meta, heard.messages)).lower()
@@ -191,6 +204,7 @@ def read(path: Path) -> None:
     if heard.messages:
         raise BrokenPropertyError(f"a log: {heard.messages[0]}")
     check_movie(movie)
+    return read_images(path)
 
 
 def check_movie(movie: DicomMovie) -> None:

@@ -2,22 +2,25 @@
 
 import io
 import json
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import imagecodecs
 import imageio.v3 as iio
 import numpy as np
 import tifffile
 import zarr
 from hypothesis import strategies as st
+from PIL import Image
 
 from fuzzing.damage import Field, Seed, damaged, hostile_json, png_mended
 from fuzzing.guard import BrokenPropertyError
 from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import FileImage, read_image, read_images
 from napari_darl.io.lazy import open_lazily
+from napari_darl.io.output import write_frames
 
 Files = dict[str, bytes]
 """File name -> content; the first file is the one to read."""
@@ -51,9 +54,20 @@ def tiffs() -> list[Seed]:
         (np.moveaxis(COLOURS, -1, 0), {"photometric": "rgb", "planarconfig": "separate", "compression": "zlib"}),
         (SIGNED, {"photometric": "miniswhite", "metadata": {"axes": "YX"}, "ome": True}),
         (GREY, {"photometric": "minisblack", "compression": "zstd"}),
+        (DEEP, {"photometric": "rgb", "planarconfig": "separate", "compression": "zlib"}),  # as napari saves frames
+        (np.dstack([COLOURS, GREY[0]]), {"photometric": "rgb", "extrasamples": ["unassalpha"], "tile": (16, 16)}),
+        (DEEP.astype(np.float16), {"compression": "zlib", "predictor": True}),
     ]
     pyramid = _tiff(DEEP[0], {"tile": (16, 16), "subifds": 1}, DEEP[0, ::2, ::2])
-    return [*(_tiff(data, options) for data, options in kinds), pyramid]
+    return [*(_tiff(data, options) for data, options in kinds), pyramid, _written_by_us()]
+
+
+def _written_by_us() -> Seed:
+    movie = ImageData(DEEP, pixel_size=(0.3, 0.2), unit="mm", bits=12, axes="TYX", at_detector=True, frame_time=66.7)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "frames.tif"
+        write_frames(path, movie, provenance={"model": "default"})
+        return _seed(path.read_bytes())
 
 
 def _tiff(data: Any, options: dict[str, Any], *levels: Any) -> Seed:
@@ -63,9 +77,12 @@ def _tiff(data: Any, options: dict[str, Any], *levels: Any) -> Seed:
         writer.write(data, **options)
         for level in levels:
             writer.write(level, subfiletype=1)
+    return _seed(file.getvalue())
+
+
+def _seed(content: bytes) -> Seed:
     fields = [Field(4, 4)]
-    file.seek(0)
-    with tifffile.TiffFile(file) as tiff:
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
         order = {"<": "little", ">": "big"}[tiff.byteorder]
         width = 8 if tiff.is_bigtiff else 4
         for page in tiff.pages:
@@ -73,7 +90,7 @@ def _tiff(data: Any, options: dict[str, Any], *levels: Any) -> Seed:
                 fields += [Field(tag.offset, 2, order), Field(tag.offset + 2, 2, order)]
                 fields += [Field(tag.offset + 4, width, order), Field(tag.valueoffset, 4, order)] * 2
                 fields += [Field(tag.valueoffset, 2, order)]
-    return Seed(file.getvalue(), tuple(fields))
+    return Seed(content, tuple(fields))
 
 
 @cache
@@ -92,16 +109,24 @@ def pictures() -> list[tuple[str, Seed]]:
         gif = [Field(6, 2), Field(8, 2), *(Field(at, 1) for at in (10, 11, 12))]
         found.append((".gif", Seed(iio.imwrite("<bytes>", data, extension=".gif"), tuple(gif))))
         found.append((".bmp", Seed(iio.imwrite("<bytes>", data, extension=".bmp"), tuple(bmp))))
-    with suppress(ImportError):
-        import imagecodecs
-
-        deep_colours = imagecodecs.png_encode(np.stack([DEEP[0]] * 3, axis=-1))
-        found.append((".png", Seed(deep_colours, tuple(Field(at, 1) for at in range(16, 29)))))
-    for frame in (GREY[0], DEEP[0]):
-        header = b"P5\n50 40\n255\n" if frame.dtype == np.uint8 else b"P5\n50 40\n4095\n"
-        pgm = header + frame.astype(frame.dtype.newbyteorder(">")).tobytes()
-        found.append((".pgm", Seed(pgm, tuple(Field(at, 1) for at in range(14)))))
+    deep = [np.stack([DEEP[0]] * channels, axis=-1) for channels in (2, 3, 4)]
+    palette = Image.fromarray(GREY[0]).convert("P", palette=Image.Palette.ADAPTIVE)
+    bits = Image.fromarray(GREY[0]).convert("1")
+    pngs = [*(imagecodecs.png_encode(frame) for frame in deep), _saved(palette, "PNG"), _saved(bits, "PNG")]
+    found += [(".png", Seed(png, tuple(Field(at, 1) for at in range(16, 29)))) for png in pngs]
+    found += [(".bmp", Seed(_saved(picture, "BMP"), tuple(bmp))) for picture in (palette, bits)]
+    header = tuple(Field(at, 1) for at in range(14))
+    found += [(".pgm", Seed(b"P5\n50 40\n255\n" + GREY[0].tobytes(), header))]
+    found += [(".pgm", Seed(b"P5\n50 40\n4095\n" + DEEP[0].astype(">u2").tobytes(), header))]
+    found += [(".ppm", Seed(b"P6\n50 40\n255\n" + COLOURS.tobytes(), header))]
+    found += [(".pbm", Seed(_saved(bits, "PPM"), header))]
     return found
+
+
+def _saved(picture: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind)
+    return file.getvalue()
 
 
 @st.composite
@@ -234,14 +259,16 @@ def check_pixel_size(size: tuple[float, float] | None, unit: str | None) -> None
         raise BrokenPropertyError(f"a unit of {unit!r}")
 
 
-def read(path: Path) -> None:
+def read(path: Path) -> list[FileImage]:
     """Read a whole image, as one image and as a stack."""
-    for image in read_images(path):
+    images = read_images(path)
+    for image in images:
         check_image_file(image)
     check_image_file(read_image(path))
+    return images
 
 
-def read_lazily(path: Path) -> None:
+def read_lazily(path: Path) -> ImageData[ImageArray]:
     """Open an image lazily, and read its first corner."""
     image: ImageData[ImageArray] = open_lazily(path)
     check_pixel_size(image.pixel_size, image.unit)
@@ -254,3 +281,4 @@ def read_lazily(path: Path) -> None:
         wanted = (min(shape[len(frame)], 40), min(shape[len(frame) + 1], 40), *shape[len(frame) + 2 :])
         if corner.shape != wanted or corner.dtype != image.data.dtype:
             raise BrokenPropertyError(f"a part of {corner.shape} {corner.dtype}, not {wanted} {image.data.dtype}")
+    return image

@@ -6,34 +6,42 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from fuzzing import arrays, dicoms, images, models
+from fuzzing import arrays, dicoms, images, models, second
 from fuzzing.guard import MOST, accepts
 from fuzzing.images import Files
 
-Read = Callable[[Any, Path], None]
+Read = Callable[[Any, Path], Any]
 
 
 class Reader(NamedTuple):
-    """A reader: an intact case, damaged and hostile cases, and a function that reads a case in an empty folder."""
+    """A reader: an intact case, damaged and hostile cases, and a function that reads a case in an empty folder.
+
+    `second` compares what was read with the reading of another library.
+    """
 
     intact: Callable[[], Any]
     cases: st.SearchStrategy[Any]
     read: Read
     secrets: tuple[str, ...] = ()
     asked: int = MOST
+    second: Callable[[Any], None] | None = None
 
     def accepts(self, case: Any, folder: Path) -> bool:
         """Return whether the reader accepts a case; see `guard.accepts` for what it must not do."""
-        return accepts(lambda: self.read(case, folder), secrets=self.secrets, asked=self.asked)
+        found: list[Any] = []
+        accepted = accepts(lambda: found.append(self.read(case, folder)), secrets=self.secrets, asked=self.asked)
+        if accepted and self.second:
+            self.second(found[0])
+        return accepted
 
 
-def _of_files(open_path: Callable[[Path], None]) -> Read:
-    def read(files: Files, folder: Path) -> None:
+def _of_files(open_path: Callable[[Path], Any]) -> Read:
+    def read(files: Files, folder: Path) -> Any:
         for name, content in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        open_path(folder / next(iter(files)).split("/")[0])
+        return open_path(folder / next(iter(files)).split("/")[0])
 
     return read
 
@@ -43,22 +51,43 @@ def _in(folder: str, files: Files) -> Files:
 
 
 READERS = {
-    "TIFF": Reader(lambda: {"a.tif": images.tiffs()[1].data}, images.tiff_cases(), _of_files(images.read)),
+    "TIFF": Reader(
+        lambda: {"a.tif": images.tiffs()[1].data},
+        images.tiff_cases(),
+        _of_files(images.read),
+        second=second.check_tiff,
+    ),
     "TIFF, lazily": Reader(
-        lambda: {"a.tif": images.tiffs()[0].data}, images.tiff_cases(), _of_files(images.read_lazily)
+        lambda: {"a.tif": images.tiffs()[0].data},
+        images.tiff_cases(),
+        _of_files(images.read_lazily),
+        second=second.check_lazy_tiff,
     ),
-    "PNG, JPEG, BMP": Reader(
-        lambda: {"a.png": images.pictures()[0][1].data}, images.picture_cases(), _of_files(images.read)
+    "pictures": Reader(
+        lambda: {"a.png": images.pictures()[0][1].data},
+        images.picture_cases(),
+        _of_files(images.read),
+        second=second.check_picture,
     ),
-    "npy": Reader(lambda: {"a.npy": images.npy(images.DEEP)}, images.npy_cases(), _of_files(images.read)),
+    "npy": Reader(
+        lambda: {"a.npy": images.npy(images.DEEP)},
+        images.npy_cases(),
+        _of_files(images.read),
+        second=second.check_npy,
+    ),
     "zarr": Reader(
         lambda: _in("a.zarr", images.zarrs()[0]),
         images.zarr_cases(),
         _of_files(images.read_lazily),
         asked=2**31 + MOST,  # blosc allocates what the 31 bits in a chunk's header claim before it finds them wrong
+        second=second.check_zarr,
     ),
     "DICOM": Reader(
-        lambda: {"a.dcm": dicoms.seeds()[0].data}, dicoms.dicom_cases(), _of_files(dicoms.read), dicoms.SECRETS
+        lambda: {"a.dcm": dicoms.seeds()[0].data},
+        dicoms.dicom_cases(),
+        _of_files(dicoms.read),
+        dicoms.SECRETS,
+        second=second.check_dicom,
     ),
     "arrays": Reader(
         lambda: arrays.Frames(models.FRAME, arrays.PLAIN), arrays.array_cases(), lambda case, _: arrays.use(case)

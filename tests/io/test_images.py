@@ -418,3 +418,20 @@ def test_each_axis_has_its_own_unit(tmp_path: Path) -> None:
     assert (image.pixel_size, image.unit) == (pytest.approx((0.25, 0.2)), "mm")
     tifffile.imwrite(tmp_path / "a.ome.tif", GREY, metadata={"axes": "YX"} | sizes | {"PhysicalSizeYUnit": "pixel"})
     assert read_image(tmp_path / "a.ome.tif").pixel_size is None
+
+
+def test_a_tiff_without_a_photometric_tag_is_read_as_napari_shows_it(tmp_path: Path) -> None:
+    for name, data, kind in (("grey", DEEP[0], "minisblack"), ("colours", COLOURS, "rgb")):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, data, photometric=kind, metadata=None)
+        with tifffile.TiffFile(path) as tiff:
+            at = tiff.pages.first.tags["PhotometricInterpretation"].offset
+        content = bytearray(path.read_bytes())
+        content[at : at + 2] = (65000).to_bytes(2, "little")  # a private tag in its place
+        path.write_bytes(content)
+        image = read_image(path)
+        assert image.rgb == (name == "colours")
+        np.testing.assert_array_equal(image.data, data)
+        lazy = open_image(path, lazy=True)
+        assert lazy.rgb == image.rgb
+        np.testing.assert_array_equal(lazy.data[...], data)

@@ -18,6 +18,7 @@ from napari_darl.io.tiff import (
     full_size_series,
     is_rgb,
     open_tiff,
+    photometric,
     planes_are_frames,
     reading_tiff,
     tiff_file,
@@ -173,8 +174,8 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
         rgb = is_rgb(page)
         frames = planes_are_frames(tiff, series[0])
         rgb = rgb and not frames
-        if series[0].dtype is None or not (rgb or frames or page.photometric == PHOTOMETRIC.MINISBLACK):
-            kind = PHOTOMETRIC(page.photometric).name
+        if series[0].dtype is None or not (rgb or frames or photometric(page) == PHOTOMETRIC.MINISBLACK):
+            kind = PHOTOMETRIC(photometric(page)).name
             raise FileError(f"{path} has colours of the kind {kind}. Save it as grey or RGB.")
         if "S" in series[0].axes and not frames and (not rgb or series[0].axes[-1] != "S"):
             raise FileError(f"{path} has channels that aren't interleaved. Save it as grey or RGB.")

@@ -18,6 +18,8 @@ from napari_darl.io.tiff_checks import check_chain, check_complete
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
+_FACSIMILES = {COMPRESSION[name] for name in ("CCITTRLE", "CCITT_T4", "CCITT_T6")}
+
 
 @contextmanager
 def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
@@ -131,12 +133,12 @@ def series_frames(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPage
         # Without samples, the file's own metadata calls the colours an axis, such as channels.
         rgb = samples and data.shape[-1] >= 3
         return _image(path, data[..., :3] if rgb else data, axes, rgb)
-    if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and not tiff.is_imagej:
+    kind = photometric(page)
+    if kind == PHOTOMETRIC.PALETTE and page.colormap is not None and not tiff.is_imagej:
         colours = (np.moveaxis(page.colormap[:, data], 0, -1) >> 8).astype(np.uint8)
         return _image(path, colours, axes + "S", rgb=True)
-    if page.photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE):
-        kind = PHOTOMETRIC(page.photometric).name
-        raise FileError(f"{path} has colours of the kind {kind}. Save it as grey or RGB.")
+    if kind not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE):
+        raise FileError(f"{path} has colours of the kind {PHOTOMETRIC(kind).name}. Save it as grey or RGB.")
     if samples:
         if any(int(sample) in (1, 2) for sample in page.extrasamples):
             data, axes = data[..., 0], axes[:-1]  # alpha is dropped
@@ -144,7 +146,7 @@ def series_frames(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPage
             data, axes = np.moveaxis(data, -1, 0), "C" + axes[:-1]
     if data.dtype == np.bool_:
         data = data.astype(np.uint8) * np.uint8(255)
-    if page.photometric == PHOTOMETRIC.MINISWHITE:
+    if kind == PHOTOMETRIC.MINISWHITE:
         data = _inverted(page, data)
     return _image(path, data, axes)
 
@@ -172,7 +174,7 @@ def planes_are_frames(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) 
     tifffile's description has the shape of a single stack, or if the file is compressed as by napari.
     """
     page = series.keyframe
-    if not tiff.shaped_metadata or page.photometric != PHOTOMETRIC.RGB or "S" not in series.axes[:-2]:
+    if not tiff.shaped_metadata or photometric(page) != PHOTOMETRIC.RGB or "S" not in series.axes[:-2]:
         return False
     return len(series.shape) == 3 or page.compression == COMPRESSION.ADOBE_DEFLATE
 
@@ -180,4 +182,15 @@ def planes_are_frames(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) 
 def is_rgb(page: tifffile.TiffPage) -> bool:
     """Return whether a page decodes to red, green and blue, as JPEG's YCbCr does, too."""
     jpeg = page.compression in (COMPRESSION.JPEG, COMPRESSION.OJPEG)
-    return page.photometric == PHOTOMETRIC.RGB or (page.photometric == PHOTOMETRIC.YCBCR and jpeg)
+    kind = photometric(page)
+    return kind == PHOTOMETRIC.RGB or (kind == PHOTOMETRIC.YCBCR and jpeg)
+
+
+def photometric(page: tifffile.TiffPage) -> int:
+    """Return the PhotometricInterpretation of a page; of one that lacks the tag, what libtiff takes it for.
+
+    Three samples are colours. Of a single sample, 0 is black, except in facsimiles.
+    """
+    if "PhotometricInterpretation" in page.tags or page.compression in _FACSIMILES:
+        return int(page.photometric)
+    return int(PHOTOMETRIC.RGB if page.samplesperpixel >= 3 else PHOTOMETRIC.MINISBLACK)

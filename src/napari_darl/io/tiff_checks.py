@@ -21,6 +21,7 @@ from tifffile import COMPRESSION
 from napari_darl.errors import FileError
 from napari_darl.io.size_limits import MAX_BYTES, MAX_RATIO, MAX_RATIO_OF_TILES, can_unpack, coded_size
 
+_HEADER = 8  # bytes before the first that can be a pixel
 _HEAD = 2**12  # bytes of a JPEG that contain its size
 _BYTEWISE = {COMPRESSION[name] for name in ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "JPEG", "OJPEG")}
 _JPEGS = {COMPRESSION[name] for name in ("JPEG", "JPEG2000", "APERIO_JP2000_RGB", "APERIO_JP2000_YCBC")}
@@ -78,7 +79,7 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
     page = series.keyframe
     size = series.parent.filehandle.size if series.parent else path.stat().st_size
     if series.dataoffset is not None:  # one block; tifffile may list only its first page
-        complete = series.dataoffset + math.prod(series.shape) * series.dtype.itemsize <= size
+        complete = _HEADER <= series.dataoffset <= size - math.prod(series.shape) * series.dtype.itemsize
     else:
         pages = [part for part in series.pages if part is not None]
         if len(pages) < len(series.pages):
@@ -88,7 +89,10 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
         ratio = MAX_RATIO if page.compression in _BYTEWISE else MAX_RATIO_OF_TILES
         complete = can_unpack(size, packed, ratio) and all(
             sum(part.databytecounts) >= needed
-            and all(start + count <= size for start, count in zip(part.dataoffsets, part.databytecounts, strict=True))
+            and all(
+                count == 0 or _HEADER <= start <= size - count
+                for start, count in zip(part.dataoffsets, part.databytecounts, strict=True)
+            )
             for part in pages
         )
         if complete and page.compression in _JPEGS:
