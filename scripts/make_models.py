@@ -34,7 +34,7 @@ from napari_darl import Trainer
 from napari_darl.darl.checkpoint import load_tensors, model_from, save_model
 from napari_darl.darl.config import Calibration
 from napari_darl.errors import DarlError
-from napari_darl.frames.arrays import to_grey
+from napari_darl.frames.channels import to_grey
 from napari_darl.inference.loading import load_model, starting_networks
 from napari_darl.io.images import image_paths, read_image
 from napari_darl.synthetic.fluorescence import phantom_fluorescence

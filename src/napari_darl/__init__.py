@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_darl.inference.zarr_output import write_zarr
     from napari_darl.io.arrays import ImageData
     from napari_darl.io.images import open_image
+    from napari_darl.io.output import read_provenance
     from napari_darl.measuring.catheter import calibrate_by_catheter
     from napari_darl.measuring.morphometry import Morphometry, measure
     from napari_darl.measuring.stenosis import Stenosis, stenosis
@@ -58,6 +59,7 @@ _HOMES = {
     "load_model": "inference.loading",
     "measure": "measuring.morphometry",
     "open_image": "io.images",
+    "read_provenance": "io.output",
     "Refinement": "refining.refine",
     "refine": "refining.refine",
     "segment": "inference.segment",
@@ -95,6 +97,7 @@ __all__ = [
     "load_model",
     "measure",
     "open_image",
+    "read_provenance",
     "refine",
     "segment",
     "segment_probability",

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from napari_darl.errors import InputError
-from napari_darl.frames.arrays import as_grey, as_image, check_frame, iter_frames, to_grey
+from napari_darl.frames.arrays import as_image, check_frame, iter_frames
+from napari_darl.frames.channels import as_grey, to_grey
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
 from napari_darl.io.arrays import ImageData
 

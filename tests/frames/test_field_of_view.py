@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from napari_darl.errors import InputError
-from napari_darl.frames.arrays import to_grey
+from napari_darl.frames.channels import to_grey
 from napari_darl.frames.field_of_view import find_field_of_view
 from napari_darl.io.images import image_paths, read_image
 from napari_darl.samples import sample_angiogram, sample_fundus

@@ -15,7 +15,7 @@ from napari_darl._napari.bit_depth import BitDepth, bit_depth
 from napari_darl._napari.layers import bare, frame_order, frames_shape, pixels
 from napari_darl._napari.pickers import explanation, widen
 from napari_darl.errors import DarlError
-from napari_darl.frames.arrays import Channel
+from napari_darl.frames.channels import Channel
 from napari_darl.frames.stacks import Stack, read_stack, series_folders, split_series
 from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import SUPPORTED, image_paths
@@ -44,8 +44,8 @@ class StackPicker(QWidget):
         Fewer frames than this get a hint; 0 for no hint.
     tip : str
         The tooltip.
-    channel : {"green", "luminance", "brightest"}
-        How colours become grey, see `to_grey`.
+    channel : str or int, optional
+        The channel to use, see `to_grey` and `select_channel`.
 
     Signals
     -------
@@ -56,7 +56,7 @@ class StackPicker(QWidget):
     changed = Signal()
 
     def __init__(
-        self, viewer: "napari.Viewer", without: dict[str, str], few: int, tip: str, channel: Channel = "green"
+        self, viewer: "napari.Viewer", without: dict[str, str], few: int, tip: str, channel: Channel = None
     ) -> None:
         super().__init__()
         self._viewer, self._without, self._few, self._channel = viewer, without, few, channel

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_darl.errors import InputError
+from napari_darl.frames.selection import FrameNumbers
 from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.loading import Model
 from napari_darl.inference.options import SegmentOptions
@@ -32,12 +33,15 @@ class Recipe:
         How probability becomes a mask; in zarr by the threshold alone.
     smooth_time : bool
         Whether movies are averaged over neighbouring frames first.
+    frames : FrameNumbers, optional
+        The frames of stacks that are segmented; the masks of the others stay empty. By default all.
     """
 
     model: Model
     options: SegmentOptions
     cleaning: Cleaning
     smooth_time: bool = False
+    frames: FrameNumbers | None = None
 
     @property
     def settings(self) -> str:
@@ -51,14 +55,17 @@ class Recipe:
             for name, value in given
             if value != getattr(plain, name) and name not in _NO_SETTINGS
         }
-        if self.smooth_time:
-            chosen["smooth_time"] = True
+        chosen |= {"smooth_time": True} if self.smooth_time else {}
+        chosen |= {"frames": self.frames.text} if self.frames else {}
         return json.dumps(chosen, sort_keys=True)
 
     def check_for_chunks(self) -> None:
         """Raise InputError if the recipe can't be used chunk by chunk, because it needs whole frames."""
-        if self.smooth_time or self.cleaning != Cleaning(threshold=self.cleaning.threshold):
-            raise InputError("Zarr is segmented chunk by chunk. It can't be smoothed, or cleaned but by --threshold.")
+        if self.smooth_time or self.frames or self.cleaning != Cleaning(threshold=self.cleaning.threshold):
+            raise InputError(
+                "Zarr is segmented chunk by chunk. It can't be smoothed, or cleaned but by --threshold, and --frames "
+                "can't be chosen."
+            )
 
     def provenance(self, source: Path, windows: Windows) -> dict[str, str | float]:
         """Return what a result says about its making: image, model, settings, and what they came to."""

@@ -1,12 +1,17 @@
 """Segment one image of a batch into its files."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_darl.batch.jobs import Job
 from napari_darl.batch.recipe import Recipe
-from napari_darl.frames.arrays import as_grey
+from napari_darl.errors import DarlWarning
+from napari_darl.frames.channels import as_grey, colours_that_show
 from napari_darl.frames.smoothing import smooth_over_time
 from napari_darl.frames.stacks import read_series
 from napari_darl.inference.cleaning import clean_mask
@@ -35,16 +40,25 @@ def segment_whole(job: Job, recipe: Recipe, *, overwrite: bool, interrupt: Calla
         image = as_grey(image, recipe.options.channel)
         image = replace(image, data=smooth_over_time(image.data))
     windows = Windows(image, recipe.model, recipe.options, interrupt=interrupt)
-    probability = windows.compute()
+    indices = list(np.ndindex(windows.shape[:-2]))
+    chosen = [indices[number] for number in recipe.frames.of(len(indices))] if recipe.frames else None
+    probability = windows.compute(chosen)
+    mask = clean_mask(probability, recipe.cleaning)
+    if not mask.any():
+        warnings.warn(
+            f"No vessels were found in {job.source}. Try another channel, --bright or --dark, a lower threshold or "
+            f"another factor to resize by.{colours_that_show(image)}",
+            DarlWarning,
+            stacklevel=2,
+        )
     provenance = recipe.provenance(job.source, windows)
-    for kind, file in sorted(job.files.items(), key=lambda entry: entry[0] == "mask"):
-        if file.exists() and not overwrite:
-            continue
-        if kind == "mask":
-            mask = replace(image, data=clean_mask(probability, recipe.cleaning))
-            write_mask(file, mask, provenance=provenance, overwrite=overwrite)
-        else:
-            write_frames(file, replace(image, data=probability), provenance=provenance, overwrite=overwrite)
+    results: dict[str, tuple[Callable[..., None], npt.NDArray[Any]]] = {
+        "probability": (write_frames, probability),
+        "mask": (write_mask, mask),
+    }
+    for kind, (write, pixels) in results.items():
+        if (file := job.files.get(kind)) and (overwrite or not file.exists()):
+            write(file, replace(windows.image, rgb=False, data=pixels), provenance=provenance, overwrite=overwrite)
     return smooth
 
 

@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from napari_darl.cli.files import named_frames, naming, numbers, with_experts
-from napari_darl.cli.options import AsJson, Bright, ByOrder, Device, Images, ModelName, Overwrite, decided
+from napari_darl.cli.options import (
+    AsJson,
+    Bits,
+    Bright,
+    ByOrder,
+    Channel,
+    Device,
+    Frames,
+    Images,
+    ModelName,
+    Overwrite,
+    Resize,
+    decided,
+    frame_numbers,
+)
 from napari_darl.cli.terminal import tracked
 
 
@@ -16,6 +30,10 @@ def assess(
     model: ModelName = "default",
     output: Annotated[Path | None, typer.Option(help="Folder for <stem>_uncertainty.tif.")] = None,
     bright: Bright = None,
+    resize: Resize = None,
+    channel: Channel = None,
+    frames: Frames = None,
+    bits: Bits = None,
     as_json: AsJson = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -31,10 +49,11 @@ def assess(
     from napari_darl.io.output import write_frames
 
     paths = find_images(inputs)
-    options = SegmentOptions(bright=bright)
+    options = SegmentOptions(bright=bright, resize=resize, bits=bits)
+    chosen = frame_numbers(frames)
     loaded = load_model(model, device)
     scores: dict[str, float] = {}
-    for name, frame in tracked(named_frames(paths), "Assessing", len(paths)):
+    for name, frame in tracked(named_frames(paths, channel, chosen), "Assessing", len(paths)):
         with naming(name):
             trust = assess_frame(frame, loaded, options)
         scores[name] = trust.score
@@ -66,6 +85,9 @@ def noise(
     by_order: ByOrder = False,
     output: Annotated[Path | None, typer.Option(help="Folder for the masks under each noise.")] = None,
     bright: Bright = None,
+    resize: Resize = None,
+    channel: Channel = None,
+    bits: Bits = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -82,10 +104,10 @@ def noise(
     pairs = dict(
         pair_files(frames, truth, by_order=by_order) if truth else [(path, None) for path in find_images([frames])]
     )
-    options = SegmentOptions(bright=bright)
+    options = SegmentOptions(bright=bright, resize=resize, bits=bits)
     loaded = load_model(model, device)
     rows = []
-    for name, frame, expert in tracked(with_experts(pairs), "Segmenting", len(pairs)):
+    for name, frame, expert in tracked(with_experts(pairs, channel), "Segmenting", len(pairs)):
         with naming(name):
             views = noisy_views(frame, loaded, options, noise_levels=levels, sigmas=deviations)
             masks = {view.noise: view.probability > 0.5 for view in views}

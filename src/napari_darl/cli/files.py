@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -11,29 +11,36 @@ from napari_darl.cli.terminal import fail
 from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.io.arrays import ImageData
 
+if TYPE_CHECKING:
+    from napari_darl.frames.selection import FrameNumbers
+
 T = TypeVar("T")
 Frame = ImageData[Any]
 """A grey frame with the bits that it uses."""
 
 
-def named_frames(paths: Iterable[Path]) -> Iterator[tuple[str, Frame]]:
-    """Yield the grey frames of files with their names: the file's stem, with a number where it holds several.
+def named_frames(
+    paths: Iterable[Path], channel: str | None = None, chosen: "FrameNumbers | None" = None
+) -> Iterator[tuple[str, Frame]]:
+    """Yield the chosen grey frames of files with their names: the file's stem, with a number where it holds several.
 
     Raises
     ------
     InputError
         If two frames have the same name; for files of the same stem before any work.
     """
-    for _, frames in _by_file(list(paths)):
-        yield from frames
+    for path, frames in _by_file(list(paths), channel):
+        with naming(path):
+            numbers = chosen.of(len(frames)) if chosen else range(len(frames))
+        yield from (frames[number] for number in numbers)
 
 
-def with_experts(pairs: dict[Path, Path | None]) -> Iterator[tuple[str, Frame, Any]]:
+def with_experts(pairs: dict[Path, Path | None], channel: str | None = None) -> Iterator[tuple[str, Frame, Any]]:
     """Yield frames as `named_frames` does, each with the expert's mask, or None where no file of them is given."""
     from napari_darl.evaluation.metrics import above_half
     from napari_darl.frames.stacks import read_stack
 
-    for path, frames in _by_file(list(pairs)):
+    for path, frames in _by_file(list(pairs), channel):
         expert = pairs[path]
         masks = [above_half(m) for m in read_stack(expert, "brightest").frames] if expert else [None] * len(frames)
         if len(masks) != len(frames):
@@ -42,7 +49,7 @@ def with_experts(pairs: dict[Path, Path | None]) -> Iterator[tuple[str, Frame, A
             yield (*named, mask)
 
 
-def _by_file(paths: list[Path]) -> Iterator[tuple[Path, list[tuple[str, Frame]]]]:
+def _by_file(paths: list[Path], channel: str | None) -> Iterator[tuple[Path, list[tuple[str, Frame]]]]:
     from napari_darl.frames.stacks import read_stack
 
     stems: dict[str, Path] = {}
@@ -50,7 +57,8 @@ def _by_file(paths: list[Path]) -> Iterator[tuple[Path, list[tuple[str, Frame]]]
         _refuse_twin(stems.setdefault(path.stem, path), path, path.stem)
     names: dict[str, Path] = {}
     for path in paths:
-        stack = read_stack(path)
+        with naming(path):
+            stack = read_stack(path, channel)
         numbered = len(stack.frames) > 1
         names_here = [f"{path.stem}_{number}" if numbered else path.stem for number in range(len(stack.frames))]
         for name in names_here:

@@ -12,6 +12,7 @@ from napari_darl.cli.terminal import tracked
 from napari_darl.errors import DarlWarning, FileError, InputError
 
 if TYPE_CHECKING:
+    from napari_darl.frames.channels import Channel
     from napari_darl.io.arrays import ImageData
     from napari_darl.measuring.morphometry import Morphometry
 
@@ -44,6 +45,8 @@ class MeasureOptions:
         Whether each value of a mask is measured by itself.
     volume
         Whether stacks are volumes.
+    channel
+        The channel of the images to use.
     """
 
     pixel_size: str | None = None
@@ -51,6 +54,7 @@ class MeasureOptions:
     frame_time: float | None = None
     labels: bool = False
     volume: bool = False
+    channel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ def _measure_file(job: Job, options: MeasureOptions) -> "tuple[Morphometry, dict
     from napari_darl.version import VERSION
 
     mask = read_grey(job.mask, "brightest")
-    image = None if job.image is None else read_grey(job.image)
+    image = None if job.image is None else read_grey(job.image, options.channel)
     if image is not None and image.data.shape != mask.data.shape:
         raise InputError(f"{job.image} has the shape {image.data.shape}, not {mask.data.shape}. Give the mask's image.")
     known = [one for one in (mask, image) if one is not None]
@@ -238,9 +242,9 @@ def for_axes(scale: Scale, dimensions: int) -> float | tuple[float, ...]:
     )
 
 
-def read_grey(path: Path, channel: Any = "green") -> "ImageData[Any]":
+def read_grey(path: Path, channel: "Channel" = None) -> "ImageData[Any]":
     """Read an image as grey."""
-    from napari_darl.frames.arrays import as_grey
+    from napari_darl.frames.channels import as_grey
     from napari_darl.io.images import read_image
 
     return as_grey(read_image(path), channel)

@@ -20,6 +20,7 @@ from napari_darl.cli.mask_files import (
     stems_of,
     table_files,
 )
+from napari_darl.cli.options import Channel
 from napari_darl.cli.terminal import messages
 from napari_darl.errors import InputError
 
@@ -36,6 +37,7 @@ def measure(
     images: Annotated[
         Path | None, typer.Option(help="Image of the mask, or folder of images of the same names: adds profiles.")
     ] = None,
+    channel: Channel = None,
     pixel_size: PixelSize = None,
     unit: Unit = None,
     fov: Annotated[Path | None, typer.Option(help="Field of view, or folder of them: nothing else counts.")] = None,
@@ -55,7 +57,7 @@ def measure(
     jobs = [Job(stem, mask, images_of.get(stem), views_of.get(stem)) for stem, mask in stems.items()]
     refuse_existing(table_files(stems, output), overwrite)
     failures = Failures()
-    chosen = MeasureOptions(pixel_size, unit, frame_time, labels, volume)
+    chosen = MeasureOptions(pixel_size, unit, frame_time, labels, volume, channel)
     summaries = measure_files(jobs, output, chosen, overwrite, failures)
     if as_json:
         typer.echo(json.dumps(summaries, indent=2, ensure_ascii=False))
@@ -70,6 +72,7 @@ def stenosis(
     image: Annotated[
         Path | None, typer.Option(help="Image of the mask: diameters are taken from its profiles.")
     ] = None,
+    channel: Channel = None,
     frame: Annotated[int, typer.Option(min=0, help="Frame of a movie, from 0.")] = 0,
     pixel_size: PixelSize = None,
     unit: Unit = None,
@@ -90,7 +93,7 @@ def stenosis(
     if output:
         refuse_existing([output], overwrite)
     read = read_grey(mask, "brightest")
-    grey = None if image is None else read_grey(image)
+    grey = None if image is None else read_grey(image, channel)
     pixels = _frame(above_half(read.data), frame, mask)
     shown = None if grey is None else _frame(grey.data, frame, image)
     if catheter is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_darl.cli.files import naming, refuse_existing
-from napari_darl.cli.options import Bright, Device, ModelName, Overwrite, Seed
+from napari_darl.cli.options import Bits, Bright, Channel, Device, ModelName, Overwrite, Resize, Seed
 from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt
 from napari_darl.errors import InputError
 
@@ -26,9 +26,9 @@ def refine(
     others: Annotated[Path | None, typer.Option(help="Folder of images of the same kind, not corrected.")] = None,
     model: ModelName = "default",
     bright: Bright = None,
-    resize: Annotated[
-        float | None, typer.Option(help="Factor by which frames are resized first; by default it is estimated.")
-    ] = None,
+    resize: Resize = None,
+    channel: Channel = None,
+    bits: Bits = None,
     seed: Seed = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -46,7 +46,7 @@ def refine(
     if output.suffix != ".safetensors":
         raise InputError(f"{output} doesn't end in .safetensors, as model files do. Choose such a name.")
     refuse_existing([output], overwrite)
-    options = SegmentOptions(bright=bright, resize=resize, device=device)
+    options = SegmentOptions(bright=bright, resize=resize, channel=channel, bits=bits, device=device)
     corrected: list[tuple[Any, Any]] = []
     for image, mask in pair_files(images, masks):
         with naming(mask):
@@ -80,7 +80,7 @@ def _labels(path: Path) -> "npt.NDArray[np.int8]":
     """Read a corrected mask as labels: 1 vessel, 0 background, -1 not said."""
     import numpy as np
 
-    from napari_darl.frames.arrays import to_grey
+    from napari_darl.frames.channels import to_grey
     from napari_darl.io.images import read_image
 
     mask = read_image(path)

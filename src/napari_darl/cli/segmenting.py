@@ -10,7 +10,19 @@ import typer
 
 from napari_darl.cli import mask_files
 from napari_darl.cli.files import Failures, refuse_existing
-from napari_darl.cli.options import Bright, Device, Images, ModelName, Output, Overwrite
+from napari_darl.cli.options import (
+    Bits,
+    Bright,
+    Channel,
+    Device,
+    Frames,
+    Images,
+    ModelName,
+    Output,
+    Overwrite,
+    Resize,
+    frame_numbers,
+)
 from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt
 from napari_darl.errors import DarlWarning, InputError
 
@@ -39,10 +51,10 @@ def segment(
     ] = False,
     probability: Annotated[bool, typer.Option("--probability", help="Also write the probability.")] = False,
     bright: Bright = None,
-    resize: Annotated[
-        float | None,
-        typer.Option(help="Factor by which frames are resized first; by default estimated from their shape."),
-    ] = None,
+    resize: Resize = None,
+    channel: Channel = None,
+    frames: Frames = None,
+    bits: Bits = None,
     to_zarr: Annotated[
         bool,
         typer.Option("--zarr", help="Write zarr chunk by chunk, for images of any size; interrupted work resumes."),
@@ -59,8 +71,10 @@ def segment(
     An image that can't be segmented is reported at the end, and the exit status is 2. The same command resumes: results
     of the same image, model and settings are left. Masks that were edited in napari are never replaced.
 
-    Of a folder of folders, each is a series of frames and becomes one mask. Zarr images, and TIFFs with --zarr or
-    --cluster, are never whole in memory. They become <stem>_mask.zarr (0 and 1).
+    Of a folder of folders, each is a series of frames and becomes one mask. With --frames, other frames have empty
+    masks.
+
+    Zarr images, and TIFFs with --zarr or --cluster, are never whole in memory. They become <stem>_mask.zarr (0 and 1).
     """
     from napari_darl.batch.jobs import find_images, plan
     from napari_darl.batch.recipe import Recipe
@@ -71,7 +85,7 @@ def segment(
     from napari_darl.inference.options import SegmentOptions
     from napari_darl.io.identity import stem_of
 
-    options = SegmentOptions(bright=bright, resize=resize, device=device)
+    options = SegmentOptions(bright=bright, resize=resize, channel=channel, bits=bits, device=device)
     cleaning = Cleaning(
         threshold=0.5 if threshold is None else threshold,
         hysteresis=hysteresis,
@@ -86,7 +100,7 @@ def segment(
     loaded = load_model(model, device)
     if threshold is None:
         cleaning = cleaning.updated(threshold=loaded.threshold)
-    recipe = Recipe(loaded, options, cleaning, smooth_time)
+    recipe = Recipe(loaded, options, cleaning, smooth_time, frame_numbers(frames))
     if jobs and all(job.in_chunks for job in jobs):
         recipe.check_for_chunks()
     if measure:
@@ -100,7 +114,9 @@ def segment(
     if measure:
         masks = [outcome.job for outcome in outcomes if outcome.state in (State.DONE, State.EDITED)]
         measured = [mask_files.Job(stem_of(job.source), job.files["mask"], job.source) for job in masks]
-        mask_files.measure_files(measured, output, mask_files.MeasureOptions(), overwrite=True, failures=failures)
+        mask_files.measure_files(
+            measured, output, mask_files.MeasureOptions(channel=channel), overwrite=True, failures=failures
+        )
     report(outcomes, output, failures)
 
 

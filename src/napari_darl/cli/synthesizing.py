@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from napari_darl.cli.files import refuse_existing
-from napari_darl.cli.options import Device, ModelName, Output, Overwrite, Seed
+from napari_darl.cli.options import Bits, Channel, Device, Frames, ModelName, Output, Overwrite, Seed, frame_numbers
 from napari_darl.cli.terminal import messages, tracked
 from napari_darl.errors import InputError
 
@@ -27,6 +27,9 @@ def synthesize(
         bool, typer.Option("--chain", help="Also write how the first background develops from noise.")
     ] = False,
     noise_level: Annotated[int, typer.Option(min=0, help="Timestep at which backgrounds are noised.")] = 0,
+    channel: Channel = None,
+    frames: Frames = None,
+    bits: Bits = None,
     seed: Seed = 0,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -40,13 +43,16 @@ def synthesize(
     from napari_darl.inference.pair_files import save_pairs, write_chain
     from napari_darl.inference.reverse import ReverseProcess
     from napari_darl.inference.synthesize import synthesize as pairs
+    from napari_darl.io.identity import source_name
 
     if backgrounds and chain:
         raise InputError("--chain shows how a background is sampled, and --backgrounds samples none. Pass one of them.")
-    stack = read_stack(backgrounds) if backgrounds else None
+    stack = read_stack(backgrounds, channel, bits=bits, frames=frame_numbers(frames)) if backgrounds else None
     process = ReverseProcess((size, size), reverse_steps or None)
     loaded = load_model(model, device)
-    source = {"source": backgrounds.name} if backgrounds else {"size": size, "reverse_steps": reverse_steps}
+    source: dict[str, str | float] = {"size": size, "reverse_steps": reverse_steps}
+    if backgrounds:
+        source = {"source": source_name(backgrounds) or "files"}
     provenance = loaded.provenance(noise_level=noise_level, seed=seed, **source)
     refuse_existing([output / "pairs.json"], overwrite)
     if chain:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from napari_darl.cli.options import Device, Output
+from napari_darl.cli.options import Bits, Channel, Device, Frames, Output, frame_numbers
 from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt
 from napari_darl.errors import InputError
 
@@ -41,6 +41,9 @@ def train(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of all random draws; by default 0.")
     ] = None,
+    channel: Channel = None,
+    frames: Frames = None,
+    bits: Bits = None,
     device: Device = "auto",
 ) -> None:
     """Train a model on unpaired stacks, without labels. Ctrl-C saves and stops."""
@@ -59,11 +62,11 @@ def train(
     config = training_config(name, c_darl=c_darl, steps=steps, seed=seed or 0)
     if first_frames and backgrounds:
         raise InputError("--backgrounds and --first-frames both name the backgrounds. Pass one of them.")
-    stack = read_stack(angiograms)
-    frames, empty = stack.split(first_frames)
+    stack = read_stack(angiograms, channel, bits=bits, frames=frame_numbers(frames))
+    shown, empty = stack.split(first_frames)
     stacks = (
-        frames,
-        read_stack(backgrounds).frames if backgrounds else empty,
+        shown,
+        read_stack(backgrounds, channel).frames if backgrounds else empty,
         read_stack(masks, "brightest").frames if masks else None,
     )
     if saved is not None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from napari_darl.errors import FileError, InputError
 from napari_darl.evaluation.metrics import MEASURES, Scores, above_half, mean_scores, score
-from napari_darl.frames.arrays import as_grey
+from napari_darl.frames.channels import as_grey
 from napari_darl.io.images import image_paths, read_image
 
 _PROBABILITY = "_probability"

@@ -1,10 +1,10 @@
-"""Check images, split them into frames, and turn colours into grey."""
+"""Check images, and split them into frames."""
 
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,8 @@ from napari_darl.errors import DarlWarning, InputError
 from napari_darl.io.arrays import ImageArray, ImageData
 
 Array = npt.NDArray[Any]
-Channel = Literal["green", "luminance", "brightest"]
-"""How colours become grey, see `to_grey`."""
-
 MIN_SIZE = 32
 """Least height and width of a frame, in pixels."""
-
-_LUMINANCE = (0.2125, 0.7154, 0.0721)  # Rec. 709, as scikit-image's rgb2gray
 
 
 def as_image(image: object, *, rgb: bool = False, bits: int | None = None) -> ImageData[ImageArray]:
@@ -164,46 +159,6 @@ def iter_frames(
     for number in range(start, start + count):
         index = tuple(int(position) for position in np.unravel_index(number % count, axes))
         yield index, np.asarray(image.data[index])
-
-
-def as_grey(image: ImageData[Array], channel: Channel = "green") -> ImageData[Array]:
-    """Return an image whose colours, if it has any, are turned into grey; see `to_grey` for `channel`."""
-    if not image.rgb:
-        return image
-    axes = image.axes[:-1] if image.axes else None
-    return replace(image, data=to_grey(image.data, channel), rgb=False, axes=axes)
-
-
-def to_grey(image: Array, channel: Channel = "green") -> Array:
-    """Turn colours into grey.
-
-    Parameters
-    ----------
-    image : numpy.ndarray, shape (..., 3 or 4)
-        Red, green, blue and perhaps alpha, which is ignored.
-    channel : {"green", "luminance", "brightest"}
-        "green" takes the green channel, in which retinal vessels have the highest contrast. "luminance" weights the
-        three by Rec. 709, as `skimage.color.rgb2gray` does, and keeps the range of values. "brightest" takes the
-        maximum of the three, for masks of any colour.
-
-    Returns
-    -------
-    numpy.ndarray, shape (...)
-        Grey, of the image's dtype; green is a view.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> to_grey(np.array([[10, 20, 30]], np.uint8), "luminance")
-    array([19], dtype=uint8)
-    """
-    if channel == "green":
-        return image[..., 1]
-    if channel == "brightest":
-        brightest: Array = image[..., :3].max(axis=-1)
-        return brightest
-    grey: Array = sum(image[..., i] * np.float64(weight) for i, weight in enumerate(_LUMINANCE))  # type: ignore[assignment]
-    return (grey if image.dtype.kind == "f" else np.rint(grey)).astype(image.dtype)
 
 
 def check_frame(frame: Array, where: str) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import InputError
-from napari_darl.frames.arrays import Channel, iter_frames, to_grey
+from napari_darl.frames.arrays import iter_frames
+from napari_darl.frames.channels import Channel, select_channel, to_grey
+from napari_darl.frames.selection import FrameNumbers
 from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import PathLike, is_image, natural_order, read_images
 
@@ -60,15 +62,21 @@ class Stack(NamedTuple):
         return rest, [frame for one in self.series for frame in one[:first]]
 
 
-def read_stack(path: PathLike, channel: Channel = "green") -> Stack:
+def read_stack(
+    path: PathLike, channel: Channel = None, *, bits: int | None = None, frames: FrameNumbers | None = None
+) -> Stack:
     """Read the grey frames of an image, a folder of images, or a folder of such folders.
 
     Parameters
     ----------
     path : path-like
         An image or a folder, as for `read_images`, or a folder of folders, each of which is one series.
-    channel : {"green", "luminance", "brightest"}
-        How colours become grey, see `to_grey`; "brightest" is for masks.
+    channel : str or int, optional
+        The channel to use, see `to_grey` and `select_channel`; "brightest" is for masks.
+    bits : int, optional
+        Bits that the values use; by default what the files say.
+    frames : FrameNumbers, optional
+        The frames of each series to use; by default all of them.
 
     Returns
     -------
@@ -79,16 +87,20 @@ def read_stack(path: PathLike, channel: Channel = "green") -> Stack:
     ------
     FileError
         As `read_images`.
+    InputError
+        If there is no such channel or frame.
     """
     folders = series_folders(path)
     groups = [read_images(folder) for folder in folders or [Path(path)]]
-    bits = {image.bits for images in groups for image in images}
+    known = {image.bits for images in groups for image in images}
     split = [[split_series(image, channel) for image in images] for images in groups]
     if folders:
         series = [[frame for image in images for one in image for frame in one] for images in split]
     else:
         series = [one for images in split for image in images for one in image]
-    return Stack(series, bits.pop() if len(bits) == 1 else None)
+    if frames is not None:
+        series = [[one[number] for number in frames.of(len(one))] for one in series]
+    return Stack(series, bits or (known.pop() if len(known) == 1 else None))
 
 
 def read_series(folder: PathLike) -> ImageData[npt.NDArray[Any]]:
@@ -124,7 +136,7 @@ def read_series(folder: PathLike) -> ImageData[npt.NDArray[Any]]:
     return replace(first, data=data, axes=axes, bits=bits.pop() if len(bits) == 1 else None, path=None)
 
 
-def split_series(image: ImageData[ImageArray], channel: Channel = "green") -> list[Frames]:
+def split_series(image: ImageData[ImageArray], channel: Channel = None) -> list[Frames]:
     """Split an image into its series: grey frames that follow each other in time.
 
     Time is the axis T if the image's axes have names, and the last axis before Y and X otherwise.
@@ -133,14 +145,15 @@ def split_series(image: ImageData[ImageArray], channel: Channel = "green") -> li
     ----------
     image : ImageData
         Of any leading axes, lazy or not.
-    channel : {"green", "luminance", "brightest"}
-        How colours become grey, see `to_grey`.
+    channel : str or int, optional
+        The channel to use, see `to_grey` and `select_channel`.
 
     Returns
     -------
     list of list of numpy.ndarray
         One list per series; a single frame is a series of one.
     """
+    image = select_channel(image, channel)
     axes = (image.axes or "")[: len(image.leading_shape)]
     time = axes.index("T") if "T" in axes else len(image.leading_shape) - 1
     series: dict[tuple[int, ...], Frames] = {}

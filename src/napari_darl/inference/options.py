@@ -7,7 +7,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from napari_darl.configuration import Config
-from napari_darl.frames.arrays import as_image, to_grey
+from napari_darl.frames.arrays import as_image
+from napari_darl.frames.channels import select_channel, to_grey
 
 
 class SegmentOptions(Config):
@@ -17,8 +18,9 @@ class SegmentOptions(Config):
     ----------
     rgb : bool
         Whether the image's last axis holds colours.
-    channel : {"green", "luminance"}
-        How colours become grey.
+    channel : str or int, optional
+        The channel to segment: of colours, "red", "green", "blue" or "luminance", by default green; of an image whose
+        file names an axis of channels, the name or the number of one, by default all of them as frames.
     bright : bool, optional
         Whether vessels are brighter than their surroundings; None takes what the model is made for.
     bits : int, optional
@@ -41,7 +43,7 @@ class SegmentOptions(Config):
     """
 
     rgb: bool = False
-    channel: Literal["green", "luminance"] = "green"
+    channel: str | int | None = None
     bright: bool | None = None
     bits: Annotated[int, Field(ge=1, le=64)] | None = None
     resize: Annotated[float, Field(gt=0, le=16)] | None = None
@@ -52,7 +54,7 @@ class SegmentOptions(Config):
 
 def grey_frame(frame: object, options: SegmentOptions) -> tuple[npt.NDArray[Any], SegmentOptions]:
     """Return the grey values of an `ImageData` or array in memory, and the options that fit them."""
-    image = as_image(frame, rgb=options.rgb, bits=options.bits)
+    image = select_channel(as_image(frame, rgb=options.rgb, bits=options.bits), options.channel)
     pixels = np.asarray(image.data)
     grey = to_grey(pixels, options.channel) if image.rgb else pixels
     return grey, options.updated(rgb=False, bits=image.bits)

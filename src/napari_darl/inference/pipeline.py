@@ -20,7 +20,8 @@ from torch import Tensor
 from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.device import is_out_of_memory
 from napari_darl.errors import DarlError, InputError
-from napari_darl.frames.arrays import check_finite, to_grey
+from napari_darl.frames.arrays import check_finite
+from napari_darl.frames.channels import to_grey
 from napari_darl.frames.normalisation import encode, intensity_range, normalise
 from napari_darl.inference.axes import Axis, Plan
 from napari_darl.inference.loading import Model

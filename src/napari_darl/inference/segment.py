@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ def segment(
     threshold: float | None = None,
     *,
     rgb: bool = False,
-    channel: Literal["green", "luminance"] = "green",
+    channel: str | int | None = None,
     bright: bool | None = None,
     bits: int | None = None,
     resize: float | None = None,
@@ -69,7 +68,7 @@ def segment_probability(
     model: Model | str | Path | None = None,
     *,
     rgb: bool = False,
-    channel: Literal["green", "luminance"] = "green",
+    channel: str | int | None = None,
     bright: bool | None = None,
     bits: int | None = None,
     resize: float | None = None,
@@ -87,8 +86,9 @@ def segment_probability(
         What `load_model` returned or takes; by default the bundled model `default`.
     rgb : bool
         Whether the last axis holds colours.
-    channel : {"green", "luminance"}
-        How colours become grey.
+    channel : str or int, optional
+        The channel to segment: of colours, "red", "green", "blue" or "luminance", by default green. Of an `ImageData`
+        whose axes have a C, the name of a channel or its number from 0; by default, all of them are segmented.
     bright : bool, optional
         Whether vessels are brighter than their surroundings; None takes what the model is made for.
     bits : int, optional
@@ -104,7 +104,7 @@ def segment_probability(
     Returns
     -------
     numpy.ndarray of float32
-        (tanh + 1) / 2 of path A's output, in [0, 1], of the image's shape without its channel axis. Frames of a single
+        (tanh + 1) / 2 of path A's output, in [0, 1], of the image's shape without its colours. Frames of a single
         value in a stack that has others, such as the black ones before a series begins, have probability 0.
 
     Raises

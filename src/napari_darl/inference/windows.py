@@ -3,6 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice, product
 from pathlib import Path
 from threading import Lock
@@ -11,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from napari_darl.errors import InputError
 from napari_darl.frames.arrays import MIN_SIZE, as_image, iter_frames
+from napari_darl.frames.channels import colour_of, colours_that_show, select_channel
 from napari_darl.frames.normalisation import sampling_step
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
@@ -64,7 +67,7 @@ class Windows:
     Attributes
     ----------
     image : ImageData
-        The image, checked.
+        The image, checked, with the chosen channel alone.
     shape : tuple of int
         Shape of the result, (..., Y, X).
     model : Model
@@ -107,7 +110,7 @@ class Windows:
         interrupt: Callable[[], None] | None = None,
     ) -> None:
         options = options or SegmentOptions()
-        self.image = as_image(image, rgb=options.rgb, bits=options.bits)
+        self.image = select_channel(as_image(image, rgb=options.rgb, bits=options.bits), options.channel)
         self.shape = (*map(int, self.image.leading_shape), *self.image.frame_shape)
         self.model = as_model(model, options.device)
         options = options.updated(rgb=self.image.rgb, bits=self.image.bits)
@@ -153,13 +156,24 @@ class Windows:
         pipeline = self.pipeline
         greys = ((index, pipeline.grey(pixels, index)) for index, pixels in iter_frames(self.image, first=first))
         while batch := list(islice(greys, pipeline.at_once())):
-            limits = each(lambda one: pipeline.limits(one[1], one[0]), batch, pipeline.predictor.device)
+            with self._naming_colours():
+                limits = each(lambda one: pipeline.limits(one[1], one[0]), batch, pipeline.predictor.device)
             probabilities = pipeline([grey for _, grey in batch], limits, pipeline.whole)
             yield from zip((index for index, _ in batch), probabilities, strict=True)
 
-    def compute(self) -> Probability:
-        """Return the probability of the whole image, float32 of shape `shape`; it has to fit into memory."""
+    def compute(self, chosen: Sequence[Index] | None = None) -> Probability:
+        """Return the probability of the whole image, float32 of shape `shape`; it has to fit into memory.
+
+        Parameters
+        ----------
+        chosen : sequence of tuple of int, optional
+            Indices of the frames to segment; the others stay 0.
+        """
         probability = np.zeros(self.shape, np.float32)
+        if chosen is not None:
+            for index in chosen:
+                probability[index] = self.probability(index, *self.pipeline.whole)
+            return probability
         for index, frame in self.frames():
             probability[index] = frame
         return probability
@@ -222,18 +236,27 @@ class Windows:
         """
         pipeline, rgb = self.pipeline, self.options.rgb
         settings = self.resize, pipeline.tile, pipeline.overlap, pipeline.options.bright, self.options.bits
-        colours = (rgb, self.options.channel) if rgb else ()
+        colours = (rgb, colour_of(self.options.channel)) if rgb else ()
         image = tuple(map(int, self.image.data.shape)), str(self.image.data.dtype)
         digest = hashlib.sha256(repr((self.model.sha256, settings, colours, image)).encode())
         for end in sorted({(0,) * len(self.shape[:-2]), tuple(n - 1 for n in self.shape[:-2])}):
             digest.update(np.ascontiguousarray(self.image.data[(*end, *self.sample)]).tobytes())
         return digest.hexdigest()
 
+    @contextmanager
+    def _naming_colours(self) -> Iterator[None]:
+        """Say in the error of an image that shows nothing which of its colours do."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{error}{colours_that_show(self.image)}") from None
+
     def _read(self, index: Index, part: tuple[slice, slice]) -> Array:
         return self.pipeline.grey(np.asarray(self.image.data[(*index, *part)]), index)
 
     def _keep_limits(self, index: Index, grey: Array) -> Limits:
-        limits = self.pipeline.limits(grey, index)
+        with self._naming_colours():
+            limits = self.pipeline.limits(grey, index)
         with self._lock:
             self._limits[index] = limits
         return limits

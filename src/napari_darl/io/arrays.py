@@ -60,6 +60,10 @@ class ImageData(Generic[Pixels]):
         patient: lengths measured by it are too large by the magnification.
     frame_time : float, optional
         Time from one frame to the next, in ms.
+    channels : tuple of str, optional
+        Names of the channels along the axis C, where the file has them.
+    channel : int, optional
+        Number of the channel that was chosen, where the axis C stays with a length of 1.
 
     Examples
     --------
@@ -79,6 +83,8 @@ class ImageData(Generic[Pixels]):
     path: Path | None = None
     at_detector: bool = False
     frame_time: float | None = None
+    channels: tuple[str, ...] | None = None
+    channel: int | None = None
 
     @property
     def leading_shape(self) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from napari_darl.io.dicom import DICOM_SUFFIXES, is_dicom, read_dicom
 from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.pictures import PICTURE_SUFFIXES, read_picture
 from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, series_frames
-from napari_darl.io.tiff_metadata import pixel_size, stored_bits
+from napari_darl.io.tiff_metadata import channel_names, pixel_size, stored_bits
 
 PathLike = str | os.PathLike[str]
 FileImage = ImageData[npt.NDArray[Any]]
@@ -194,7 +194,9 @@ def _read_tiff(path: Path) -> list[FileImage]:
             image = series_frames(path, tiff, series)
             bits = stored_bits(series, image.data)
             image = replace(image, data=_native(path, image.data), pixel_size=size, unit=unit, bits=bits)
-            images.append(replace(image, at_detector=own.get("at_detector") is True, frame_time=time))
+            names = channel_names(tiff, image.axes, image.data.shape)
+            image = replace(image, at_detector=own.get("at_detector") is True, frame_time=time, channels=names)
+            images.append(image)
     if not images:
         raise FileError(f"{path} holds no image. Copy it again from its source.")
     return images

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -24,7 +25,7 @@ from napari_darl.io.tiff import (
     tiff_file,
 )
 from napari_darl.io.tiff_checks import check_segments
-from napari_darl.io.tiff_metadata import checked_size, pixel_size, promised_bits
+from napari_darl.io.tiff_metadata import channel_names, checked_size, pixel_size, promised_bits
 
 
 def is_zarr(path: Path) -> bool:
@@ -80,7 +81,8 @@ def open_lazily(path: Path) -> ImageData[ImageArray]:
         level = node[str(multiscale["datasets"][0]["path"])]
         if not isinstance(level, zarr.Array):
             raise FileError(f"{path} has a level that isn't an array. Export it again.")
-        return _of_zarr(path, level, multiscale)
+        image = _of_zarr(path, level, multiscale)
+        return replace(image, channels=_ome_channels(node.attrs.asdict(), image))
     except FileError:
         raise
     except Exception as error:  # stores and codecs raise nearly anything on damaged data
@@ -184,10 +186,10 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
             raise FileError(f"{path} has tiles of {page.chunks} pixels, which are too large. Save it in smaller ones.")
         check_segments(path, series[0], at_once)
         pixels = TiffPixels(path, series[0].shape, series[0].dtype)
-        axes = series[0].axes.replace("S", "Q") if frames else series[0].axes
-        return ImageData(
-            pixels, rgb, *pixel_size(tiff), promised_bits(series[0]), axes if len(axes) == pixels.ndim else None, path
-        )
+        letters = series[0].axes.replace("S", "Q") if frames else series[0].axes
+        axes = letters if len(letters) == pixels.ndim else None
+        names = channel_names(tiff, axes, pixels.shape)
+        return ImageData(pixels, rgb, *pixel_size(tiff), promised_bits(series[0]), axes, path, channels=names)
 
 
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:
@@ -211,6 +213,16 @@ def _ome_axes(multiscale: dict[str, Any] | None, dimensions: int) -> str | None:
     axes = (multiscale or {}).get("axes", [])
     names = [str(axis.get("name") if isinstance(axis, dict) else axis) for axis in axes]
     return "".join(names).upper() if len(names) == dimensions and all(len(name) == 1 for name in names) else None
+
+
+def _ome_channels(attributes: dict[str, Any], image: ImageData[ImageArray]) -> tuple[str, ...] | None:
+    """Return the names of the channels along the axis C; None unless each of them has a name."""
+    axis = (image.axes or "").find("C")
+    try:
+        names = tuple(str(channel["label"]) for channel in attributes.get("ome", attributes)["omero"]["channels"])
+    except (KeyError, TypeError):
+        return None
+    return names if axis >= 0 and len(names) == image.data.shape[axis] and all(names) else None
 
 
 _UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}

@@ -147,6 +147,17 @@ def read_provenance(path: PathLike) -> dict[str, str | float | int]:
     ------
     FileError
         If the file is missing or can't be read as a TIFF.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from napari_darl import read_provenance
+    >>> from napari_darl.io.output import write_mask
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_mask(Path(folder) / "mask.tif", [[0, 1]], provenance={"model": "default"})
+    ...     read_provenance(Path(folder) / "mask.tif")
+    {'model': 'default'}
     """
     provenance: dict[str, str | float | int] = (read_description(path) or {}).get("provenance", {})
     return provenance
@@ -185,7 +196,7 @@ def _description(
 ) -> dict[str, Any]:
     """Return what is kept as JSON in ImageDescription."""
     description: dict[str, Any] = {"provenance": dict(provenance)}
-    if notes is None and (image.pixel_size or image.frame_time):
+    if notes is None and (image.pixel_size or image.frame_time or image.channel):
         notes = {"geometry": _geometry(image)}
     if notes is not None:
         description["notes"] = dict(notes)
@@ -214,6 +225,8 @@ def _geometry(image: ImageData[npt.NDArray[Any]]) -> dict[str, list[Any]]:
     geometry: dict[str, list[Any]] = {"scale": scale, "units": units}
     if image.axes and len(names) == leading:
         geometry["axis_labels"] = [*names, "y", "x"]
+    if image.channel and "c" in names:
+        geometry["translate"] = [image.channel * (name == "c") for name in (*names, "y", "x")]
     return geometry
 
 

@@ -56,6 +56,16 @@ def _significant_bits(series: tifffile.TiffPageSeries) -> int | None:
     return int(bits) if bits.isdecimal() and int(bits) > 0 else None
 
 
+def channel_names(tiff: tifffile.TiffFile, axes: str | None, shape: tuple[int, ...]) -> tuple[str, ...] | None:
+    """Return the names of the channels along the axis C of an OME-TIFF; None unless each of them has a name."""
+    if axes is None or "C" not in axes or not tiff.is_ome:
+        return None
+    channels = _ome_pixels(tiff).get("Channel", [])
+    listed = channels if isinstance(channels, list) else [channels]
+    names = tuple(str(one["Name"]) for one in listed if isinstance(one, dict) and one.get("Name"))
+    return names if len(names) == shape[axes.index("C")] else None
+
+
 def _ome_pixels(tiff: tifffile.TiffFile) -> dict[str, Any]:
     """Return the attributes of the first image's Pixels in OME-XML."""
     if not tiff.ome_metadata:

@@ -49,7 +49,7 @@ class Stack:
         return int(np.prod(self.leading, dtype=int))
 
     def __getitem__(self, number: int) -> npt.NDArray[Any]:
-        from napari_darl.frames.arrays import to_grey
+        from napari_darl.frames.channels import to_grey
 
         frame = np.asarray(self.pixels[np.unravel_index(number, self.leading) if self.leading else ...])
         return to_grey(frame) if self.rgb else frame

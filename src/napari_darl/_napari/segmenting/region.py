@@ -13,7 +13,7 @@ from scipy.ndimage import affine_transform
 from napari_darl._napari.geometry import unit_factors
 from napari_darl._napari.layers import Index, finest, frame_order, frames_shape, pixels
 from napari_darl.errors import InputError
-from napari_darl.frames.arrays import to_grey
+from napari_darl.frames.channels import to_grey
 from napari_darl.frames.field_of_view import find_field_of_view
 
 Mask = npt.NDArray[np.bool_]

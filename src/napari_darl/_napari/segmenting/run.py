@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from math import prod
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from napari_darl._napari.bit_depth import bit_depth
 from napari_darl._napari.layers import finest, frames_shape, pixels, visible_centre, visible_frame
 from napari_darl._napari.segmenting.options import Options, Part, Provenance, Update
 from napari_darl._napari.task import warm_up
+from napari_darl.io.identity import source_name
 
 if TYPE_CHECKING:
     import napari
@@ -44,6 +46,7 @@ class Run:
     def __init__(self, image: Image, options: Options, viewer: "napari.Viewer") -> None:
         self.image, self.options, self.name = image, options, image.name
         self._source = finest(image)
+        self._named = image.name if image.source.path is None or source_name(Path(image.source.path)) else None
         self._data, self._rgb = pixels(image), bool(image.rgb)
         self._bit_depth = bit_depth(image)
         self._shape = frames_shape(image)
@@ -80,14 +83,13 @@ class Run:
 
     def _provenance(self, windows: "Windows") -> Provenance:
         decided = windows.options
-        known = {"bits": decided.bits} if decided.bits else {}
+        known = {"bits": decided.bits, "channel": decided.channel, "source": self._named}
         return windows.model.provenance(
-            source=self.name,
             resize=windows.resize,
             precision=windows.precision,
             vessels="bright" if decided.bright else "dark",
             region=self.options.region.name,
-            **known,
+            **{name: value for name, value in known.items() if value},
         )
 
     def _parts(self, windows: "Windows") -> Iterator[Part]:

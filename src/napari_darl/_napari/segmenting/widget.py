@@ -71,9 +71,12 @@ class SegmentWidget(QWidget):
         self.estimate = QLabel()
         self.frames = QComboBox()
         self.frames.setToolTip("All frames of a stack, the visible one first, or only the visible one.")
+        self.channel = QComboBox()
+        self.channel.addItems(["green", "red", "blue", "luminance"])
+        self.channel.setToolTip("How colours become grey: by one of them, or by their luminance.")
         self.region = ComboBox(choices=self._regions, nullable=False, tooltip="Only vessels in this region are kept.")
         self.device = DevicePicker()
-        for choices in (self.image.native, self.frames, self.region.native):
+        for choices in (self.image.native, self.frames, self.channel, self.region.native):
             widen(choices)
         self.button = QPushButton("Segment")
         self.save = QPushButton("Save mask...")
@@ -127,6 +130,8 @@ class SegmentWidget(QWidget):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("image", self.image.native)
+        self._form = form
+        form.addRow("channel", self.channel)
         form.addRow("model", self.model)
         form.addRow("vessels", self.vessels)
         form.addRow("resize", self.resize_factor)
@@ -148,6 +153,7 @@ class SegmentWidget(QWidget):
         preferred = preferred_options()
         segment = preferred.segment.updated(
             bright=self.vessels.currentText() == "bright",
+            channel=self.channel.currentText() if image.rgb else None,
             resize=None if self._estimated else self.resize_factor.value(),
             device=self.device.device,
         )
@@ -218,6 +224,7 @@ class SegmentWidget(QWidget):
             self._refresh()
             return
         self._shown = shown
+        self._form.setRowVisible(self.channel, image is not None and bool(image.rgb))
         self._estimated = True
         self.frames.clear()
         if image is not None:
