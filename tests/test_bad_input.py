@@ -80,8 +80,8 @@ def train(folder: Path, angiograms: list[np.ndarray], **more: object) -> Trainer
 # Name -> the call, and a fact that its message contains.
 ARRAYS: dict[str, tuple[Callable[[], object], str]] = {
     "empty array": (lambda: segment(np.zeros((0, 64))), "is empty"),
-    "NaN": (lambda: segment(with_values(np.nan)), "NaN"),
-    "infinite": (lambda: segment(with_values(np.inf)), "infinite"),
+    "NaN": (lambda: segment(FRAME * np.nan), "no finite value"),
+    "infinite": (lambda: segment(np.full((64, 64), -np.inf)), "no finite value"),
     "constant": (lambda: segment(np.full((64, 64), 5)), "the value 5 at every pixel"),
     "no axis": (lambda: segment(5.0), "shape"),
     "one axis": (lambda: segment(np.arange(64)), "shape"),
@@ -118,7 +118,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty folder": (lambda f: read_stack(f / "here"), "holds no image"),
     "empty stack": (lambda f: train(f, []), "stack of angiograms is empty"),
     "constant background": (lambda f: train(f, [FRAME], backgrounds=[np.ones((64, 64))]), "ackground 0"),
-    "NaN in a stack": (lambda f: train(f, [FRAME, with_values(np.nan)]), "ngiogram 1"),
+    "NaN in a stack": (lambda f: train(f, [FRAME * np.nan, FRAME * np.nan]), "ngiogram 0 has no finite value"),
     "nothing to resume": (lambda f: Trainer.resume(f / "run", [FRAME]), "no run in"),
     "run is there": (lambda f: (with_run(f), train(f, [FRAME])), "already holds a run"),
     "output is a file": (
@@ -250,7 +250,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file(tmp_path, "X_G.pth", pickle.dumps(Attack()))
     file(tmp_path, "taken.safetensors", b"a user's own")
     tifffile.imwrite(tmp_path / "constant.tif", np.full((64, 64), 7, np.uint8))
-    tifffile.imwrite(tmp_path / "nan.tif", with_values(np.nan).astype(np.float32))
+    tifffile.imwrite(tmp_path / "nan.tif", np.full((64, 64), np.nan, np.float32))
     tifffile.imwrite(tmp_path / "small.tif", (FRAME[:20, :20] * 255).astype(np.uint8))
     (tmp_path / "void").mkdir()
     (tmp_path / "taken").mkdir()

@@ -41,7 +41,7 @@ MANY_PARAMETERS = {
 BELOW: dict[str, set[str]] = {
     "batch": {"frames", "inference", "io"},
     "io": set(),
-    "measuring": {"io"},
+    "measuring": {"frames", "io"},
     "samples": set(),
     "synthetic": set(),
     "frames": {"io"},

@@ -12,7 +12,7 @@ import tifffile
 import zarr
 
 from napari_darl import SegmentOptions, cli, open_image, segment
-from napari_darl.inference import pipeline, windows
+from napari_darl.inference import context, pipeline, windows
 from napari_darl.inference.loading import Model
 from napari_darl.io.output import write_png
 from napari_darl.samples import sample_angiogram
@@ -44,8 +44,8 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
     for module, name in (
         (windows, "as_image"),
-        (pipeline, "check_finite"),
-        (pipeline, "intensity_range"),
+        (pipeline, "missing_pixels"),
+        (context, "intensity_range"),
         (pipeline, "checked_resize"),
     ):
         monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
@@ -74,7 +74,7 @@ KINDS = ("png", "npy", "tif", "dcm", "zarr")
 
 
 def check(visits: Counter[str], path: Path, frames: int, hashed: bool = False) -> None:
-    assert visits == {"as_image": 1, "checked_resize": 1, "check_finite": frames, "intensity_range": frames}
+    assert visits == {"as_image": 1, "checked_resize": 1, "missing_pixels": frames, "intensity_range": frames}
     opened = _OPENED[str(path / "zarr.json" if path.is_dir() else path)]
     assert opened == 1 + hashed
 

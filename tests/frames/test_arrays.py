@@ -119,9 +119,14 @@ def test_grey_keeps_dtype_and_range():
 def test_frames_without_meaning_are_refused(ramp):
     check_frame(ramp, "frame 0")
     ramp[3, 4], ramp[5, 6] = np.nan, np.inf
-    with pytest.raises(InputError, match=r"frame 7 of run\.tif has 2 NaN or infinite"):
+    check_frame(ramp, "frame 1")
+    ramp[:] = np.nan
+    with pytest.raises(InputError, match=r"frame 7 of run\.tif has no finite value"):
         check_frame(ramp, "frame 7 of run.tif")
-    with pytest.raises(InputError, match="nothing but the value 5"):
+    ramp[0, :5] = 3
+    with pytest.raises(InputError, match="frame 8 has the value 3"):
+        check_frame(ramp, "frame 8")
+    with pytest.raises(InputError, match="the frame has the value 5 at every pixel"):
         check_frame(np.full((32, 32), 5, np.uint8), "the frame")
 
 
@@ -209,6 +214,6 @@ def test_the_finest_level_of_multiscale_data_is_taken() -> None:
 
 def test_masked_pixels_are_never_taken_for_values() -> None:
     frame = np.ma.masked_greater(np.arange(4096).reshape(64, 64), 4000)
-    with pytest.raises(InputError, match="95 masked pixels"):
-        as_image(frame)
+    [(_, kept)] = iter_frames(as_image(frame))
+    assert np.ma.getmaskarray(kept).sum() == 95
     np.testing.assert_array_equal(as_image(np.ma.masked_greater(frame.data, 5000)).data, frame.data)

@@ -141,7 +141,7 @@ def test_only_what_a_part_needs_is_read(wide: np.ndarray) -> None:
             return wide[index]
 
     windows = Windows(Watched(), options=TILED)
-    windows.limits(())
+    windows.context(())
     asked.clear()
     windows.probability((), slice(0, 50), slice(0, 50))
     assert asked == [128 * 128]
@@ -158,10 +158,6 @@ def test_windows_travel_to_other_processes(tmp_path: Path, wide: np.ndarray) -> 
 
 
 def test_bad_parts_say_so(wide: np.ndarray) -> None:
-    holed = wide.astype(np.float32)
-    holed[310:, 440:] = np.nan
-    with pytest.raises(InputError, match="NaN"):
-        Windows(holed, options=TILED).limits(())
     with pytest.raises(InputError, match=r"0\.05.*320 x 450"):
         Windows(wide, options=SegmentOptions(resize=0.05))
     with pytest.raises(InputError, match="100 pixels"):

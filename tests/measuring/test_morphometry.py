@@ -203,7 +203,7 @@ MASK = np.zeros((8, 8), bool)
         (MASK, {"pixel_size": (1, 1000)}, "hundredfold"),
         (MASK, {"frame_time": -1}, "frame time is -1"),
         (MASK, {"image": np.zeros((8, 9))}, "(8, 9)"),
-        (MASK, {"image": np.full((8, 8), np.inf)}, "infinite"),
+        (MASK, {"image": np.full((8, 8), np.inf)}, "no finite value"),
         (MASK, {"field_of_view": np.zeros((8, 8))}, "is empty"),
         (MASK, {"field_of_view": np.ones((9, 8))}, "(9, 8)"),
     ],

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 import torch
+import zarr
 from windows import Window
 
+from napari_darl import open_image
 from napari_darl._napari.layers import NO_IMAGE
 from napari_darl.inference.loading import Model, load_model
 from napari_darl.samples import sample_angiogram
@@ -61,7 +64,7 @@ def test_nothing_to_segment(window: Window, frame: np.ndarray) -> None:
     [
         (np.zeros((0, 64, 64)), "empty"),
         (np.zeros((1, 1)), "1 x 1"),
-        (np.full((64, 64), np.nan), "NaN"),
+        (np.full((64, 64), np.nan), "no finite value"),
         (np.zeros((64, 64)), "value"),
     ],
     ids=["empty", "one pixel", "NaN", "constant"],
@@ -77,17 +80,20 @@ def test_an_image_that_cant_be_segmented(window: Window, frame: np.ndarray, bad:
     assert_usable(window, widget, frame)
 
 
-def test_a_bad_frame_in_the_middle_of_a_stack_keeps_the_others(window: Window, movie: np.ndarray) -> None:
-    stack = movie.astype(float)
-    stack[39, 0, 0] = np.nan
+def test_a_bad_frame_in_the_middle_of_a_stack_keeps_the_others(
+    window: Window, movie: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "movie.zarr"
+    zarr.create_array(path, data=movie, chunks=(1, *movie.shape[1:]))
+    (path / "c" / "39" / "0" / "0").write_bytes(b"damaged")
+    stack = da.from_array(open_image(path).data, chunks=(1, *movie.shape[1:]))
     widget = window.open_segment()
-    window.viewer.add_image(stack, name="bad")
+    window.viewer.add_image(stack, name="bad", contrast_limits=(0, 255))
     window.viewer.dims.set_current_step(0, 0)
     widget.segment()
     window.finish()
     (message,) = window.messages
-    assert "(39,)" in message
-    assert "NaN" in message
+    assert "movie.zarr can't be read as zarr" in message
     assert window.viewer.layers["bad vessels"].data[0].any()
 
 

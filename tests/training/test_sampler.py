@@ -1,11 +1,13 @@
 """Batches: keyed draws, stacks of different kinds, backgrounds without vessels, and labels of teachers."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
 from napari_darl.darl.config import LITE
 from napari_darl.darl.losses import Batch
+from napari_darl.errors import DarlWarning
 from napari_darl.frames.normalisation import Normalisation
 from napari_darl.samples import sample_angiogram
 from napari_darl.synthetic.phantom import phantom_angiogram, render
@@ -13,7 +15,7 @@ from napari_darl.synthetic.trees import draw_trees
 from napari_darl.training.backgrounds import suppress_vessels
 from napari_darl.training.draw_config import DrawConfig
 from napari_darl.training.sampler import Sampler, Stacks
-from napari_darl.training.teacher import TeacherConfig, agreed_labels, sure_labels
+from napari_darl.training.teacher import TeacherConfig, agreed_labels, nearest_pixels, sure_labels
 
 LINEAR = Normalisation(kind="percentiles")
 CONFIG = DrawConfig(size=64, zoom=(0.7, 1.8), grounded=0.5, gamma=1.4, noise=0.05, blur=0.7, teacher=TeacherConfig())
@@ -145,3 +147,27 @@ def test_round_fields_of_view_hide_what_lies_outside() -> None:
     assert (without.angiogram.numpy() < -0.6).mean() < outside.mean() / 2
     far = np.stack([distance_transform_edt(one) > 4 for one in batch.background[:, 0].numpy() < -0.69])
     assert (batch.mask[:, 0].numpy()[far] == -1).mean() > 0.95
+
+
+@pytest.mark.filterwarnings("ignore:1 of 1 angiograms have:napari_darl.DarlWarning")
+def test_nothing_is_taught_where_values_are_missing() -> None:
+    frame = phantom_angiogram((200, 240), np.random.default_rng(0))[0].astype(np.float32)
+    outside = np.indices(frame.shape).sum(0) < 150  # a corner
+    frame[outside] = np.nan
+    for predict in (None, lambda frame: (frame < 0).astype(np.float32)):
+        drawn = sampler(CONFIG, Stacks([frame]))
+        if predict is not None:
+            drawn.teach(predict)
+        labels = drawn.angiograms._labels(0, CONFIG)
+        rows, columns = (nearest_pixels(n, n, m) for n, m in zip(frame.shape, labels.shape, strict=True))
+        shown = labels[rows][:, columns]
+        assert not shown[outside].any()
+        assert (shown == 1).any()
+        for part in drawn.draw(0, 16)[:5]:
+            assert torch.as_tensor(part).isfinite().all()
+
+
+def test_frames_without_any_value_are_left_out() -> None:
+    with pytest.warns(DarlWarning, match="1 of 5 angiograms"):
+        source = sampler(CONFIG, Stacks([*frames(), np.full((64, 64), np.nan)])).angiograms
+    assert len(source.frames) == 4

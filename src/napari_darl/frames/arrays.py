@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import DarlWarning, InputError
+from napari_darl.frames.missing import known_values, missing_pixels, warn_of_missing
 from napari_darl.io.arrays import ImageArray, ImageData
 
 Array = npt.NDArray[Any]
@@ -25,7 +26,7 @@ def as_image(image: object, *, rgb: bool = False, bits: int | None = None) -> Im
     image : ImageData or array-like, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
         Anything that NumPy understands, nested lists and torch tensors included. Leading axes (time, z, ...)
         are free. Lazy arrays (dask, zarr, h5py, xarray) stay lazy. Of multiscale data, as napari's pyramids have them,
-        the finest level is taken.
+        the finest level is taken. Masked arrays stay masked: see `frames.missing`.
     rgb : bool
         Whether the last axis holds colours. An `ImageData` says so itself.
     bits : int, optional
@@ -41,7 +42,7 @@ def as_image(image: object, *, rgb: bool = False, bits: int | None = None) -> Im
     ------
     InputError
         If the image is empty, has too few axes, isn't made of real numbers, lacks the colours that `rgb`
-        promises, or is smaller than `MIN_SIZE` in Y or X, or if it is a masked array with masked pixels.
+        promises, or is smaller than `MIN_SIZE` in Y or X.
 
     Examples
     --------
@@ -84,12 +85,7 @@ def _as_image_array(image: object) -> ImageArray:
     if levels is not None:
         return _as_image_array(levels[0])
     if isinstance(image, np.ma.MaskedArray):
-        if masked := int(np.ma.getmaskarray(image).sum()):
-            raise InputError(
-                f"The image is a masked array with {masked} masked pixels. "
-                "Fill them, for example with image.filled(image.mean())."
-            )
-        return np.asarray(image.data)
+        return image if np.ma.is_masked(image) else image.data
     if not isinstance(image, np.ndarray) and isinstance(getattr(image, "dtype", None), np.dtype):
         return cast(ImageArray, image)  # lazy: np.asarray would compute all of it
     try:
@@ -136,7 +132,7 @@ def iter_frames(
     tuple of int
         The frame's index on the leading axes; () for a single frame.
     numpy.ndarray, shape (Y, X) or, where `image.rgb`, (Y, X, C)
-        The frame, of the image's dtype.
+        The frame, of the image's dtype; a masked array if the image is one.
 
     Raises
     ------
@@ -158,7 +154,7 @@ def iter_frames(
         raise InputError(f"There is no frame at index {first} of a stack of shape {axes}.") from error
     for number in range(start, start + count):
         index = tuple(int(position) for position in np.unravel_index(number % count, axes))
-        yield index, np.asarray(image.data[index])
+        yield index, np.asanyarray(image.data[index])
 
 
 def check_frame(frame: Array, where: str) -> None:
@@ -174,29 +170,33 @@ def check_frame(frame: Array, where: str) -> None:
     Raises
     ------
     InputError
-        If it isn't a frame of real numbers, is smaller than `MIN_SIZE`, has NaN or infinite values, or has the same
-        value everywhere.
+        If it isn't a frame of real numbers, is smaller than `MIN_SIZE`, has no finite value, or the same value
+        everywhere.
     """
     if frame.ndim != 2 or frame.dtype.kind not in "buif" or min(frame.shape) < MIN_SIZE:
         raise InputError(
             f"{where} has shape {frame.shape} and type {frame.dtype}. Pass a grey frame (Y, X) of real "
             f"numbers, of at least {MIN_SIZE} x {MIN_SIZE} pixels."
         )
-    check_finite(frame, where)
-    if frame.min() == frame.max():
-        raise InputError(f"{where} holds nothing but the value {frame.flat[0]}, so there is nothing to segment.")
+    check_values(known_values(frame), where)
 
 
-def check_finite(frame: Array, where: str) -> None:
-    """Raise InputError if a frame, which the message calls `where`, has NaN or infinite values."""
-    if frame.dtype.kind == "f" and (bad := int(frame.size - np.count_nonzero(np.isfinite(frame)))):
-        raise InputError(f"{where} has {bad} NaN or infinite values. Replace them, for example with numpy.nan_to_num.")
+def check_values(values: Array, where: str) -> None:
+    """Raise InputError if the values of a frame, which the message calls `where`, are none or all the same."""
+    if not values.size:
+        raise InputError(f"{where} has no finite value. Choose an image that shows something.")
+    if values.min() == values.max():
+        raise InputError(
+            f"{where} has the value {values.flat[0]} at every pixel. Choose an image that shows something."
+        )
 
 
 def is_blank(frame: Array) -> bool:
-    """Return whether a grey frame has the same finite value everywhere, as black frames before a series have."""
-    real = frame.ndim == 2 and frame.dtype.kind in "buif" and frame.size > 0
-    return bool(real and frame.min() == frame.max() and np.isfinite(frame.flat[0]))
+    """Return whether a grey frame shows nothing: it has the same value everywhere, or none at all."""
+    if frame.ndim != 2 or frame.dtype.kind not in "buif" or not frame.size:
+        return False
+    values = known_values(frame)
+    return not values.size or bool(values.min() == values.max())
 
 
 def showing(frames: Sequence[Array], name: str) -> list[Array]:
@@ -222,12 +222,16 @@ def showing(frames: Sequence[Array], name: str) -> list[Array]:
     Warns
     -----
     DarlWarning
-        If frames are left out.
+        If frames are left out, or have pixels without a value.
     """
     kept = [(index, frame) for index, frame in enumerate(frames) if not is_blank(frame)]
     for index, frame in kept or enumerate(frames):
         check_frame(frame, f"{name.capitalize()} {index}")
     if len(kept) < len(frames):
         blank = f"{len(frames) - len(kept)} of {len(frames)} {name}s"
-        warnings.warn(f"Left out {blank}, which have the same value everywhere.", DarlWarning, stacklevel=3)
+        warnings.warn(f"Left out {blank}, which have the same value everywhere, or none.", DarlWarning, stacklevel=3)
+    gaps = [(frame, missing) for _, frame in kept if (missing := missing_pixels(frame)) is not None]
+    if gaps:
+        count, size = sum(int(missing.sum()) for _, missing in gaps), sum(frame.size for frame, _ in gaps)
+        warn_of_missing(f"{len(gaps)} of {len(frames)} {name}s have", count, size)
     return [frame for _, frame in kept]

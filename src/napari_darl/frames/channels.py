@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import InputError
+from napari_darl.frames.missing import known_values
 from napari_darl.io.arrays import ImageArray, ImageData
 
 Array = npt.NDArray[Any]
@@ -176,8 +177,9 @@ def colours_that_show(image: ImageData[ImageArray]) -> str:
     """Return a sentence that names the colours of which the first frame has more than one value; "" without colours."""
     if not image.rgb:
         return ""
-    frame = np.asarray(image.data[(0,) * len(image.leading_shape)])
-    shown = [name for number, name in enumerate(COLOURS) if frame[..., number].min() < frame[..., number].max()]
+    frame = np.asanyarray(image.data[(0,) * len(image.leading_shape)])
+    values = [known_values(frame[..., number]) for number in range(len(COLOURS))]
+    shown = [name for name, known in zip(COLOURS, values, strict=True) if known.size and known.min() < known.max()]
     if not shown:
         return ""
     verb, choice = ("shows", "it") if len(shown) == 1 else ("show", "one of them")

@@ -19,6 +19,7 @@ from scipy.spatial import ConvexHull
 from skimage.transform import downscale_local_mean
 
 from napari_darl.errors import InputError
+from napari_darl.frames.missing import known_values, missing_pixels
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
@@ -44,6 +45,7 @@ def find_field_of_view(frame: npt.NDArray[Any], margin: float = 6 / 512) -> Mask
     ----------
     frame : numpy.ndarray, shape (Y, X)
         Grey, of any real dtype and range. The luminance of a colour photograph has a clearer rim than its green.
+        Pixels that are masked or not finite are taken for dark.
     margin : float
         Width taken off along the surround, where the rim looks like a vessel, as a fraction of the frame's shorter
         side; by default 6 pixels of 512. Nothing is taken off at the edges of the frame.
@@ -56,7 +58,7 @@ def find_field_of_view(frame: npt.NDArray[Any], margin: float = 6 / 512) -> Mask
     Raises
     ------
     InputError
-        If it isn't a grey frame of finite values, or the margin isn't in [0, 0.5).
+        If it isn't a grey frame, no value is finite, or the margin isn't in [0, 0.5).
 
     Examples
     --------
@@ -67,11 +69,14 @@ def find_field_of_view(frame: npt.NDArray[Any], margin: float = 6 / 512) -> Mask
     >>> bool(inside[128, 128]), bool(inside[128, 20])
     (True, False)
     """
-    if frame.ndim != 2 or not frame.size or frame.dtype.kind not in "buif" or not np.isfinite(frame).all():
+    known = known_values(frame) if frame.dtype.kind in "buif" else np.empty(0)
+    if frame.ndim != 2 or not known.size:
         raise InputError(
             f"No field of view can be found in an array of shape {frame.shape} and type {frame.dtype}. "
-            "Pass a grey frame (Y, X) of finite, real numbers."
+            "Pass a grey frame (Y, X) of real numbers, some of them finite."
         )
+    if (missing := missing_pixels(frame)) is not None:
+        frame = np.where(missing, known.min(), np.ma.getdata(frame))
     if not 0 <= margin < 0.5:
         raise InputError(f"The margin is {margin}. It must be at least 0 and less than 0.5 of the shorter side.")
     small = _reduced(frame)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from napari_darl.configuration import Config
 from napari_darl.errors import DarlWarning, InputError
+from napari_darl.frames.missing import known_values
 
 Array = npt.NDArray[Any]
 
@@ -63,8 +64,8 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
     Parameters
     ----------
     frame : numpy.ndarray, shape (Y, X)
-        A whole grey frame. Values that aren't finite are left out. Above 4 million pixels, percentiles are taken of a
-        regular grid of them.
+        A whole grey frame. Values that are masked or aren't finite are left out. Above 4 million pixels, percentiles
+        are taken of a regular grid of them.
     normalisation : Normalisation
         How the range is chosen.
     bits : int, optional
@@ -101,11 +102,9 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
         if known and frame.dtype.kind in "ui":
             return 0.0, float(2**known - 1)
     step = sampling_step(frame.shape)
-    sample = frame[::step, ::step].astype(np.float64).ravel() / 2  # halves, since differences may overflow
-    if frame.dtype.kind == "f" and not np.isfinite(sample).all():
-        sample = sample[np.isfinite(sample)]
-        if not sample.size:
-            return 0.0, 0.0
+    sample = known_values(frame[::step, ::step]).astype(np.float64).ravel() / 2  # halves: differences may overflow
+    if not sample.size:
+        return 0.0, 0.0
     tails = [normalisation.low, 2, 50, 98, normalisation.high]
     low, *middle, high = np.percentile(sample, tails)
     if _may_have_lone_extremes(sample, low, middle, high):

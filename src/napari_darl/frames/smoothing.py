@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from napari_darl.errors import InputError
+from napari_darl.frames.missing import Mask, filled, known_values, missing_pixels
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
 
 _CHANGE = 0.05  # of intensities in [-1, 1]; pixels that change by more share next to nothing
@@ -24,12 +25,12 @@ def smooth_over_time(movie: npt.NDArray[Any]) -> npt.NDArray[Any]:
     Parameters
     ----------
     movie : numpy.ndarray, shape (T, Y, X)
-        Grey frames of any real dtype.
+        Grey frames of any real dtype. Missing values (NaN, infinite or masked) take no part.
 
     Returns
     -------
     numpy.ndarray, shape (T, Y, X)
-        The smoothed movie, of the same dtype; integers are rounded.
+        The smoothed movie, of the same dtype; integers are rounded. It is a masked array if values are missing.
 
     Raises
     ------
@@ -45,9 +46,19 @@ def smooth_over_time(movie: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """
     if movie.ndim != 3:
         raise InputError(f"Only movies (T, Y, X) can be smoothed over time, not images of shape {movie.shape}.")
-    if movie.min() == movie.max():
+    known = known_values(movie)
+    if not known.size or known.min() == known.max():
         return movie.copy()
     limits = intensity_range(movie.reshape(-1, movie.shape[-1]), Normalisation(kind="percentiles"))
+    missing = missing_pixels(movie)
+    if missing is None:
+        return _smoothed(np.ma.getdata(movie), limits)
+    complete = np.stack([filled(frame) for frame in movie])
+    return np.ma.array(_smoothed(complete, limits, missing), mask=missing)
+
+
+def _smoothed(movie: npt.NDArray[Any], limits: tuple[float, float], missing: Mask | None = None) -> npt.NDArray[Any]:
+    """Smooth a complete movie; pixels that are `missing` share nothing with other frames."""
     smooth = np.empty_like(movie)
     seen, weight = _blurred(movie[0], limits), np.zeros(movie.shape[1:], np.float32)
     for t, frame in enumerate(movie):
@@ -55,6 +66,8 @@ def smooth_over_time(movie: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if t + 1 < len(movie):
             before, seen = seen, _blurred(movie[t + 1], limits)
             weight = _shared(before, seen)
+            if missing is not None:
+                weight[missing[t] | missing[t + 1]] = 0
             total, weights = total + weight * movie[t + 1], weights + weight
         average = total / weights
         smooth[t] = np.rint(average) if movie.dtype.kind in "ui" else average

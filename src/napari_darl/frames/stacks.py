@@ -130,7 +130,9 @@ def read_series(folder: PathLike) -> ImageData[npt.NDArray[Any]]:
         raise InputError(f"The frames in {folder} aren't alike ({told}). Put each kind into a folder of its own.")
     first = images[0]
     frame = first.data.shape[-3:] if first.rgb else first.data.shape[-2:]
-    data = np.concatenate([image.data.reshape(-1, *frame) for image in images])
+    arrays = [image.data.reshape(-1, *frame) for image in images]
+    masked = any(isinstance(array, np.ma.MaskedArray) for array in arrays)
+    data = np.ma.concatenate(arrays) if masked else np.concatenate(arrays)  # type: ignore[no-untyped-call]
     bits = {image.bits for image in images}
     axes = "TYXS" if first.rgb else "TYX"
     return replace(first, data=data, axes=axes, bits=bits.pop() if len(bits) == 1 else None, path=None)

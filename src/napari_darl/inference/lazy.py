@@ -6,9 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import InputError
+from napari_darl.frames.missing import warn_of_missing
+from napari_darl.frames.regions import Index
 from napari_darl.inference.cleaning import Cleaning
-from napari_darl.inference.pipeline import Array, Index, Limits, Pipeline, Probability
-from napari_darl.inference.windows import Chunk, Windows
+from napari_darl.inference.context import Array, Chunk, Context
+from napari_darl.inference.pipeline import Pipeline, Probability
+from napari_darl.inference.windows import Windows
 
 if TYPE_CHECKING:
     import dask.array
@@ -53,8 +56,8 @@ def lazy_probability(windows: Windows) -> "dask.array.Array":
     if not isinstance(image, da.Array):
         image = da.from_array(image, chunks=getattr(image, "chunks", None) or "auto", name=False)
     pipeline = delayed(windows.pipeline)
-    limits = {
-        index: delayed(_limits)(pipeline, image[(*index, *windows.sample)], index)
+    contexts = {
+        index: delayed(_context)(pipeline, image[(*index, *windows.sample)], index)
         for index in np.ndindex(windows.shape[:-2])
     }
     blocks = np.empty([-(-n // step) for n, step in zip(windows.shape, windows.chunk_shape, strict=True)], object)
@@ -62,7 +65,7 @@ def lazy_probability(windows: Windows) -> "dask.array.Array":
         starts = (*chunk.frames[0], *(part.start for part in chunk.window))
         block = tuple(start // step for start, step in zip(starts, windows.chunk_shape, strict=True))
         pixels = image[(*chunk.slices[:-2], *windows.pipeline.source(chunk.window))]
-        probability = delayed(_compute)(pipeline, pixels, [limits[index] for index in chunk.frames], chunk)
+        probability = delayed(_compute)(pipeline, pixels, [contexts[index] for index in chunk.frames], chunk)
         blocks[block] = da.from_delayed(probability, _shape(chunk), np.float32)
     array: da.Array = da.block(blocks.tolist())
     return array
@@ -103,8 +106,11 @@ def lazy_mask(windows: Windows, threshold: float = 0.5) -> "dask.array.Array":
     return mask
 
 
-def _limits(pipeline: Pipeline, sample: Array, index: Index) -> Limits:
-    return pipeline.limits(pipeline.grey(sample, index), index)
+def _context(pipeline: Pipeline, sample: Array, index: Index) -> Context:
+    context = pipeline.context(pipeline.grey(sample), index)
+    if context.missing:
+        warn_of_missing(f"Frame {index} has" if index else "The image has", context.missing, pipeline.whole.size)
+    return context
 
 
 def _shape(chunk: Chunk) -> tuple[int, ...]:
@@ -113,10 +119,10 @@ def _shape(chunk: Chunk) -> tuple[int, ...]:
     return ((*(1,) * (leading - 1), len(chunk.frames)) if leading else ()) + chunk.window.shape
 
 
-def _compute(pipeline: Pipeline, pixels: npt.NDArray[Any], limits: list[Limits], chunk: Chunk) -> Probability:
+def _compute(pipeline: Pipeline, pixels: npt.NDArray[Any], contexts: list[Context], chunk: Chunk) -> Probability:
     frames = pixels if chunk.frames[0] else pixels[None]
     probabilities = [
-        pipeline([pipeline.grey(frame, index)], [known], chunk.window)[0]
-        for frame, known, index in zip(frames, limits, chunk.frames, strict=True)
+        pipeline([pipeline.grey(frame)], [context], chunk.window)[0]
+        for frame, context in zip(frames, contexts, strict=True)
     ]
     return np.stack(probabilities).reshape(_shape(chunk))

@@ -1,5 +1,6 @@
 """Path A under noise: at later timesteps of the diffusion, and on frames with Gaussian noise."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.errors import InputError
+from napari_darl.errors import DarlWarning, InputError
 from napari_darl.frames.arrays import check_frame
+from napari_darl.frames.missing import known_values
 from napari_darl.frames.normalisation import Normalisation, intensity_range
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions, grey_frame
@@ -73,9 +75,13 @@ def noisy_views(
     used = as_model(model, options.device)
     views = [("none", grey, 0), *((f"t={level}", grey, level) for level in noise_levels)]
     views += [(f"sigma={sigma:g}", add_gaussian_noise(grey, sigma, bits=options.bits), 0) for sigma in sigmas]
-    for name, view, level in views:
+    for number, (name, view, level) in enumerate(views):
         windows = Windows(view, used, options, noise_level=level)
-        yield NoisyView(name, view, next(windows.frames())[1])
+        with warnings.catch_warnings():
+            if number:  # the first view has told the same
+                warnings.simplefilter("ignore", DarlWarning)
+            probability = next(windows.frames())[1]
+        yield NoisyView(name, view, probability)
 
 
 def add_gaussian_noise(
@@ -110,5 +116,6 @@ def add_gaussian_noise(
     check_frame(frame, "The frame")
     low, high = intensity_range(frame, Normalisation(kind="bits"), bits)
     noise = np.random.default_rng(seed).normal(0, sigma / 255 * (high - low), frame.shape)
-    noisy = np.clip(frame + noise, min(low, frame.min()), max(high, frame.max()))
+    known = known_values(frame)
+    noisy = np.clip(frame + noise, min(low, known.min()), max(high, known.max()))
     return (noisy if frame.dtype.kind == "f" else np.rint(noisy)).astype(frame.dtype)

@@ -53,8 +53,8 @@ class SegmentOptions(Config):
 
 
 def grey_frame(frame: object, options: SegmentOptions) -> tuple[npt.NDArray[Any], SegmentOptions]:
-    """Return the grey values of an `ImageData` or array in memory, and the options that fit them."""
+    """Return the grey values of an `ImageData` or array in memory, masked or not, and the options that fit them."""
     image = select_channel(as_image(frame, rgb=options.rgb, bits=options.bits), options.channel)
-    pixels = np.asarray(image.data)
+    pixels = np.asanyarray(image.data)
     grey = to_grey(pixels, options.channel) if image.rgb else pixels
     return grey, options.updated(rgb=False, bits=image.bits)

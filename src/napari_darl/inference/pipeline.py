@@ -2,15 +2,15 @@
 
 Every probability of this package is computed here, whether of a whole frame or of a window of one, in this order:
 
-1. colours become grey, and values are checked (`Pipeline.grey`);
-2. the intensities of the whole frame that become -1 and 1 are looked up (`Pipeline.limits`);
-3. pixels are normalised by them, resized, cut into tiles, segmented by the network, put together and resized back
-   (`Pipeline.__call__`, planned by `axes`).
+1. colours become grey, and pixels without a value are masked (`Pipeline.grey`);
+2. what parts of a frame must know of the whole is looked up, such as the intensities that become -1 and 1
+   (`Pipeline.context`, in `context`);
+3. missing values are filled, and pixels are normalised, resized, cut into tiles, segmented by the network, put together
+   and resized back (`Pipeline.__call__`, planned by `axes`).
 """
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,11 @@ from torch import Tensor
 from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.device import is_out_of_memory
 from napari_darl.errors import DarlError, InputError
-from napari_darl.frames.arrays import check_finite
 from napari_darl.frames.channels import to_grey
-from napari_darl.frames.normalisation import encode, intensity_range, normalise
+from napari_darl.frames.missing import missing_pixels
+from napari_darl.frames.regions import EVERYTHING, Region
 from napari_darl.inference.axes import Axis, Plan
+from napari_darl.inference.context import Array, Context, Contexts, Window
 from napari_darl.inference.loading import Model
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.parallel import each
@@ -32,26 +33,7 @@ from napari_darl.inference.resampling import resample
 from napari_darl.inference.scale import checked_resize
 from napari_darl.inference.tiling import Tile, apply_tiled, tile_grid
 
-Index = tuple[int, ...]
-"""Where a frame lies on the leading axes of its image; () for a single frame."""
-
-Limits = tuple[float, float]
-"""The intensities of a frame that become -1 and 1; both the same if the frame shows nothing."""
-
-Array = npt.NDArray[Any]
 Probability = npt.NDArray[np.float32]
-
-
-class Window(NamedTuple):
-    """A part of a frame, or all of it."""
-
-    rows: slice
-    columns: slice
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width, in pixels."""
-        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
 
 
 class Pipeline:
@@ -67,6 +49,8 @@ class Pipeline:
         How to apply it.
     noise_level : int
         Timestep t at which path A sees the frames; above 0 they are noised accordingly.
+    region : Region
+        The pixels that count.
     interrupt : callable, optional
         Called before each tile; what it raises ends the work.
 
@@ -78,6 +62,8 @@ class Pipeline:
         The factor by which frames are resized before the network.
     whole : Window
         A frame as a window.
+    context : Contexts
+        Looks up what parts of a frame must know of the whole.
 
     Raises
     ------
@@ -92,10 +78,11 @@ class Pipeline:
         options: SegmentOptions,
         *,
         noise_level: int = 0,
+        region: Region = EVERYTHING,
         interrupt: Callable[[], None] | None = None,
     ) -> None:
         config = model.network.config
-        *leading, height, width = shape
+        height, width = shape[-2:]
         if not 0 <= noise_level < config.schedule.steps:
             raise InputError(
                 f"The noise level is {noise_level}. Choose a timestep from 0 to {config.schedule.steps - 1}."
@@ -106,56 +93,20 @@ class Pipeline:
         self.options = options.updated(resize=self.resize, tile=self.tile, bright=bright)
         self.whole = Window(slice(0, height), slice(0, width))
         self.predictor = Predictor(model.network, noise_level, interrupt, options.precision == "auto")
+        self.context = Contexts(shape, config.normalisation, self.options, region)
         self._config = config
-        self._alone = all(length == 1 for length in leading)
         self._rows = Axis(height, self.resize, self.tile, self.overlap)
         self._columns = Axis(width, self.resize, self.tile, self.overlap)
 
-    def grey(self, pixels: Array, index: Index) -> Array:
-        """Return the grey values of pixels as stored, (Y, X) or (Y, X, C).
-
-        Raises
-        ------
-        InputError
-            If some are NaN or infinite; the message names the frame by its index.
-        """
+    def grey(self, pixels: Array) -> Array:
+        """Return the grey values of pixels as stored, (Y, X) or (Y, X, C): masked where a value is missing."""
         grey = to_grey(pixels, self.options.channel) if self.options.rgb else pixels
-        check_finite(grey, _name(index))
-        return grey
+        missing = missing_pixels(grey)
+        return np.ma.getdata(grey) if missing is None else np.ma.array(np.ma.getdata(grey), mask=missing)
 
-    def limits(self, grey: Array, index: Index) -> Limits:
-        """Return the intensities of a frame that become -1 and 1.
-
-        Frames of a single value, such as the black ones before a series begins, show nothing: both limits are the same.
-        So are those of frames in which all values look the same after normalising.
-
-        Parameters
-        ----------
-        grey : numpy.ndarray, shape (Y, X)
-            All grey values of the frame, or an even grid of them.
-        index : tuple of int
-            Where the frame lies in its image.
-
-        Raises
-        ------
-        InputError
-            If the image is a single frame that shows nothing.
-        """
-        ends = np.array([grey.min(), grey.max()], grey.dtype)
-        low = float(ends[0])
-        if ends[0] == ends[1]:
-            if self._alone and grey.shape == self.whole.shape:
-                raise InputError(
-                    f"{_name(index)} has the value {ends[0]} at every pixel. Choose an image that shows something."
-                )
-            return low, low
-        limits = intensity_range(grey, self._config.normalisation, self.options.bits)
-        darkest, brightest = self._encoded(ends, limits)
-        return limits if darkest != brightest else (low, low)
-
-    def source(self, window: Window) -> tuple[slice, slice]:
-        """Return the rows and columns of a frame that a window is computed from."""
-        return self._rows.plan(window.rows).source, self._columns.plan(window.columns).source
+    def source(self, window: Window) -> Window:
+        """Return the part of a frame that a window is computed from."""
+        return Window(self._rows.plan(window.rows).source, self._columns.plan(window.columns).source)
 
     def at_once(self) -> int:
         """Return how many whole frames make a batch."""
@@ -165,7 +116,7 @@ class Pipeline:
     def __call__(
         self,
         greys: Sequence[Array],
-        limits: Sequence[Limits],
+        contexts: Sequence[Context],
         window: Window,
         run: Callable[[Tensor, Tile], Tensor] | None = None,
     ) -> Probability:
@@ -175,8 +126,8 @@ class Pipeline:
         ----------
         greys : sequence of numpy.ndarray, shape (Y, X)
             What `grey` returned for the pixels at `source(window)`.
-        limits : sequence of tuple of float
-            What `limits` returned for each whole frame.
+        contexts : sequence of Context
+            What `context` returned for each frame.
         window : Window
             The window.
         run : callable, optional
@@ -185,19 +136,19 @@ class Pipeline:
         Returns
         -------
         numpy.ndarray of float32, shape (N, height, width)
-            In [0, 1]; 0 in frames that show nothing.
+            In [0, 1]; 0 in frames that show nothing, outside the region, and where a value is missing.
 
         Raises
         ------
         DarlError
             If memory runs out, or the network returns NaN.
         """
-        shown = [low < high for low, high in limits]
+        shown = [context.low < context.high for context in contexts]
         if not any(shown):
             return np.zeros((len(greys), *window.shape), np.float32)
         try:
             rows, columns = self._rows.plan(window.rows), self._columns.plan(window.columns)
-            frames = self._network_input(greys, limits, rows, columns)
+            frames = self._network_input(greys, contexts, rows, columns)
             segmented = apply_tiled(
                 run or (lambda tiles, _: self.predictor(tiles)),
                 frames,
@@ -214,19 +165,29 @@ class Pipeline:
             raise DarlError(
                 f"Memory ran out for {height} x {width} pixels resized by {self.resize}. Choose a smaller factor."
             ) from error
-        return np.clip(probability, 0, 1) * np.array(shown, np.float32)[:, None, None]
+        probability = np.clip(probability, 0, 1) * np.array(shown, np.float32)[:, None, None]
+        for frame, grey, context in zip(probability, greys, contexts, strict=True):
+            if context.inside is not None:
+                frame *= context.inside[window]
+            if isinstance(grey, np.ma.MaskedArray):
+                frame[np.ma.getmaskarray(grey)[window.within(self.source(window))]] = 0
+        return probability
 
-    def network_input(self, greys: Sequence[Array], limits: Sequence[Limits], window: Window) -> Tensor:
+    def network_input(self, greys: Sequence[Array], contexts: Sequence[Context], window: Window) -> Tensor:
         """Return what the network sees of a window of frames: float32 (N, 1, h, w) in [-1, 1], or noised.
 
         Parameters are those of a call.
         """
-        return self._network_input(greys, limits, self._rows.plan(window.rows), self._columns.plan(window.columns))
+        return self._network_input(greys, contexts, self._rows.plan(window.rows), self._columns.plan(window.columns))
 
-    def _network_input(self, greys: Sequence[Array], limits: Sequence[Limits], rows: Plan, columns: Plan) -> Tensor:
+    def _network_input(self, greys: Sequence[Array], contexts: Sequence[Context], rows: Plan, columns: Plan) -> Tensor:
         """Return what the network sees of the frames: float32 (N, 1, h, w) in [-1, 1], or noised."""
-        known = zip(greys, limits, strict=True)
-        frames = np.stack(each(lambda frame: self._encoded(*frame), known, self.predictor.device))
+        source = Window(rows.source, columns.source)
+
+        def encoded(frame: tuple[Array, Context]) -> npt.NDArray[np.float32]:
+            return self.context.encoded(*frame, source)
+
+        frames = np.stack(each(encoded, zip(greys, contexts, strict=True), self.predictor.device))
         if self.resize != 1:
             frames = np.clip(resample(frames, rows.resize, columns.resize), -1, 1)
         tensor = torch.from_numpy(np.ascontiguousarray(frames))[:, None]
@@ -237,14 +198,6 @@ class Pipeline:
         noise = np.random.default_rng(level).standard_normal((self._rows.resized, self._columns.resized), np.float32)
         schedule = copy.deepcopy(self.predictor.network.schedule).cpu()
         return schedule.add_noise(tensor, torch.tensor([level]), torch.from_numpy(noise[rows.region, columns.region]))
-
-    def _encoded(self, grey: Array, limits: Limits) -> npt.NDArray[np.float32]:
-        normalisation = self._config.normalisation
-        return encode(normalise(grey, limits, bool(self.options.bright)), normalisation)
-
-
-def _name(index: Index) -> str:
-    return f"Frame {index}" if index else "The image"
 
 
 def _tiles(config: ModelConfig, tile: int | None) -> tuple[int, int]:

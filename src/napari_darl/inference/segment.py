@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from napari_darl.frames.regions import Index
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
-from napari_darl.inference.pipeline import Index
 from napari_darl.inference.windows import Windows
 
 
@@ -24,6 +24,7 @@ def segment(
     bits: int | None = None,
     resize: float | None = None,
     tile: int | None = None,
+    region: npt.ArrayLike | None = None,
     device: str = "auto",
 ) -> npt.NDArray[np.uint8]:
     """Segment vessels.
@@ -34,7 +35,7 @@ def segment(
         Pixels of a greater probability are vessel; above 0 and below 1. By default 0.5, or what the file of a refined
         model says.
 
-    image, model, rgb, channel, bright, bits, resize, tile, device
+    image, model, rgb, channel, bright, bits, resize, tile, region, device
         As in `segment_probability`.
 
     Returns
@@ -58,7 +59,16 @@ def segment(
     loaded = as_model(model, device)
     cleaning = Cleaning().updated(threshold=loaded.threshold if threshold is None else threshold)
     probability = segment_probability(
-        image, loaded, rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, tile=tile, device=device
+        image,
+        loaded,
+        rgb=rgb,
+        channel=channel,
+        bright=bright,
+        bits=bits,
+        resize=resize,
+        tile=tile,
+        region=region,
+        device=device,
     )
     return clean_mask(probability, cleaning)
 
@@ -73,6 +83,7 @@ def segment_probability(
     bits: int | None = None,
     resize: float | None = None,
     tile: int | None = None,
+    region: npt.ArrayLike | None = None,
     device: str = "auto",
 ) -> npt.NDArray[np.float32]:
     """Compute the probability of vessel at each pixel: path A at t = 0 (Kim et al. 2023, figure 2).
@@ -98,6 +109,9 @@ def segment_probability(
         the shape of the frames, which suits whole frames: for crops and slides, pass it.
     tile : int, optional
         Side of the tiles in which frames are segmented, in pixels, where memory is short; by default the model's own.
+    region : array-like, shape (Y, X) or (..., Y, X), optional
+        The pixels that count, not 0 in this mask or stack of masks; by default all of them. What lies outside has no
+        vessels and doesn't decide the range of intensities.
     device : str
         `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; a loaded `Model` stays on its device.
 
@@ -105,7 +119,8 @@ def segment_probability(
     -------
     numpy.ndarray of float32
         (tanh + 1) / 2 of path A's output, in [0, 1], of the image's shape without its colours. Frames of a single
-        value in a stack that has others, such as the black ones before a series begins, have probability 0.
+        value in a stack that has others, such as the black ones before a series begins, have probability 0. So have
+        pixels without a value: NaN, infinite or masked ones.
 
     Raises
     ------
@@ -117,7 +132,7 @@ def segment_probability(
     Warns
     -----
     DarlWarning
-        If the device ran out of memory and the CPU took over.
+        If the device ran out of memory and the CPU took over, or if pixels have no value.
 
     Examples
     --------
@@ -130,7 +145,7 @@ def segment_probability(
     options = SegmentOptions().updated(
         rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, tile=tile, device=device
     )
-    return Windows(image, model, options).compute()
+    return Windows(image, model, options, region=region).compute()
 
 
 def iter_probability(

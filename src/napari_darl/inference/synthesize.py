@@ -14,6 +14,7 @@ from torch import Tensor
 from napari_darl.darl.device import is_out_of_memory
 from napari_darl.errors import DarlError, InputError
 from napari_darl.frames.arrays import showing
+from napari_darl.frames.missing import filled
 from napari_darl.frames.normalisation import decode, encode, intensity_range, normalise
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.reverse import ReverseProcess
@@ -111,7 +112,7 @@ def synthesize(
     elif not backgrounds:
         raise InputError("There are no backgrounds. Pass at least one frame.")
     else:
-        backgrounds = showing(backgrounds, "background")
+        backgrounds = [filled(frame) for frame in showing(backgrounds, "background")]
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         if isinstance(backgrounds, ReverseProcess):

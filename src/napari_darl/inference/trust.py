@@ -1,5 +1,6 @@
 """Reliability of a segmentation without ground truth: how much mirrored, shifted and noisy views agree."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_darl.errors import DarlWarning
 from napari_darl.frames.arrays import is_blank
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions, grey_frame
@@ -89,13 +91,15 @@ def assess(
     used = as_model(model, options.device)
 
     def probability_of(view: npt.NDArray[Any], noise_level: int = 0) -> Frame:
-        windows = Windows(np.ascontiguousarray(view), used, options, noise_level=noise_level)
+        windows = Windows(view.copy(), used, options, noise_level=noise_level)
         return next(windows.frames())[1]
 
     probability = probability_of(grey)
-    mirrored = [np.flip(probability_of(np.flip(grey, axes)), axes) for axes in _MIRRORED]
-    shifted = probability_of(np.pad(grey, ((_SHIFT, 0), (_SHIFT, 0)), mode="edge"))[_SHIFT:, _SHIFT:]
-    noisy = [probability_of(grey, level) for level in noise_levels]
+    with warnings.catch_warnings(action="ignore", category=DarlWarning):  # the first view has told the same
+        mirrored = [np.flip(probability_of(np.flip(grey, axes)), axes) for axes in _MIRRORED]
+        rows, columns = (np.maximum(np.arange(-_SHIFT, length), 0) for length in grey.shape)
+        shifted = probability_of(grey[rows][:, columns])[_SHIFT:, _SHIFT:]
+        noisy = [probability_of(grey, level) for level in noise_levels]
     uncertainty = np.std([probability, *mirrored, shifted, *noisy], axis=0, dtype=np.float32)
     return Trust(probability, uncertainty, quality([probability, *mirrored]))
 

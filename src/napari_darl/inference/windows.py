@@ -7,19 +7,23 @@ from contextlib import contextmanager
 from itertools import islice, product
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from napari_darl.errors import InputError
 from napari_darl.frames.arrays import MIN_SIZE, as_image, iter_frames
 from napari_darl.frames.channels import colour_of, colours_that_show, select_channel
+from napari_darl.frames.missing import warn_of_missing
 from napari_darl.frames.normalisation import sampling_step
+from napari_darl.frames.regions import EVERYTHING, Index, Region, as_region
+from napari_darl.inference.context import Array, Chunk, Context, Window
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.parallel import each
-from napari_darl.inference.pipeline import Array, Index, Limits, Pipeline, Probability, Window
+from napari_darl.inference.pipeline import Pipeline, Probability
 from napari_darl.inference.tiling import Tile
 
 _STEPS = 2  # side of a chunk, in steps of the tile grid
@@ -27,21 +31,7 @@ _LONGEST = 4096  # largest side of a chunk, in pixels
 _PIXELS = 2**22  # most pixels of a chunk of several frames
 _STRIP = 4  # columns of windows that are computed row by row, before those to their right
 _KEPT = 2**25  # most pixels of tiles that are kept for neighbouring windows: 128 MiB
-
-
-class Chunk(NamedTuple):
-    """What is computed and stored at once: a window of frames that follow each other on the last leading axis."""
-
-    frames: tuple[Index, ...]
-    window: Window
-
-    @property
-    def slices(self) -> tuple[int | slice, ...]:
-        """Where it lies in an array of the image's shape."""
-        if not self.frames[0]:
-            return tuple(self.window)
-        *leading, first = self.frames[0]
-        return (*leading, slice(first, first + len(self.frames)), *self.window)
+_CONTEXTS = 8  # frames whose context is kept
 
 
 class Windows:
@@ -61,6 +51,9 @@ class Windows:
         How to segment.
     noise_level : int
         Timestep t at which path A sees the frames; above 0 they are noised accordingly.
+    region : Region or array-like, shape (Y, X) or (..., Y, X), optional
+        The pixels that count, True in masks; by default all of them. What lies outside has no vessels and doesn't
+        decide the range of intensities.
     interrupt : callable, optional
         Called before each tile; what it raises ends the work. Such windows can't be sent to other processes.
 
@@ -107,6 +100,7 @@ class Windows:
         options: SegmentOptions | None = None,
         *,
         noise_level: int = 0,
+        region: Region | npt.ArrayLike | None = None,
         interrupt: Callable[[], None] | None = None,
     ) -> None:
         options = options or SegmentOptions()
@@ -114,7 +108,11 @@ class Windows:
         self.shape = (*map(int, self.image.leading_shape), *self.image.frame_shape)
         self.model = as_model(model, options.device)
         options = options.updated(rgb=self.image.rgb, bits=self.image.bits)
-        self.pipeline = Pipeline(self.shape, self.model, options, noise_level=noise_level, interrupt=interrupt)
+        self._warned = False
+        self.region = as_region(region, self.shape)
+        self.pipeline = Pipeline(
+            self.shape, self.model, options, noise_level=noise_level, region=self.region, interrupt=interrupt
+        )
         self._forget()
 
     @property
@@ -154,11 +152,13 @@ class Windows:
             Its probability.
         """
         pipeline = self.pipeline
-        greys = ((index, pipeline.grey(pixels, index)) for index, pixels in iter_frames(self.image, first=first))
+        greys = ((index, pipeline.grey(pixels)) for index, pixels in iter_frames(self.image, first=first))
         while batch := list(islice(greys, pipeline.at_once())):
             with self._naming_colours():
-                limits = each(lambda one: pipeline.limits(one[1], one[0]), batch, pipeline.predictor.device)
-            probabilities = pipeline([grey for _, grey in batch], limits, pipeline.whole)
+                contexts = each(lambda one: pipeline.context(one[1], one[0]), batch, pipeline.predictor.device)
+            for (index, _), context in zip(batch, contexts, strict=True):
+                self._warn(index, context)
+            probabilities = pipeline([grey for _, grey in batch], contexts, pipeline.whole)
             yield from zip((index for index, _ in batch), probabilities, strict=True)
 
     def compute(self, chosen: Sequence[Index] | None = None) -> Probability:
@@ -217,16 +217,16 @@ class Windows:
 
     @property
     def sample(self) -> tuple[slice, slice]:
-        """The even grid of a frame's pixels that decides its limits."""
+        """The even grid of a frame's pixels that decides its context."""
         step = sampling_step(self.shape[-2:])
         return slice(None, None, step), slice(None, None, step)
 
-    def limits(self, index: Index) -> Limits:
-        """Return the intensities of a frame that become -1 and 1; they are looked up once."""
+    def context(self, index: Index) -> Context:
+        """Return what windows of a frame must know of the whole; that of the last frames is kept."""
         with self._lock:
-            known = self._limits.get(index)
+            known = self._contexts.get(index)
         if known is None:
-            known = self._keep_limits(index, self._read(index, self.sample))
+            known = self._keep_context(index, self._read(index, self.sample))
         return known
 
     def fingerprint(self) -> str:
@@ -237,10 +237,14 @@ class Windows:
         pipeline, rgb = self.pipeline, self.options.rgb
         settings = self.resize, pipeline.tile, pipeline.overlap, pipeline.options.bright, self.options.bits
         colours = (rgb, colour_of(self.options.channel)) if rgb else ()
+        region = (self.region.content,) if self.region != EVERYTHING else ()
         image = tuple(map(int, self.image.data.shape)), str(self.image.data.dtype)
-        digest = hashlib.sha256(repr((self.model.sha256, settings, colours, image)).encode())
+        digest = hashlib.sha256(repr((self.model.sha256, settings, colours, image, *region)).encode())
         for end in sorted({(0,) * len(self.shape[:-2]), tuple(n - 1 for n in self.shape[:-2])}):
-            digest.update(np.ascontiguousarray(self.image.data[(*end, *self.sample)]).tobytes())
+            pixels = np.asanyarray(self.image.data[(*end, *self.sample)])
+            digest.update(np.ascontiguousarray(np.ma.getdata(pixels)).tobytes())
+            if isinstance(pixels, np.ma.MaskedArray):
+                digest.update(np.ma.getmaskarray(pixels).tobytes())
         return digest.hexdigest()
 
     @contextmanager
@@ -252,25 +256,36 @@ class Windows:
             raise InputError(f"{error}{colours_that_show(self.image)}") from None
 
     def _read(self, index: Index, part: tuple[slice, slice]) -> Array:
-        return self.pipeline.grey(np.asarray(self.image.data[(*index, *part)]), index)
+        return self.pipeline.grey(np.asanyarray(self.image.data[(*index, *part)]))
 
-    def _keep_limits(self, index: Index, grey: Array) -> Limits:
+    def _keep_context(self, index: Index, grey: Array) -> Context:
         with self._naming_colours():
-            limits = self.pipeline.limits(grey, index)
+            context = self.pipeline.context(grey, index)
+        self._warn(index, context)
         with self._lock:
-            self._limits[index] = limits
-        return limits
+            self._contexts[index] = context
+            while len(self._contexts) > _CONTEXTS:
+                self._contexts.popitem(last=False)
+        return context
+
+    def _warn(self, index: Index, context: Context) -> None:
+        """Warn of the first frame in which values are missing."""
+        if context.missing and not self._warned:
+            self._warned = True
+            image = f"{self.image.path or 'The image'}"
+            frame = f"{image}: frame {index}, and perhaps others," if index else image
+            warn_of_missing(f"{frame} has", context.missing, self.pipeline.whole.size)
 
     def _compute(self, indices: Sequence[Index], window: Window) -> Probability:
         source = self.pipeline.source(window)
         greys = [self._read(index, source) for index in indices]
-        if source == tuple(self.pipeline.whole):
-            limits = [self._keep_limits(index, grey) for index, grey in zip(indices, greys, strict=True)]
+        if source == self.pipeline.whole:
+            contexts = [self._keep_context(index, grey) for index, grey in zip(indices, greys, strict=True)]
         else:
-            limits = [self.limits(index) for index in indices]
+            contexts = [self.context(index) for index in indices]
         if len(indices) > 1 or window == self.pipeline.whole:
-            return self.pipeline(greys, limits, window)
-        return self.pipeline(greys, limits, window, lambda tiles, tile: self._run_once(tiles, tile, indices[0]))
+            return self.pipeline(greys, contexts, window)
+        return self.pipeline(greys, contexts, window, lambda tiles, tile: self._run_once(tiles, tile, indices[0]))
 
     def _run_once(self, tiles: Tensor, tile: Tile, index: Index) -> Tensor:
         """Run the network on a tile, or return what it gave for a neighbouring window."""
@@ -289,10 +304,10 @@ class Windows:
     def _forget(self) -> None:
         self._lock = Lock()
         self._tiles: OrderedDict[tuple[Index, int, int], Tensor] = OrderedDict()
-        self._limits: dict[Index, Limits] = {}
+        self._contexts: OrderedDict[Index, Context] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_tiles", "_limits")}
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_tiles", "_contexts")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

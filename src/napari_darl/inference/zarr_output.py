@@ -21,7 +21,8 @@ from filelock import FileLock, Timeout
 
 from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.inference.cleaning import Cleaning
-from napari_darl.inference.windows import Chunk, Windows
+from napari_darl.inference.context import Chunk
+from napari_darl.inference.windows import Windows
 
 if TYPE_CHECKING:
     from distributed import Client

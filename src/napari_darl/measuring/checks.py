@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import InputError
+from napari_darl.frames.missing import filled, missing_pixels, warn_of_missing
 from napari_darl.measuring.lines import Floats
 from napari_darl.measuring.skeleton import Mask
 
@@ -33,21 +34,31 @@ def check_mask(mask: npt.ArrayLike, time_axis: int | None) -> npt.NDArray[Any]:
 
 
 def check_image(image: npt.ArrayLike, shape: tuple[int, ...], time_axis: int | None) -> npt.NDArray[Any]:
-    """Return the image of a mask as frames, as `check_mask` does.
+    """Return the image of a mask as frames, as `check_mask` does, with missing values taken from the nearest pixels.
 
     Raises
     ------
     InputError
-        If it isn't grey, of the mask's shape and finite.
+        If it isn't grey and of the mask's shape, or no value is finite.
+
+    Warns
+    -----
+    DarlWarning
+        If values are missing.
     """
-    array = np.asarray(image)
+    array = np.asanyarray(image)
     if array.shape != shape:
         raise InputError(f"The image's shape {array.shape} isn't the mask's {shape}: give the grey image of the mask.")
     if array.dtype.kind not in "buif":
         raise InputError(f"The image holds values of type {array.dtype}: give real numbers.")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError("The image has NaN or infinite values: replace them, as with numpy.nan_to_num.")
-    return _frames(array, time_axis, "image")
+    frames = _frames(array, time_axis, "image")
+    missing = missing_pixels(array)
+    if missing is None:
+        return np.ma.getdata(frames)
+    if missing.all():
+        raise InputError("The image has no finite value: give an image that shows something.")
+    warn_of_missing("The image has", int(missing.sum()), missing.size)
+    return np.stack([filled(frame) for frame in frames])
 
 
 def _frames(array: npt.NDArray[Any], time_axis: int | None, name: str) -> npt.NDArray[Any]:

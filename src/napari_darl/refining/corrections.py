@@ -114,9 +114,9 @@ def _frames(windows: Windows, labels: Labels) -> Iterator[LabelledFrame]:
 
 
 def _frame(windows: Windows, index: tuple[int, ...], labels: Labels) -> LabelledFrame:
-    pixels = np.asarray(windows.image.data[index])
+    pixels = np.asanyarray(windows.image.data[index])
     pipeline = windows.pipeline
-    grey = pipeline.grey(pixels, index)
-    limits = pipeline.limits(grey, index)
-    network_input = pipeline.network_input([grey], [limits], pipeline.whole)
-    return LabelledFrame(pixels, network_input, pipeline([grey], [limits], pipeline.whole)[0], labels)
+    grey = pipeline.grey(pixels)
+    context = pipeline.context(grey, index)
+    network_input = pipeline.network_input([grey], [context], pipeline.whole)
+    return LabelledFrame(pixels, network_input, pipeline([grey], [context], pipeline.whole)[0], labels)

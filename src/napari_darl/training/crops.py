@@ -7,9 +7,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from napari_darl.errors import InputError
 from napari_darl.frames.arrays import showing
+from napari_darl.frames.missing import Mask, filled, missing_pixels
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
 from napari_darl.synthetic.trees import FRAME
 from napari_darl.training.backgrounds import WIDTH, suppress_vessels
@@ -20,6 +22,7 @@ from napari_darl.training.teacher import agreed_labels, nearest_pixels, sure_lab
 Frame = NDArray[np.float32]
 
 _BACKGROUND = -0.8  # Soft labels below are as good as sure background.
+_RIM = 5  # pixels of the teacher around missing values
 
 
 class Crop(NamedTuple):
@@ -51,7 +54,8 @@ class CropSource:
     name : str
         Name of the kind of frames, for messages.
     frames : sequence of numpy.ndarray
-        Grey frames (H, W) of any sizes and real dtypes.
+        Grey frames (H, W) of any sizes and real dtypes. Missing values (NaN, infinite or masked) take that of the
+        nearest pixel that has one, and the teacher says nothing there.
     normalisation : Normalisation
         How intensities are mapped to [-1, 1], frame by frame.
     side : int
@@ -76,7 +80,8 @@ class CropSource:
         if len(frames) == 0:
             raise InputError(f"The stack of {name}s is empty. Give at least one frame.")
         frames = showing(frames, name)
-        self.frames = frames
+        self.frames = [filled(frame) for frame in frames]
+        self.missing = [missing_pixels(frame) for frame in frames]
         self.side = side
         self.predict: Callable[[NDArray[Any]], Frame] | None = None
         self.ridges: dict[int, NDArray[np.int8]] = {}
@@ -139,16 +144,28 @@ class CropSource:
         """Return the labels of a whole frame, int8, at the resolution of the teacher."""
         if config.distillation is not None and self.predict is not None:
             if index not in self.labels:
-                self.labels[index] = soft_labels(self.predict(self.frames[index]), config.distillation)
+                soft = soft_labels(self.predict(self.frames[index]), config.distillation)
+                self.labels[index] = _not_sure(soft, self.missing[index])
             return self.labels[index]
         teacher = config.teacher
         if index not in self.ridges:
-            self.ridges[index] = sure_labels(normalise(self.frames[index], self.limits[index]), teacher)
+            ridges = sure_labels(normalise(self.frames[index], self.limits[index]), teacher)
+            self.ridges[index] = _not_sure(ridges, self.missing[index])
         if self.predict is None:
             return self.ridges[index]
         if index not in self.labels:
-            self.labels[index] = agreed_labels(self.ridges[index], self.predict(self.frames[index]), teacher)
+            agreed = agreed_labels(self.ridges[index], self.predict(self.frames[index]), teacher)
+            self.labels[index] = _not_sure(agreed, self.missing[index])
         return self.labels[index]
+
+
+def _not_sure(labels: NDArray[np.int8], missing: Mask | None) -> NDArray[np.int8]:
+    """Return labels that are 0 where values are missing and close by, where ridges may come from the filling."""
+    if missing is None:
+        return labels
+    rows, columns = (nearest_pixels(to, to, of) for to, of in zip(labels.shape, missing.shape, strict=True))
+    gaps = binary_dilation(missing[rows][:, columns], iterations=_RIM)
+    return np.where(gaps, 0, labels).astype(np.int8)
 
 
 def _turned(frame: Frame, turn: NDArray[np.bool_]) -> Frame:

@@ -9,6 +9,9 @@ from windows import Window
 
 from napari_darl._napari.layers import visible_frame
 from napari_darl._napari.stacks import stack_geometry
+from napari_darl.errors import DarlError
+from napari_darl.inference import trust
+from napari_darl.inference.trust import Trust, assess
 from napari_darl.samples import sample_angiogram
 
 
@@ -123,14 +126,21 @@ def test_blank_frames_and_bright_vessels(window: Window, frames: np.ndarray) -> 
     assert len(window.viewer.layers["pairs: background"].data) == 4
 
 
-def test_results_before_an_error_are_shown(window: Window, frames: np.ndarray) -> None:
-    broken = frames.astype(np.float32)
-    broken[2, 0, 0] = np.nan
-    window.viewer.add_image(broken, name="frames", contrast_limits=(0, 255))
+def test_results_before_an_error_are_shown(window: Window, frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    assessed: list[object] = []
+
+    def short_of_memory(frame: object, *arguments: object) -> Trust:
+        assessed.append(frame)
+        if len(assessed) == len(frames):
+            raise DarlError("Memory ran out.")
+        return assess(frame, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trust, "assess", short_of_memory)
+    window.viewer.add_image(frames, name="frames")
     widget = open_inspect(window)
     widget.assess.click()
     window.wait(lambda: done(window, widget))
-    assert "NaN" in window.messages[0]
+    assert window.messages == ["Memory ran out."]
     assert widget.scores.rowCount() == 2
 
 

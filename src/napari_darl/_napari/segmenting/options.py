@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl._napari.layers import Index
-from napari_darl._napari.segmenting.region import EVERYTHING, Region
 from napari_darl._napari.settings import read_settings
+from napari_darl.frames.regions import EVERYTHING, Region
 from napari_darl.inference.options import SegmentOptions
 
 Provenance = Mapping[str, str | float]

@@ -1,8 +1,5 @@
-"""The pixels in which vessels are looked for: all of them, the field of view, or a region drawn by the user."""
+"""Regions drawn by the user in a Shapes or Labels layer."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -11,48 +8,11 @@ from napari.layers import Image, Labels, Layer, Shapes
 from scipy.ndimage import affine_transform
 
 from napari_darl._napari.geometry import unit_factors
-from napari_darl._napari.layers import Index, finest, frame_order, frames_shape, pixels
+from napari_darl._napari.layers import finest, frame_order, frames_shape
 from napari_darl.errors import InputError
-from napari_darl.frames.channels import to_grey
-from napari_darl.frames.field_of_view import find_field_of_view
+from napari_darl.frames.regions import Region, digest
 
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Region:
-    """The pixels of each frame that count.
-
-    Two regions are equal if they select the same pixels of an image, whatever they are called.
-
-    Attributes
-    ----------
-    name : str
-        The name shown to the user.
-    mask_of : callable
-        Maps the index of a frame to a mask, bool (Y, X), or to None if the whole frame counts. It is called in a
-        thread.
-    content : object
-        Equal for regions that select the same pixels.
-    """
-
-    name: str = field(compare=False)
-    mask_of: Callable[[Index], Mask | None] = field(compare=False)
-    content: object
-
-
-EVERYTHING = Region("everything", lambda _: None, "everything")
-
-
-def field_of_view(image: Image) -> Region:
-    """Return the region that the detector or the camera saw, found in each frame on its own."""
-    data, rgb = pixels(image), image.rgb
-
-    def mask_of(index: Index) -> Mask | None:
-        frame = np.asarray(data[index])
-        return find_field_of_view(to_grey(frame, "luminance") if rgb else frame)
-
-    return Region("field of view", mask_of, "field of view")
 
 
 def drawn_region(drawn: Layer, image: Image) -> Region:
@@ -105,7 +65,7 @@ def drawn_region(drawn: Layer, image: Image) -> Region:
             "Choose a region with the same number of frames, or with a single one."
         )
     # Labels in a file or on a cluster are too large to compare. Such a region equals only itself.
-    content = _digest(data, matrix, offset) if isinstance(data, np.ndarray) else object()
+    content = digest(data, matrix, offset) if isinstance(data, np.ndarray) else object()
     return Region(drawn.name, lambda index: resampled(np.asarray(data[index])), content)
 
 
@@ -116,15 +76,7 @@ def _counted(leading: tuple[int, ...]) -> str:
 def _constant(mask: Mask, drawn: Layer) -> Region:
     if not mask.any():
         raise InputError(f"Nothing in '{drawn.name}' lies over the image. Draw a region there, or choose another one.")
-    return Region(drawn.name, lambda _: mask, _digest(mask))
-
-
-def _digest(*arrays: npt.NDArray[Any]) -> str:
-    digest = sha256()
-    for array in arrays:
-        digest.update(repr((array.shape, array.dtype.str)).encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    return Region(drawn.name, lambda _: mask, digest(mask))
 
 
 def _rasterised(shapes: Shapes, image: Image, frame: tuple[int, int]) -> Mask:

@@ -73,12 +73,12 @@ class Run:
 
         model = as_model(self.options.model, self.options.segment.device)
         chosen = self.options.segment.updated(rgb=self._rgb, bits=self._bit_depth())
-        windows = Windows(self._data, model, chosen, interrupt=interrupt)
+        windows = Windows(self._data, model, chosen, region=self.options.region, interrupt=interrupt)
         options = replace(self.options, segment=windows.options)
         provenance = self._provenance(windows)
         yield Update(options, provenance)
         with suppress(_StoppedError):
-            for part in self._within_region(self._parts(windows)):
+            for part in self._parts(windows):
                 yield Update(options, provenance, part)
 
     def _provenance(self, windows: "Windows") -> Provenance:
@@ -104,14 +104,6 @@ class Run:
         for frame in frames[at:] + frames[:at]:
             for number, window in enumerate(cut, 1):
                 yield Part(frame, *window, windows.probability(frame, *window), number, len(cut))
-
-    def _within_region(self, parts: Iterator[Part]) -> Iterator[Part]:
-        """Set what lies outside the region to 0."""
-        frame, mask = None, None
-        for part in parts:
-            if part.frame != frame:
-                frame, mask = part.frame, self.options.region.mask_of(part.frame)
-            yield part if mask is None else replace(part, probability=part.probability * mask[part.rows, part.columns])
 
 
 def _distance(window: tuple[slice, slice], centre: tuple[float, float]) -> float:

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, stack_axes
+from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, pixels, stack_axes
 from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN
 from napari_darl._napari.pickers import (
     DevicePicker,
@@ -33,10 +33,12 @@ from napari_darl._napari.pickers import (
 from napari_darl._napari.refining.form import RefineForm
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.options import Options, preferred_options
-from napari_darl._napari.segmenting.region import EVERYTHING, Region, drawn_region, field_of_view
+from napari_darl._napari.segmenting.region import drawn_region
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl.errors import DarlError
+from napari_darl.frames.regions import EVERYTHING, Region, field_of_view
 from napari_darl.inference.scale import guess_resize
+from napari_darl.io.arrays import ImageData
 from napari_darl.models import model_threshold, model_traits
 
 if TYPE_CHECKING:
@@ -163,7 +165,9 @@ class SegmentWidget(QWidget):
         chosen = self.region.value
         if chosen in (None, _EVERYTHING):
             return EVERYTHING
-        return field_of_view(image) if chosen == _FIELD else drawn_region(chosen, image)
+        if chosen == _FIELD:
+            return field_of_view(ImageData(pixels(image), bool(image.rgb)))
+        return drawn_region(chosen, image)
 
     def _clicked(self) -> None:
         if not self._segmenter.progress:
