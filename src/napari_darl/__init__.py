@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_darl.inference.lazy import lazy_mask, lazy_probability
     from napari_darl.inference.loading import Model, load_model
     from napari_darl.inference.options import SegmentOptions
+    from napari_darl.inference.orthogonal import windows_for
     from napari_darl.inference.segment import iter_probability, segment, segment_probability
     from napari_darl.inference.synthesize import synthesize
     from napari_darl.inference.trust import assess
@@ -67,6 +68,7 @@ _HOMES = {
     "stenosis": "measuring.stenosis",
     "synthesize": "inference.synthesize",
     "training_config": "training.config",
+    "windows_for": "inference.orthogonal",
     "write_zarr": "inference.zarr_output",
 }
 """Public name -> the module of this package that defines it."""
@@ -104,6 +106,7 @@ __all__ = [
     "stenosis",
     "synthesize",
     "training_config",
+    "windows_for",
     "write_zarr",
 ]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_darl import cli, segment
+from napari_darl import cli, segment, segment_probability
 from napari_darl.io.output import read_description, read_provenance, write_mask
 from napari_darl.samples import sample_angiogram
 
@@ -193,3 +193,17 @@ def test_ctrl_c_stops_and_the_rest_is_left_for_later(
     monkeypatch.undo()
     run(*command)
     assert "1 done before, 2 segmented, 2 failed" in capsys.readouterr().err
+
+
+def test_a_volume_is_segmented_along_three_axes(tmp_path: Path, untrained_path: Path) -> None:
+    volume = np.random.default_rng(0).integers(0, 255, (32, 40, 48)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "volume.tif", volume)
+    options = ("--model", untrained_path, "--probability", "--resize", 1)
+    assert run("segment", tmp_path / "volume.tif", "--output", tmp_path / "out", "--slice-distance", 2, *options) == 2
+    command = ("segment", tmp_path / "volume.tif", "--output", tmp_path / "out", *options)
+    assert run(*command, "--orthogonal", "--slice-distance", 2) == 0
+    found = tifffile.imread(tmp_path / "out" / "volume_probability.tif")
+    expected = segment_probability(volume, untrained_path, resize=1, orthogonal=True, slice_distance=2)
+    np.testing.assert_array_equal(found, expected)
+    assert read_provenance(tmp_path / "out" / "volume_mask.tif")["slice_distance"] == 2
+    assert run(*command) == 2  # made along three axes, so it isn't taken for the result along one

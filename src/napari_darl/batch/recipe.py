@@ -70,7 +70,11 @@ class Recipe:
     def provenance(self, source: Path, windows: Windows) -> dict[str, str | float]:
         """Return what a result says about its making: image, model, settings, and what they came to."""
         options = windows.options
-        known = {"bits": options.bits, "source": source_name(source)}
+        known = {
+            "bits": options.bits,
+            "source": source_name(source),
+            "slice_distance": options.slice_distance if options.orthogonal else None,
+        }
         return self.model.provenance(
             **{IMAGE: content_hash(source), SETTINGS: self.settings},
             **self.cleaning.model_dump(),

@@ -15,7 +15,7 @@ from napari_darl.frames.channels import as_grey, colours_that_show
 from napari_darl.frames.smoothing import smooth_over_time
 from napari_darl.frames.stacks import read_series
 from napari_darl.inference.cleaning import clean_mask
-from napari_darl.inference.windows import Windows
+from napari_darl.inference.orthogonal import windows_for
 from napari_darl.inference.zarr_output import write_zarr
 from napari_darl.io.arrays import ImageData
 from napari_darl.io.images import open_image, read_image
@@ -39,7 +39,7 @@ def segment_whole(job: Job, recipe: Recipe, *, overwrite: bool, interrupt: Calla
     if smooth:
         image = as_grey(image, recipe.options.channel)
         image = replace(image, data=smooth_over_time(image.data))
-    windows = Windows(image, recipe.model, recipe.options, interrupt=interrupt)
+    windows = windows_for(image, recipe.model, recipe.options, interrupt=interrupt)
     indices = list(np.ndindex(windows.shape[:-2]))
     chosen = [indices[number] for number in recipe.frames.of(len(indices))] if recipe.frames else None
     probability = windows.compute(chosen)
@@ -74,13 +74,15 @@ def segment_chunks(
     """
     recipe.check_for_chunks()
     image = open_image(job.source, lazy=True)
-    windows = Windows(image, recipe.model, recipe.options)
+    windows = windows_for(image, recipe.model, recipe.options)
     provenance = recipe.model.provenance(
         bright=bool(windows.options.bright),
         resize=windows.resize,
         precision=windows.precision,
         source=job.source.name,
     )
+    if windows.options.slice_distance:
+        provenance["slice_distance"] = windows.options.slice_distance
     if image.pixel_size:
         provenance |= {"pixel_size": "{} x {}".format(*image.pixel_size), "unit": image.unit or ""}
     first: list[bool] = []

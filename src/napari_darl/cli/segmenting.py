@@ -55,6 +55,13 @@ def segment(
     channel: Channel = None,
     frames: Frames = None,
     bits: Bits = None,
+    orthogonal: Annotated[
+        bool, typer.Option("--orthogonal", help="Segment volumes (Z, Y, X) along all three axes, and average.")
+    ] = False,
+    slice_distance: Annotated[
+        float | None,
+        typer.Option(help="Distance of two slices, in pixels, for --orthogonal; by default the file's, else 1."),
+    ] = None,
     to_zarr: Annotated[
         bool,
         typer.Option("--zarr", help="Write zarr chunk by chunk, for images of any size; interrupted work resumes."),
@@ -85,7 +92,17 @@ def segment(
     from napari_darl.inference.options import SegmentOptions
     from napari_darl.io.identity import stem_of
 
-    options = SegmentOptions(bright=bright, resize=resize, channel=channel, bits=bits, device=device)
+    if slice_distance is not None and not orthogonal:
+        raise InputError("--slice-distance needs --orthogonal. Pass both, or neither.")
+    options = SegmentOptions(
+        bright=bright,
+        resize=resize,
+        channel=channel,
+        bits=bits,
+        device=device,
+        orthogonal=orthogonal,
+        slice_distance=slice_distance,
+    )
     cleaning = Cleaning(
         threshold=0.5 if threshold is None else threshold,
         hysteresis=hysteresis,

@@ -1,5 +1,6 @@
 """Path A as a dask array: computed chunk by chunk, when and where it is asked for."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from napari_darl.frames.missing import warn_of_missing
 from napari_darl.frames.regions import Index
 from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.context import Array, Chunk, Context
+from napari_darl.inference.orthogonal import OrthogonalWindows
 from napari_darl.inference.pipeline import Pipeline, Probability
 from napari_darl.inference.windows import Windows
 
@@ -52,6 +54,8 @@ def lazy_probability(windows: Windows) -> "dask.array.Array":
         from dask.delayed import delayed
     except ImportError as error:
         raise InputError('dask isn\'t installed. Install it by: pip install "napari-darl[large]".') from error
+    if isinstance(windows, OrthogonalWindows):
+        return _in_blocks(windows, lambda chunk: delayed(windows)(chunk))
     image = windows.image.data
     if not isinstance(image, da.Array):
         image = da.from_array(image, chunks=getattr(image, "chunks", None) or "auto", name=False)
@@ -60,15 +64,12 @@ def lazy_probability(windows: Windows) -> "dask.array.Array":
         index: delayed(_context)(pipeline, image[(*index, *windows.sample)], index)
         for index in np.ndindex(windows.shape[:-2])
     }
-    blocks = np.empty([-(-n // step) for n, step in zip(windows.shape, windows.chunk_shape, strict=True)], object)
-    for chunk in windows.chunks():
-        starts = (*chunk.frames[0], *(part.start for part in chunk.window))
-        block = tuple(start // step for start, step in zip(starts, windows.chunk_shape, strict=True))
+
+    def probability(chunk: Chunk) -> Any:
         pixels = image[(*chunk.slices[:-2], *windows.pipeline.source(chunk.window))]
-        probability = delayed(_compute)(pipeline, pixels, [contexts[index] for index in chunk.frames], chunk)
-        blocks[block] = da.from_delayed(probability, _shape(chunk), np.float32)
-    array: da.Array = da.block(blocks.tolist())
-    return array
+        return delayed(_compute)(pipeline, pixels, [contexts[index] for index in chunk.frames], chunk)
+
+    return _in_blocks(windows, probability)
 
 
 def lazy_mask(windows: Windows, threshold: float = 0.5) -> "dask.array.Array":
@@ -111,6 +112,19 @@ def _context(pipeline: Pipeline, sample: Array, index: Index) -> Context:
     if context.missing:
         warn_of_missing(f"Frame {index} has" if index else "The image has", context.missing, pipeline.whole.size)
     return context
+
+
+def _in_blocks(windows: Windows, compute: Callable[[Chunk], Any]) -> "dask.array.Array":
+    """Return a dask array of the delayed probabilities of all chunks."""
+    import dask.array as da
+
+    blocks = np.empty([-(-n // step) for n, step in zip(windows.shape, windows.chunk_shape, strict=True)], object)
+    for chunk in windows.chunks():
+        starts = (*chunk.frames[0], *(part.start for part in chunk.window))
+        block = tuple(start // step for start, step in zip(starts, windows.chunk_shape, strict=True))
+        blocks[block] = da.from_delayed(compute(chunk), _shape(chunk), np.float32)
+    array: da.Array = da.block(blocks.tolist())
+    return array
 
 
 def _shape(chunk: Chunk) -> tuple[int, ...]:

@@ -51,6 +51,8 @@ class Pipeline:
         Timestep t at which path A sees the frames; above 0 they are noised accordingly.
     region : Region
         The pixels that count.
+    row_scale : float
+        Factor by which rows are resized besides, because their distance differs from that of columns.
     interrupt : callable, optional
         Called before each tile; what it raises ends the work.
 
@@ -79,6 +81,7 @@ class Pipeline:
         *,
         noise_level: int = 0,
         region: Region = EVERYTHING,
+        row_scale: float = 1.0,
         interrupt: Callable[[], None] | None = None,
     ) -> None:
         config = model.network.config
@@ -87,7 +90,7 @@ class Pipeline:
             raise InputError(
                 f"The noise level is {noise_level}. Choose a timestep from 0 to {config.schedule.steps - 1}."
             )
-        self.resize = checked_resize(options.resize, height, width, config.side, config.reach)
+        self.resize = checked_resize(options.resize, round(height * row_scale), width, config.side, config.reach)
         self.tile, self.overlap = _tiles(config, options.tile)
         bright = config.bright if options.bright is None else options.bright
         self.options = options.updated(resize=self.resize, tile=self.tile, bright=bright)
@@ -95,7 +98,7 @@ class Pipeline:
         self.predictor = Predictor(model.network, noise_level, interrupt, options.precision == "auto")
         self.context = Contexts(shape, config.normalisation, self.options, region)
         self._config = config
-        self._rows = Axis(height, self.resize, self.tile, self.overlap)
+        self._rows = Axis(height, self.resize * row_scale, self.tile, self.overlap)
         self._columns = Axis(width, self.resize, self.tile, self.overlap)
 
     def grey(self, pixels: Array) -> Array:
@@ -111,7 +114,7 @@ class Pipeline:
     def at_once(self) -> int:
         """Return how many whole frames make a batch."""
         height, width = self.whole.shape
-        return self.predictor.at_once(round(height * width * self.resize**2))
+        return self.predictor.at_once(round(height * width * (self._rows.resize * self._columns.resize)))
 
     def __call__(
         self,
@@ -188,7 +191,7 @@ class Pipeline:
             return self.context.encoded(*frame, source)
 
         frames = np.stack(each(encoded, zip(greys, contexts, strict=True), self.predictor.device))
-        if self.resize != 1:
+        if not (rows.resize.is_identity and columns.resize.is_identity):
             frames = np.clip(resample(frames, rows.resize, columns.resize), -1, 1)
         tensor = torch.from_numpy(np.ascontiguousarray(frames))[:, None]
         level = self.predictor.noise_level

@@ -10,6 +10,7 @@ from napari_darl.frames.regions import Index
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.orthogonal import windows_for
 from napari_darl.inference.windows import Windows
 
 
@@ -26,6 +27,8 @@ def segment(
     tile: int | None = None,
     region: npt.ArrayLike | None = None,
     device: str = "auto",
+    orthogonal: bool = False,
+    slice_distance: float | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Segment vessels.
 
@@ -35,7 +38,7 @@ def segment(
         Pixels of a greater probability are vessel; above 0 and below 1. By default 0.5, or what the file of a refined
         model says.
 
-    image, model, rgb, channel, bright, bits, resize, tile, region, device
+    image, model, rgb, channel, bright, bits, resize, tile, region, device, orthogonal, slice_distance
         As in `segment_probability`.
 
     Returns
@@ -69,6 +72,8 @@ def segment(
         tile=tile,
         region=region,
         device=device,
+        orthogonal=orthogonal,
+        slice_distance=slice_distance,
     )
     return clean_mask(probability, cleaning)
 
@@ -85,6 +90,8 @@ def segment_probability(
     tile: int | None = None,
     region: npt.ArrayLike | None = None,
     device: str = "auto",
+    orthogonal: bool = False,
+    slice_distance: float | None = None,
 ) -> npt.NDArray[np.float32]:
     """Compute the probability of vessel at each pixel: path A at t = 0 (Kim et al. 2023, figure 2).
 
@@ -114,6 +121,10 @@ def segment_probability(
         vessels and doesn't decide the range of intensities.
     device : str
         `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; a loaded `Model` stays on its device.
+    orthogonal : bool
+        Segment a volume (Z, Y, X) along all three axes, and average the probabilities.
+    slice_distance : float, optional
+        Distance of two slices of such a volume, in pixels; by default that of an `ImageData`, else 1.
 
     Returns
     -------
@@ -143,9 +154,17 @@ def segment_probability(
     ((512, 512), dtype('float32'))
     """
     options = SegmentOptions().updated(
-        rgb=rgb, channel=channel, bright=bright, bits=bits, resize=resize, tile=tile, device=device
+        rgb=rgb,
+        channel=channel,
+        bright=bright,
+        bits=bits,
+        resize=resize,
+        tile=tile,
+        device=device,
+        orthogonal=orthogonal,
+        slice_distance=slice_distance,
     )
-    return Windows(image, model, options, region=region).compute()
+    return windows_for(image, model, options, region=region).compute()
 
 
 def iter_probability(
@@ -194,5 +213,8 @@ def iter_probability(
     >>> index, probability.shape
     ((1,), (512, 512))
     """
-    windows = Windows(image, model, options, noise_level=noise_level, interrupt=interrupt)
+    if noise_level:
+        windows = Windows(image, model, options, noise_level=noise_level, interrupt=interrupt)
+    else:
+        windows = windows_for(image, model, options, interrupt=interrupt)
     yield from windows.frames(first)

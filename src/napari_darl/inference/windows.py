@@ -104,6 +104,8 @@ class Windows:
         interrupt: Callable[[], None] | None = None,
     ) -> None:
         options = options or SegmentOptions()
+        if options.orthogonal:
+            raise InputError("These windows follow one axis. For all three axes, call windows_for.")
         self.image = select_channel(as_image(image, rgb=options.rgb, bits=options.bits), options.channel)
         self.shape = (*map(int, self.image.leading_shape), *self.image.frame_shape)
         self.model = as_model(model, options.device)

@@ -64,6 +64,8 @@ class ImageData(Generic[Pixels]):
         Names of the channels along the axis C, where the file has them.
     channel : int, optional
         Number of the channel that was chosen, where the axis C stays with a length of 1.
+    slice_distance : float, optional
+        Distance from one slice of a volume to the next, in `unit`.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class ImageData(Generic[Pixels]):
     frame_time: float | None = None
     channels: tuple[str, ...] | None = None
     channel: int | None = None
+    slice_distance: float | None = None
 
     @property
     def leading_shape(self) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from napari_darl.io.dicom import DICOM_SUFFIXES, is_dicom, read_dicom
 from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.pictures import PICTURE_SUFFIXES, read_picture
 from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, series_frames
-from napari_darl.io.tiff_metadata import channel_names, pixel_size, stored_bits
+from napari_darl.io.tiff_metadata import channel_names, pixel_size, slice_distance, stored_bits
 
 PathLike = str | os.PathLike[str]
 FileImage = ImageData[npt.NDArray[Any]]
@@ -188,6 +188,7 @@ def _read_tiff(path: Path) -> list[FileImage]:
     images = []
     with open_tiff(path) as tiff:
         size, unit = pixel_size(tiff)
+        distance = slice_distance(tiff, unit)
         own = (tiff.shaped_metadata or ({},))[0]
         time = _frame_time(own.get("frame_time"))
         for series in full_size_series(tiff):
@@ -195,7 +196,13 @@ def _read_tiff(path: Path) -> list[FileImage]:
             bits = stored_bits(series, image.data)
             image = replace(image, data=_native(path, image.data), pixel_size=size, unit=unit, bits=bits)
             names = channel_names(tiff, image.axes, image.data.shape)
-            image = replace(image, at_detector=own.get("at_detector") is True, frame_time=time, channels=names)
+            image = replace(
+                image,
+                at_detector=own.get("at_detector") is True,
+                frame_time=time,
+                channels=names,
+                slice_distance=distance,
+            )
             images.append(image)
     if not images:
         raise FileError(f"{path} holds no image. Copy it again from its source.")

@@ -25,7 +25,14 @@ from napari_darl.io.tiff import (
     tiff_file,
 )
 from napari_darl.io.tiff_checks import check_segments
-from napari_darl.io.tiff_metadata import channel_names, checked_size, pixel_size, promised_bits
+from napari_darl.io.tiff_metadata import (
+    channel_names,
+    checked_distance,
+    checked_size,
+    pixel_size,
+    promised_bits,
+    slice_distance,
+)
 
 
 def is_zarr(path: Path) -> bool:
@@ -103,7 +110,10 @@ def _of_zarr(path: Path, array: Any, multiscale: dict[str, Any] | None = None) -
     if looks_coloured(pixels.shape):
         return ImageData(pixels, rgb=True, path=path)
     size, unit = _ome_pixel_size(multiscale) if multiscale else (None, None)
-    return ImageData(pixels, False, size, unit, axes=_ome_axes(multiscale, pixels.ndim), path=path)
+    axes = _ome_axes(multiscale, pixels.ndim)
+    scale = _ome_scale(multiscale) if multiscale and axes and "Z" in axes else None
+    distance = checked_distance(*scale[axes.index("Z")], unit) if scale and axes else None
+    return ImageData(pixels, False, size, unit, axes=axes, path=path, slice_distance=distance)
 
 
 class ZarrPixels:
@@ -188,8 +198,10 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
         pixels = TiffPixels(path, series[0].shape, series[0].dtype)
         letters = series[0].axes.replace("S", "Q") if frames else series[0].axes
         axes = letters if len(letters) == pixels.ndim else None
-        names = channel_names(tiff, axes, pixels.shape)
-        return ImageData(pixels, rgb, *pixel_size(tiff), promised_bits(series[0]), axes, path, channels=names)
+        size, unit = pixel_size(tiff)
+        names, distance = channel_names(tiff, axes, pixels.shape), slice_distance(tiff, unit)
+        image = ImageData(pixels, rgb, size, unit, promised_bits(series[0]), axes, path, channels=names)
+        return replace(image, slice_distance=distance)
 
 
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:
@@ -199,13 +211,19 @@ def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:
 
 def _ome_pixel_size(multiscale: dict[str, Any]) -> tuple[tuple[float, float] | None, str | None]:
     """Return the scale of y and x, and the unit of x."""
+    *_, (y, height), (x, width) = _ome_scale(multiscale) or [(None, None)] * 2
+    return checked_size((y, x), width, height or "")
+
+
+def _ome_scale(multiscale: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """Return scale and unit of each axis of the finest level; nothing where it has none."""
     axes = multiscale.get("axes", [])
+    units = [axis.get("unit") if isinstance(axis, dict) else None for axis in axes]
     for transformation in multiscale["datasets"][0].get("coordinateTransformations", []):
         scale = transformation.get("scale", [])
         if transformation.get("type") == "scale" and len(scale) == len(axes) >= 2:
-            height, width = (axis.get("unit") if isinstance(axis, dict) else None for axis in axes[-2:])
-            return checked_size(scale[-2:], _UNITS.get(str(width), width), _UNITS.get(str(height), height) or "")
-    return None, None
+            return [(size, _UNITS.get(str(unit), unit)) for size, unit in zip(scale, units, strict=True)]
+    return []
 
 
 def _ome_axes(multiscale: dict[str, Any] | None, dimensions: int) -> str | None:

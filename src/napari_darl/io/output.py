@@ -210,6 +210,8 @@ def _description(
             description["at_detector"] = True
     if image.frame_time is not None:
         description["frame_time"] = image.frame_time
+    if image.slice_distance is not None:
+        description["slice_distance"] = image.slice_distance
     return description
 
 
@@ -220,6 +222,8 @@ def _geometry(image: ImageData[npt.NDArray[Any]]) -> dict[str, list[Any]]:
     scale, units = [1.0] * leading, ["pixel"] * leading
     if image.frame_time and "t" in names:
         scale[names.index("t")], units[names.index("t")] = image.frame_time, "ms"
+    if image.slice_distance and image.pixel_size and "z" in names:
+        scale[names.index("z")], units[names.index("z")] = image.slice_distance, image.unit or "pixel"
     scale += image.pixel_size or (1.0, 1.0)
     units += [image.unit or "pixel"] * 2
     geometry: dict[str, list[Any]] = {"scale": scale, "units": units}

@@ -108,6 +108,31 @@ def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str
     return None, None
 
 
+def slice_distance(tiff: tifffile.TiffFile, unit: str | None) -> float | None:
+    """Return the distance of two slices in `unit`, the unit of the pixel's size, where OME or ImageJ give it."""
+    own = (tiff.shaped_metadata or ({},))[0]
+    if "slice_distance" in own:
+        return checked_distance(own["slice_distance"], unit, unit)
+    if tiff.is_ome and tiff.ome_metadata:
+        pixels = _ome_pixels(tiff)
+        return checked_distance(pixels.get("PhysicalSizeZ"), pixels.get("PhysicalSizeZUnit", "µm"), unit)
+    if tiff.is_imagej and tiff.imagej_metadata:
+        known = tiff.imagej_metadata
+        return checked_distance(known.get("spacing"), known.get("zunit", known.get("unit")), unit)
+    return None
+
+
+def checked_distance(distance: Any, unit: Any, wanted: str | None) -> float | None:
+    """Return a distance in the unit that is wanted, or None if that can't be."""
+    size, unit = checked_size((distance, distance), unit)
+    if size is None or unit is None or wanted is None:
+        return None
+    if unit == wanted:
+        return size[0]
+    known = unit in CENTIMETRES and wanted in CENTIMETRES
+    return size[0] * CENTIMETRES[unit] / CENTIMETRES[wanted] if known else None
+
+
 def _first(entry: Any) -> dict[str, Any]:
     first = entry[0] if isinstance(entry, list) else entry
     return first if isinstance(first, dict) else {}
