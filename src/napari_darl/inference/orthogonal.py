@@ -90,7 +90,7 @@ class OrthogonalWindows(Windows):
         distance = _slice_distance(self.image, None if options is None else options.slice_distance)
         _check_volume(self.image, distance * self.resize)
         self.pipeline.options = self.options.updated(orthogonal=True, slice_distance=distance)
-        self._sides = [_Side(self, axis, distance, interrupt) for axis in (1, 2)]
+        self._sides = [_Side(self, axis, interrupt) for axis in (1, 2)]
         self._volume_context: Context | None = None
 
     @property
@@ -163,13 +163,16 @@ class OrthogonalWindows(Windows):
 
 
 class _Side:
-    """The frames of a volume that follow each other along Y (`axis` 1) or X (2); their rows are its slices."""
+    """The frames of a volume that follow each other along Y (`axis` 1) or X (2); their rows are its slices.
 
-    def __init__(self, windows: Windows, axis: int, distance: float, interrupt: Callable[[], None] | None) -> None:
+    `windows` has decided the options.
+    """
+
+    def __init__(self, windows: Windows, axis: int, interrupt: Callable[[], None] | None) -> None:
         self.data: ImageArray = windows.image.data
         self.axis, self.across = axis, 3 - axis
         shape = windows.shape[axis], windows.shape[0], windows.shape[self.across]
-        self.pipeline = Pipeline(shape, windows.model, windows.options, row_scale=distance, interrupt=interrupt)
+        self.pipeline = Pipeline(shape, windows.model, windows.options, interrupt=interrupt)
 
     def probability(self, part: tuple[slice, ...], context: Context) -> Probability:
         """Return the probability in a part (Z, Y, X) of the volume."""

@@ -46,13 +46,11 @@ class Pipeline:
     model : Model
         The model.
     options : SegmentOptions
-        How to apply it.
+        How to apply it. If `orthogonal`, the rows of the frames are slices of a volume, `slice_distance` px apart.
     noise_level : int
         Timestep t at which path A sees the frames; above 0 they are noised accordingly.
     region : Region
         The pixels that count.
-    row_scale : float
-        Factor by which rows are resized besides, because their distance differs from that of columns.
     interrupt : callable, optional
         Called before each tile; what it raises ends the work.
 
@@ -81,11 +79,12 @@ class Pipeline:
         *,
         noise_level: int = 0,
         region: Region = EVERYTHING,
-        row_scale: float = 1.0,
         interrupt: Callable[[], None] | None = None,
     ) -> None:
         config = model.network.config
         height, width = shape[-2:]
+        # Frames across the slices of a volume are also resized by the distance of their rows.
+        row_scale = (options.slice_distance or 1.0) if options.orthogonal else 1.0
         if not 0 <= noise_level < config.schedule.steps:
             raise InputError(
                 f"The noise level is {noise_level}. Choose a timestep from 0 to {config.schedule.steps - 1}."
