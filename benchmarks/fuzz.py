@@ -116,16 +116,8 @@ def main() -> None:
         told = child(name, arguments)
         failures = sum(map(len, told["failures"].values()))
         failed = failed or failures > 0
-        rows.append(
-            (
-                name,
-                str(told["cases"]),
-                str(told["accepted"]),
-                str(told["refused"]),
-                f"{told['slowest']:.2f}",
-                str(failures),
-            )
-        )
+        counts = (told["cases"], told["accepted"], told["refused"], f"{told['slowest']:.2f}", failures)
+        rows.append((name, *map(str, counts)))
         print(rows[-1], file=sys.stderr, flush=True)
         for failure, where in told["failures"].items():
             print(f"  {len(where)} x {failure} ({', '.join(where[:3])})", file=sys.stderr, flush=True)
