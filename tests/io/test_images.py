@@ -117,7 +117,7 @@ def test_pages_of_several_sizes(tmp_path):
     with tifffile.TiffWriter(path) as writer:
         writer.write(DEEP, metadata=None)
         writer.write(GREY[:35, :45], metadata=None)
-    with pytest.raises(FileError, match="2 different sizes or types"):
+    with pytest.raises(FileError, match="2 images, of different sizes"):
         read_image(path)
     frames = read_stack(path).frames
     assert [(frame.shape, frame.dtype) for frame in frames] == [((40, 50), np.uint16)] * 5 + [((35, 45), np.uint8)]

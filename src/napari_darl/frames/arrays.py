@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from os import PathLike
 from typing import Any, cast
 
 import numpy as np
@@ -84,6 +85,12 @@ def _as_image_array(image: object) -> ImageArray:
     levels = _levels(image)
     if levels is not None:
         return _as_image_array(levels[0])
+    if isinstance(image, str | PathLike):
+        raise InputError(f"{image} is a path. Pass the image in that file: open_image(path).")
+    if hasattr(image, "__cuda_array_interface__"):
+        raise InputError(
+            f"A {type(image).__name__} in the memory of a GPU can't be read. Pass a copy, as .get() or .cpu() returns."
+        )
     if isinstance(image, np.ma.MaskedArray):
         return image if np.ma.is_masked(image) else image.data
     if not isinstance(image, np.ndarray) and isinstance(getattr(image, "dtype", None), np.dtype):

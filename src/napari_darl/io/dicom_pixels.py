@@ -3,7 +3,7 @@
 import math
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -168,13 +168,10 @@ def _check_sizes(path: Path, file: BinaryIO, syntax: "UID", layout: Layout) -> i
 
 def decoded(path: Path, file: BinaryIO, syntax: "UID", layout: Layout, finish: Callable[[Array], Array]) -> Array:
     """Decode all frames, and apply `finish` to each before the next is decoded."""
-    from pydicom.pixels import iter_pixels
-
     colours = (3,) if layout.samples == 3 else ()
-    options: dict[str, Any] = {"transfer_syntax_uid": syntax, "number_of_frames": layout.frames}
     count, data = 0, np.empty(0)
     try:
-        for frame in islice(iter_pixels(file, **options), layout.frames):
+        for frame in islice(_raw_frames(file, syntax, layout), layout.frames):
             if frame.shape != (layout.rows, layout.columns, *colours) or frame.itemsize > layout.dtype.itemsize:
                 raise ValueError("a frame of another shape or type")
             finished = finish(_pixel_bits(frame.astype(layout.dtype, copy=False), layout))
@@ -194,6 +191,16 @@ def decoded(path: Path, file: BinaryIO, syntax: "UID", layout: Layout, finish: C
             f'Install all decoders (pip install "napari-darl[dicom]"), copy it again, or e{_UNCOMPRESSED}'
         ) from None
     return data
+
+
+def _raw_frames(file: BinaryIO, syntax: "UID", layout: Layout) -> Iterable[Array]:
+    """Return the decoded frames, one after the other unless they are bits that don't begin at whole bytes."""
+    from pydicom.pixels import iter_pixels, pixel_array
+
+    options: dict[str, Any] = {"transfer_syntax_uid": syntax, "number_of_frames": layout.frames}
+    if layout.allocated == 1 and layout.rows * layout.columns % 8 and not syntax.is_encapsulated:
+        return pixel_array(file, **options).reshape(layout.frames, layout.rows, layout.columns)
+    return iter_pixels(file, **options)
 
 
 def _pixel_bits(frame: Array, layout: Layout) -> Array:

@@ -17,7 +17,14 @@ from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
 from napari_darl.io.dicom import DICOM_SUFFIXES, is_dicom, read_dicom
 from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.pictures import PICTURE_SUFFIXES, read_picture
-from napari_darl.io.tiff import TIFF_SUFFIXES, full_size_series, open_tiff, series_frames
+from napari_darl.io.tiff import (
+    TIFF_SUFFIXES,
+    full_size_series,
+    joined,
+    open_tiff,
+    series_frames,
+    warn_of_pages_left_out,
+)
 from napari_darl.io.tiff_metadata import channel_names, pixel_size, slice_distance, stored_bits
 
 PathLike = str | os.PathLike[str]
@@ -88,7 +95,7 @@ def read_image(path: PathLike) -> FileImage:
     images = _read(Path(path))
     if len(images) > 1:
         raise FileError(
-            f"{path} holds frames of {len(images)} different sizes or types. Save each kind as its own file."
+            f"{path} holds {len(images)} images, of different sizes, types or scenes. Save each as its own file."
         )
     return images[0]
 
@@ -204,9 +211,11 @@ def _read_tiff(path: Path) -> list[FileImage]:
                 slice_distance=distance,
             )
             images.append(image)
+        warn_of_pages_left_out(path, tiff)
+        scenes = tiff.is_ome
     if not images:
         raise FileError(f"{path} holds no image. Copy it again from its source.")
-    return images
+    return images if scenes else joined(images)
 
 
 def _frame_time(value: object) -> float | None:

@@ -23,6 +23,7 @@ from napari_darl.io.tiff import (
     planes_are_frames,
     reading_tiff,
     tiff_file,
+    warn_of_pages_left_out,
 )
 from napari_darl.io.tiff_checks import check_segments
 from napari_darl.io.tiff_metadata import (
@@ -76,24 +77,31 @@ def open_lazily(path: Path) -> ImageData[ImageArray]:
     from napari_darl.io.zarr_store import BoundedStore
 
     try:
-        node = zarr.open(BoundedStore(path, read_only=True), mode="r")
-        if isinstance(node, zarr.Array):
-            return _of_zarr(path, node)
-        multiscale = _multiscale(node.attrs.asdict())
-        if multiscale is None:
-            with warnings.catch_warnings(action="ignore"):  # about foreign files in the folder
-                parts = [name for name, part in node.members() if _is_image(part)]
-            names = ", ".join(sorted(parts)) or "it has none"
-            raise FileError(f"{path} is a zarr group without OME levels. Pass one of the images in it ({names}).")
-        level = node[str(multiscale["datasets"][0]["path"])]
-        if not isinstance(level, zarr.Array):
-            raise FileError(f"{path} has a level that isn't an array. Export it again.")
-        image = _of_zarr(path, level, multiscale)
-        return replace(image, channels=_ome_channels(node.attrs.asdict(), image))
+        return _of_node(path, zarr.open(BoundedStore(path, read_only=True), mode="r"))
     except FileError:
         raise
     except Exception as error:  # stores and codecs raise nearly anything on damaged data
         raise _damaged(path, error) from error
+
+
+def _of_node(path: Path, node: Any) -> ImageData[ImageArray]:
+    """Open a zarr array, the finest level of an OME-Zarr image, or the only image in a group."""
+    import zarr
+
+    if isinstance(node, zarr.Array):
+        return _of_zarr(path, node)
+    multiscale = _multiscale(node.attrs.asdict())
+    if multiscale is None:
+        with warnings.catch_warnings(action="ignore"):  # about foreign files in the folder
+            parts = [name for name, part in node.members() if _is_image(part)]
+        if len(parts) == 1:  # bioformats2raw puts even a single image into a group
+            return _of_node(path, node[parts[0]])
+        names = ", ".join(sorted(parts)) or "it has none"
+        raise FileError(f"{path} is a zarr group without OME levels. Pass one of the images in it ({names}).")
+    level = node[str(multiscale["datasets"][0]["path"])]
+    if not isinstance(level, zarr.Array):
+        raise FileError(f"{path} has a level that isn't an array. Export it again.")
+    return _of_zarr(path, level, multiscale)
 
 
 def _damaged(path: Path, error: Exception) -> FileError:
@@ -116,7 +124,17 @@ def _of_zarr(path: Path, array: Any, multiscale: dict[str, Any] | None = None) -
     return ImageData(pixels, False, size, unit, axes=axes, path=path, slice_distance=distance)
 
 
-class ZarrPixels:
+class _LazyPixels:
+    """Pixels that are read when they are sliced, and all of them when NumPy asks for an array."""
+
+    def __getitem__(self, index: Any, /) -> Any:
+        raise NotImplementedError
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(self[...], dtype)
+
+
+class ZarrPixels(_LazyPixels):
     """The pixels of a zarr array. A damaged chunk raises FileError when it is read.
 
     Raises
@@ -144,7 +162,7 @@ class ZarrPixels:
             raise _damaged(self.path, error) from error
 
 
-class TiffPixels:
+class TiffPixels(_LazyPixels):
     """The pixels of a TIFF's first series. Slicing reads only the pages and tiles that it needs.
 
     Each process opens the file once, when it first reads from it.
@@ -182,7 +200,7 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
         series = full_size_series(tiff)
         page = series[0].keyframe
         if len(series) > 1:
-            raise FileError(f"{path} holds frames of {len(series)} sizes or types. Save each kind as its own file.")
+            raise FileError(f"{path} holds {len(series)} images. Save each as its own file to read it part by part.")
         rgb = is_rgb(page)
         frames = planes_are_frames(tiff, series[0])
         rgb = rgb and not frames
@@ -195,6 +213,7 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
         if series[0].dataoffset is None and at_once * series[0].dtype.itemsize > MAX_CHUNK:
             raise FileError(f"{path} has tiles of {page.chunks} pixels, which are too large. Save it in smaller ones.")
         check_segments(path, series[0], at_once)
+        warn_of_pages_left_out(path, tiff)
         pixels = TiffPixels(path, series[0].shape, series[0].dtype)
         letters = series[0].axes.replace("S", "Q") if frames else series[0].axes
         axes = letters if len(letters) == pixels.ndim else None

@@ -2,8 +2,10 @@
 
 import logging
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy.typing as npt
 import tifffile
 from tifffile import COMPRESSION, PHOTOMETRIC
 
-from napari_darl.errors import DarlError, FileError
+from napari_darl.errors import DarlError, DarlWarning, FileError
 from napari_darl.io.arrays import ImageData
 from napari_darl.io.tiff_checks import check_chain, check_complete
 
@@ -94,6 +96,31 @@ def reading_tiff(path: Path) -> Iterator[None]:
 def full_size_series(tiff: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
     """Return the series of a file without thumbnails; the pages of a series have the same size and type."""
     return [series for series in tiff.series if not series.keyframe.is_reduced] or list(tiff.series)
+
+
+def warn_of_pages_left_out(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Warn if the metadata of a file describe fewer pages than it has, so that the others are never read."""
+    levels = [level for series in tiff.series for level in series.levels]
+    described = sum(level.size // max(level.keyframe.size, 1) for level in levels)
+    if (pages := len(tiff.pages)) > described:
+        warnings.warn(
+            f"{path} has {pages} pages, but its metadata describe {described}. The others are left out.",
+            DarlWarning,
+            stacklevel=2,
+        )
+
+
+def joined(images: list[ImageData[npt.NDArray[Any]]]) -> list[ImageData[npt.NDArray[Any]]]:
+    """Join the frames of several series into one stack, if they have the same size and type and at most one axis more.
+
+    Programs that append pages to a file may begin a series with each.
+    """
+    first = images[0]
+    same = {(image.rgb, image.frame_shape, image.data.dtype, image.bits) for image in images}
+    if len(images) == 1 or len(same) > 1 or any(len(image.leading_shape) > 1 for image in images):
+        return images
+    frames = [image.data if image.leading_shape else image.data[None] for image in images]
+    return [replace(first, data=np.concatenate(frames), axes="IYXS" if first.rgb else "IYX")]
 
 
 def series_frames(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> ImageData[npt.NDArray[Any]]:
