@@ -21,6 +21,7 @@ import napari_darl
 from napari_darl._napari.commands import segment_vessels
 from napari_darl._napari.pickers import DevicePicker
 from napari_darl._napari.training.session import TrainingSession
+from napari_darl.io.output import write_png
 from napari_darl.samples import sample_angiogram
 from napari_darl.training.run_folder import RunFolder
 
@@ -36,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     for theme in ("dark", "light"):
         get_settings().appearance.theme = theme
-        for take in (command, widget, movie, fundus, train, inspect, doubt, measure, stenosis):
+        for take in (command, widget, movie, fundus, folder, train, inspect, doubt, measure, stenosis):
             wanted = args.only is None or take.__name__ in args.only
             if wanted and (theme == "dark" or take is widget):
                 viewer = opened()
@@ -87,6 +88,29 @@ def fundus(viewer: napari.Viewer) -> None:
     docked.cleaning.controls["smallest_piece"].setValue(150)
     docked.segment()
     live(0.5, lambda: len(viewer.layers) == 2)
+
+
+def folder(viewer: napari.Viewer) -> None:
+    """Step through a folder: the first mask is edited, and one file is damaged."""
+    with tempfile.TemporaryDirectory() as place:
+        images = Path(place) / "angiograms"
+        images.mkdir()
+        for number, frame in enumerate(np.concatenate([frames()] * 2), 1):
+            write_png(images / f"frame_{number}.png", frame)
+        (images / "frame_4.png").write_bytes(b"damaged")
+        docked = dock(viewer, "Segment a folder")
+        docked.folder.setText(str(images))
+        docked.output.setText(str(Path(place) / "masks"))
+        docked.list_images()
+        session = docked.session
+        live(0.5, lambda: session.count > 0 and len(session.outcomes) == session.count)
+        for number in (0, 1):
+            session.show(number)
+            live(0.5, lambda: session.shown is not None and session.shown.mask is not None)
+            if number == 0:
+                session.shown.mask.data[60:70, 60:70] = 1
+        docked.button.click()
+        live(0.5, lambda: session.left <= 2)
 
 
 def train(viewer: napari.Viewer) -> None:

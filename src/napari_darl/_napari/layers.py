@@ -146,6 +146,13 @@ def keeping_selection(viewer: "napari.Viewer") -> Iterator[None]:
         selection.update(before & set(viewer.layers))
 
 
+def vessel_colours(viewer: "napari.Viewer", *, on_colours: bool) -> DirectLabelColormap:
+    """Return the colours of a further mask layer: 1 stands for vessel, other labels are painted by the user."""
+    others = sum(isinstance(bare(layer), Labels) for layer in viewer.layers)
+    fitting = _COLOURS_ON_RGB if on_colours else _COLOURS
+    return DirectLabelColormap(color_dict={None: _PAINTED, 0: "transparent", 1: fitting[others % len(fitting)]})
+
+
 def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
     """Make an empty mask layer that lies over an image; add it to the viewer afterwards.
 
@@ -161,15 +168,12 @@ def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
     Labels
         A new writable uint8 array of the image's shape without colours, all 0. 1 stands for vessel.
     """
-    others = sum(isinstance(bare(layer), Labels) for layer in viewer.layers)
-    fitting = _COLOURS_ON_RGB if image.rgb else _COLOURS
-    colours = {None: _PAINTED, 0: "transparent", 1: fitting[others % len(fitting)]}
     data = finest(image)
     empty: npt.NDArray[np.uint8] = np.zeros(data.shape[: image.ndim], np.uint8)
     return Labels(
         empty,
         name=f"{image.name} vessels",
-        colormap=DirectLabelColormap(color_dict=colours),
+        colormap=vessel_colours(viewer, on_colours=bool(image.rgb)),
         metadata={SPACING: AT_DETECTOR} if at_detector(image) else {},
         **geometry(image),
     )

@@ -1,13 +1,16 @@
 """What has become of an image: whether its results are there, and whether they are of this image and recipe."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from napari_darl.batch.jobs import Job
 from napari_darl.batch.recipe import IMAGE, SETTINGS, Recipe
 from napari_darl.errors import FileError
+from napari_darl.io.arrays import ImageData
 from napari_darl.io.identity import content_hash
-from napari_darl.io.output import read_provenance
+from napari_darl.io.output import read_provenance, write_mask
 
 EDITED = "edited"
 """Entry of a mask's provenance that says that the user has changed it."""
@@ -59,3 +62,24 @@ def _difference(file: Path, made: dict[str, str | float | int], image: str, reci
     if made[SETTINGS] != recipe.settings:
         return f"{file} was made with other settings, {made[SETTINGS]} instead of {recipe.settings}."
     return ""
+
+
+def write_edited(file: Path, mask: ImageData[Any], description: Mapping[str, Any]) -> None:
+    """Replace a mask by what the user has made of it.
+
+    Parameters
+    ----------
+    file : Path
+        A result of a batch.
+    mask : ImageData of bool
+        The edited mask.
+    description : mapping
+        What the file says, as `read_description` returns it. It is kept, and says that the mask was edited.
+
+    Raises
+    ------
+    FileError
+        If it can't be written.
+    """
+    provenance = {**description.get("provenance", {}), EDITED: True}
+    write_mask(file, mask, provenance=provenance, notes=description.get("notes"), overwrite=True)

@@ -85,20 +85,11 @@ class Batch:
         interrupt : callable, optional
             Called before each tile of other images; it may raise StoppedError.
         """
-        try:
-            return self._process(job, progress, interrupt)
-        except StoppedError:
-            raise
-        except DarlError as error:
-            return Outcome(job, State.FAILED, str(error))
-        except MemoryError:
-            return Outcome(job, State.FAILED, "Memory ran out. Close other programs, or use smaller images.")
-        except OSError as error:
-            reason = f"{error.filename or job.source} can't be used ({error.strerror}). Check it and its permissions."
-            return Outcome(job, State.FAILED, reason)
-        except Exception as error:  # noqa: BLE001 - the others have their turn all the same
-            _log.exception("Segmenting %s failed", job.source)
-            return Outcome(job, State.FAILED, f"An unexpected error: {type(error).__name__}: {error}.")
+        return _guarded(job, lambda: self._process(job, progress, interrupt))
+
+    def look(self, job: Job) -> Outcome:
+        """Return what has become of an image so far."""
+        return _guarded(job, lambda: Outcome(job, *state_of(job, self.recipe)))
 
     def _process(self, job: Job, progress: Progress | None, interrupt: Callable[[], None] | None) -> Outcome:
         state, reason = state_of(job, self.recipe)
@@ -110,6 +101,24 @@ class Batch:
             return Outcome(job, State.DONE, new=new)
         smoothed = segment_whole(job, self.recipe, overwrite=replaced, interrupt=interrupt)
         return Outcome(job, State.DONE, new=True, smoothed=smoothed)
+
+
+def _guarded(job: Job, work: Callable[[], Outcome]) -> Outcome:
+    """Do the work, and turn its errors into an outcome."""
+    try:
+        return work()
+    except StoppedError:
+        raise
+    except DarlError as error:
+        return Outcome(job, State.FAILED, str(error))
+    except MemoryError:
+        return Outcome(job, State.FAILED, "Memory ran out. Close other programs, or use smaller images.")
+    except OSError as error:
+        reason = f"{error.filename or job.source} can't be used ({error.strerror}). Check it and its permissions."
+        return Outcome(job, State.FAILED, reason)
+    except Exception as error:  # noqa: BLE001 - the others have their turn all the same
+        _log.exception("Segmenting %s failed", job.source)
+        return Outcome(job, State.FAILED, f"An unexpected error: {type(error).__name__}: {error}.")
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:

@@ -17,8 +17,7 @@ from napari_darl.frames.stacks import read_series
 from napari_darl.inference.cleaning import clean_mask
 from napari_darl.inference.orthogonal import windows_for
 from napari_darl.inference.zarr_output import write_zarr
-from napari_darl.io.arrays import ImageData
-from napari_darl.io.images import open_image, read_image
+from napari_darl.io.images import FileImage, open_image, read_image
 from napari_darl.io.output import write_frames, write_mask
 
 if TYPE_CHECKING:
@@ -28,13 +27,24 @@ Progress = Callable[[int, int], None]
 """Called with the numbers of finished parts and of all parts; what it raises ends the work."""
 
 
+def read_source(job: Job) -> FileImage:
+    """Read the image of a job into memory: a file, or a folder of frames that are one series.
+
+    Raises
+    ------
+    FileError, InputError
+        As `read_image` and `read_series`.
+    """
+    return read_series(job.source) if job.source.is_dir() else read_image(job.source)
+
+
 def segment_whole(job: Job, recipe: Recipe, *, overwrite: bool, interrupt: Callable[[], None] | None = None) -> bool:
     """Segment an image in memory into TIFFs; return whether it was smoothed over time, which single frames aren't.
 
     The mask is written last, so that it stands for all results. Results that are there are replaced if `overwrite`;
     else they are taken for those of an earlier call and left.
     """
-    image: ImageData[Any] = read_series(job.source) if job.source.is_dir() else read_image(job.source)
+    image = read_source(job)
     smooth = recipe.smooth_time and bool(image.leading_shape)
     if smooth:
         image = as_grey(image, recipe.options.channel)

@@ -197,7 +197,7 @@ def _description(
     """Return what is kept as JSON in ImageDescription."""
     description: dict[str, Any] = {"provenance": dict(provenance)}
     if notes is None and (image.pixel_size or image.frame_time or image.channel):
-        notes = {"geometry": _geometry(image)}
+        notes = {"geometry": layer_geometry(image)}
     if notes is not None:
         description["notes"] = dict(notes)
     if image.pixel_size is not None:
@@ -215,7 +215,7 @@ def _description(
     return description
 
 
-def _geometry(image: ImageData[npt.NDArray[Any]]) -> dict[str, list[Any]]:
+def layer_geometry(image: ImageData[Any]) -> dict[str, list[Any]]:
     """Return scale, units and axis labels of a layer that lies over the image: time in ms, lengths in its unit."""
     leading = len(image.leading_shape)
     names = (image.axes or "")[:leading].lower()
