@@ -1,6 +1,7 @@
 """From a mask to sub-pixel centrelines.
 
-1. The skeleton is traced and pruned (`skeleton`), and crossings are made one branch point (`crossings`).
+1. Pinholes are filled (`pinholes`). The skeleton is traced and pruned (`skeleton`), and crossings are made one branch
+   point (`crossings`).
 2. At a free end the skeleton says little: it stops short of the end of the mask, or turns into one of its corners. What
    lies within 1.5 times the distance to the mask's edge of the end is cut off.
 3. Rays across the line find the edges of the mask; the middle between them is where the line belongs. Points where a
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
@@ -23,6 +23,7 @@ from napari_darl.measuring.arms import Arm, find_arms
 from napari_darl.measuring.crossings import fuse
 from napari_darl.measuring.free_ends import extended, with_length, without_caps
 from napari_darl.measuring.lines import Floats, Integers, Lines
+from napari_darl.measuring.pinholes import without_pinholes
 from napari_darl.measuring.sections import depth_at, edge_distance, normals
 from napari_darl.measuring.skeleton import FREE, Graph, Mask, prune, trace
 
@@ -79,7 +80,7 @@ def find_centrelines(mask: Mask, scale: Floats) -> Centrelines:
     scale
         (D,) size of a pixel as a multiple of its smallest side.
     """
-    distance = distance_transform_edt(mask, sampling=scale)
+    mask, distance = without_pinholes(mask, scale)
     graph = fuse(prune(_traced(mask, distance, scale), scale), scale)
     return centre(graph, mask, distance, scale)
 
@@ -257,7 +258,7 @@ def _branch_points(lines: Lines, start: Integers, end: Integers, width: Floats, 
         if len(found) == 3 and all(arm.whole for arm in found):
             side, one, other = sorted(found, key=lambda arm: arm.diameter)
             place = _crossing(side, one.origin, other.origin)
-            if place is not None and np.linalg.norm(place - nodes[node]) < 1.5 * graph.radius[node]:
+            if place is not None and np.linalg.norm(place - nodes[node]) < 2 * graph.radius[node]:
                 nodes[node] = place
     return nodes
 

@@ -15,8 +15,9 @@ from napari_darl.measuring.arms import Arm, find_arms
 from napari_darl.measuring.lines import Floats
 from napari_darl.measuring.skeleton import FREE, Chain, Graph, joined
 
-_LONGEST = 4.0  # radii, of a bridge
+_LONGEST = 6.0 # radii, of a bridge
 _STRAIGHT = 0.85  # cosine of the angle by which a vessel turns at a crossing, at most
+_ASIDE = 1.0 # radii, by which its parts lie beside each other, at most
 
 
 def fuse(graph: Graph, scale: Floats) -> Graph:
@@ -74,15 +75,25 @@ def _bridges(graph: Graph, scale: Floats) -> set[int]:
     for number in candidates:
         others = sorted({place for node in ends[number] for place in at[node]} - {number})
         arms = find_arms([lines[place] for place in others], [ends[place] for place in others], graph.radius)
-        if _cross(arms[ends[number][0]], arms[ends[number][1]]):
+        if _cross(arms[ends[number][0]], arms[ends[number][1]], graph.radius[list(ends[number])].max()):
             bridges.add(number)
     return bridges
 
 
-def _cross(some: list[Arm], others: list[Arm]) -> bool:
-    """Return whether two pairs of arms, one of either branch point each, go on straight."""
+def _cross(some: list[Arm], others: list[Arm], radius: float) -> bool:
+    """Return whether two pairs of arms, one of either branch point each, are parts of one straight line."""
     if not (len(some) == len(others) == 2 and all(arm.whole for arm in (*some, *others))):
         return False
-    cosine = -np.array([[one.direction @ other.direction for other in others] for one in some])
-    best = max(min(cosine[0, 0], cosine[1, 1]), min(cosine[0, 1], cosine[1, 0]))
-    return bool(best > _STRAIGHT)
+    fits = np.array([[_in_line(one, other, radius) for other in others] for one in some])
+    return bool((fits[0, 0] and fits[1, 1]) or (fits[0, 1] and fits[1, 0]))
+
+
+def _in_line(one: Arm, other: Arm, radius: float) -> bool:
+    """Return whether a vessel that ends with one arm goes on with the other, straight and not beside it."""
+    if -float(one.direction @ other.direction) < _STRAIGHT:
+        return False
+    along = one.direction - other.direction
+    along /= np.linalg.norm(along)
+    gap = other.origin - one.origin
+    aside = float(np.linalg.norm(gap - (gap @ along) * along))
+    return aside < _ASIDE * radius

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from napari_darl.errors import InputError
 from napari_darl.measuring.centreline import centred, sections, thinned
 from napari_darl.measuring.lines import Floats, Lines
+from napari_darl.measuring.pinholes import without_pinholes
 from napari_darl.measuring.skeleton import Integers, Mask, neighbours
 
 _ASIDE = 10.0  # px by which a point may lie beside a vessel
@@ -46,9 +46,8 @@ class VesselPaths:
     """
 
     def __init__(self, mask: Mask, size: Floats) -> None:
-        self._mask = np.pad(mask, 1)
         self._scale = size / size.min()
-        self._distance = distance_transform_edt(self._mask, sampling=self._scale)
+        self._mask, self._distance = without_pinholes(np.pad(mask, 1), self._scale)
         skeleton = thinned(self._mask)
         self._pixels: Integers = np.argwhere(skeleton)
         first, second = neighbours(skeleton, self._pixels)
