@@ -46,7 +46,7 @@ BELOW: dict[str, set[str]] = {
     "synthetic": set(),
     "frames": {"io"},
     "darl": {"frames", "io"},
-    "evaluation": {"frames", "io"},
+    "evaluation": {"frames", "io", "measuring"},
     "models": {"darl"},
     "inference": {"darl", "evaluation", "frames", "io", "models", "synthetic"},
     "training": {"darl", "frames", "inference", "io", "synthetic"},

@@ -189,8 +189,7 @@ def _width_errors(found: napari_darl.Morphometry, tree: Tree, distance: Floats) 
 def _skan_length(mask: Mask) -> float:
     """Length of all branches by skan, where it is installed."""
     try:
-        from skan import Skeleton, summarize
+        from skan import Skeleton
     except ImportError:
         return float("nan")
-    branches = summarize(Skeleton(skeletonize(mask)), separator="-")  # type: ignore[no-untyped-call]
-    return float(branches["branch-distance"].sum())
+    return float(np.sum(Skeleton(skeletonize(mask)).path_lengths()))  # type: ignore[no-untyped-call]

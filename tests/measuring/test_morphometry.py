@@ -108,6 +108,19 @@ def test_vessels_that_cross_have_one_branch_point() -> None:
     assert np.isnan(nodes["murray"][0])
 
 
+def test_vessels_that_cross_at_a_small_angle() -> None:
+    mask = vessel(straight(0.3), 3, (200, 200)).mask | vessel(straight(0.85), 3, (200, 200)).mask
+    nodes = measure(mask).branch_points
+    assert nodes["degree"].tolist() == [4]
+    assert np.hypot(nodes["y"][0] - 100.3, nodes["x"][0] - 100.3) < 2
+
+
+def test_a_bridge_between_parallel_vessels_is_no_crossing() -> None:
+    mask = np.zeros((80, 160), bool)
+    mask[20:27, 10:150] = mask[40:47, 10:150] = mask[20:47, 78:82] = True
+    assert measure(mask).branch_points["degree"].tolist() == [3, 3]
+
+
 def test_spurs_and_blunt_ends_make_no_branch_point() -> None:
     mask = np.zeros((60, 120), bool)
     mask[20:40, 10:110] = True

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from skimage.morphology import skeletonize
 
 from napari_darl.errors import DarlWarning, InputError
+from napari_darl.measuring.thinning import thinned
 
 Mask = npt.NDArray[np.bool_]
 
@@ -209,16 +209,11 @@ def _ratio(part: int, whole: int, otherwise: float) -> float:
 
 
 def _cldice(predicted: Mask, vessel: Mask, nothing: float) -> float:
-    predicted_line, vessel_line = _centreline(predicted), _centreline(vessel)
+    predicted_line, vessel_line = thinned(predicted), thinned(vessel)
     precision = _ratio(int((predicted_line & vessel).sum()), int(predicted_line.sum()), nothing)
     sensitivity = _ratio(int((vessel_line & predicted).sum()), int(vessel_line.sum()), nothing)
     both = precision + sensitivity
     return 2 * precision * sensitivity / both if both else 0.0
-
-
-def _centreline(mask: Mask) -> Mask:
-    line: Mask = skeletonize(mask)
-    return line
 
 
 def _areas(vessel: Mask, chance: npt.NDArray[Any]) -> tuple[float | None, float | None]:

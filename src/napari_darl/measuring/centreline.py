@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
-from skimage.morphology import skeletonize
 
 from napari_darl.measuring.arms import Arm, find_arms
 from napari_darl.measuring.crossings import fuse
@@ -26,6 +25,7 @@ from napari_darl.measuring.lines import Floats, Integers, Lines
 from napari_darl.measuring.pinholes import without_pinholes
 from napari_darl.measuring.sections import depth_at, edge_distance, normals
 from napari_darl.measuring.skeleton import FREE, Graph, Mask, prune, trace
+from napari_darl.measuring.thinning import thinned
 
 _ASLANT = 0.95  # cosine of the angle below which a side branch doesn't say where it leaves
 _ROUGH = 8.0  # px, cutoff wavelength of the first smoothing
@@ -83,11 +83,6 @@ def find_centrelines(mask: Mask, scale: Floats) -> Centrelines:
     mask, distance = without_pinholes(mask, scale)
     graph = fuse(prune(_traced(mask, distance, scale), scale), scale)
     return centre(graph, mask, distance, scale)
-
-
-def thinned(mask: Mask) -> Mask:
-    """Thin a mask by Lee's method: Zhang's, scikit-image's own choice in 2-D, wipes out some vessels at 45 degrees."""
-    return np.asarray(skeletonize(mask, method="lee")) > 0
 
 
 def _traced(mask: Mask, distance: Floats, scale: Floats) -> Graph:

@@ -1,8 +1,8 @@
 """Branch points that are one but were found as two.
 
 Where two vessels cross, the skeleton has two branch points of three chains each and a bridge between them. They are one
-if the bridge is shorter than the vessel's radius, or if it is shorter than twice the vessel's width and the other
-chains go on straight across it, in pairs.
+if the bridge is shorter than the vessel's radius, or if it is shorter than three times the vessel's width and the other
+chains go on across it in pairs, each on one straight line.
 """
 
 from collections import defaultdict
@@ -15,9 +15,9 @@ from napari_darl.measuring.arms import Arm, find_arms
 from napari_darl.measuring.lines import Floats
 from napari_darl.measuring.skeleton import FREE, Chain, Graph, joined
 
-_LONGEST = 6.0 # radii, of a bridge
+_LONGEST = 6.0  # radii, of a bridge
 _STRAIGHT = 0.85  # cosine of the angle by which a vessel turns at a crossing, at most
-_ASIDE = 1.0 # radii, by which its parts lie beside each other, at most
+_ASIDE = 1.0  # radii, by which its parts lie beside each other, at most
 
 
 def fuse(graph: Graph, scale: Floats) -> Graph:

@@ -7,8 +7,9 @@ small angle or run alongside each other.
 from math import pi
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, label
+from scipy.ndimage import label
 
+from napari_darl.measuring.background import edge_distances, nearest_background
 from napari_darl.measuring.lines import Floats
 from napari_darl.measuring.skeleton import Mask
 
@@ -16,9 +17,9 @@ from napari_darl.measuring.skeleton import Mask
 def without_pinholes(mask: Mask, scale: Floats) -> tuple[Mask, Floats]:
     """Fill the pinholes of a mask.
 
-    A hole is filled if it is no larger than a disc, in volumes a ball, as wide as the vessels around it. To these belong
-    the pixels to which the hole is the nearest background. Across a vessel, their distances from the hole rise evenly
-    from 0 to half of its width, so their mean is a quarter of it.
+    A hole is filled if it is no larger than a disc, in volumes a ball, as wide as the vessels around it. These are the
+    pixels whose nearest background is the hole. Across a vessel, their distances from the hole rise evenly from 0 to
+    half of its width, so their mean is a quarter of it.
 
     Parameters
     ----------
@@ -36,11 +37,10 @@ def without_pinholes(mask: Mask, scale: Floats) -> tuple[Mask, Floats]:
     """
     holes, count = label(~mask)
     if count < 2:
-        return mask, distance_transform_edt(mask, sampling=scale)
-    distance, nearest = distance_transform_edt(mask, sampling=scale, return_indices=True)
-    owner = holes[tuple(side[mask] for side in nearest)]
-    around = np.bincount(owner, minlength=count + 1)
-    depth = np.bincount(owner, distance[mask], count + 1) / np.maximum(around, 1) - 0.5
+        return mask, edge_distances(mask, scale)
+    distance, owner = nearest_background(mask, scale, holes)
+    around = np.bincount(owner[mask], minlength=count + 1)
+    depth = np.bincount(owner[mask], distance[mask], count + 1) / np.maximum(around, 1) - 0.5
     width = 4 * np.maximum(depth, 0)
     largest = pi / 4 * width**2 if mask.ndim == 2 else pi / 6 * width**3
     small = np.bincount(holes.ravel(), minlength=count + 1) * scale.prod() <= largest
@@ -48,4 +48,4 @@ def without_pinholes(mask: Mask, scale: Floats) -> tuple[Mask, Floats]:
     if not small.any():
         return mask, distance
     filled = mask | small[holes]
-    return filled, distance_transform_edt(filled, sampling=scale)
+    return filled, edge_distances(filled, scale)

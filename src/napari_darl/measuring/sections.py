@@ -10,7 +10,7 @@ Mask = npt.NDArray[np.bool_]
 _STEP = 0.5  # distance of the samples along a ray, in the smallest size of a pixel
 _PLATEAU = 0.15  # part of a vessel's width, to either side of its middle, over which the height is averaged
 _LIKELY = 0.4, 1.8  # parts of the expected width beyond which, and 1 px more, a profile is something else's
-_AT_ONCE = 2**20  # samples that are in memory at once
+_AT_ONCE = 2**16  # samples that are looked up at once: more don't fit into a processor's cache
 
 
 def normals(tangents: Floats) -> Floats:
@@ -54,7 +54,7 @@ def edge_distance(mask: Mask, scale: Floats, points: Floats, directions: Floats,
     ndarray
         (N, K), NaN where there is no edge within reach or the point itself lies outside.
     """
-    values = mask.astype(np.float32)
+    values = mask.view(np.uint8)
     found = np.full(directions.shape[:2], np.nan)
     steps = np.ceil(np.maximum(reach, 1) / _STEP).astype(np.int64)
     groups = 2 ** np.ceil(np.log2(steps)).astype(np.int64)
@@ -63,7 +63,8 @@ def edge_distance(mask: Mask, scale: Floats, points: Floats, directions: Floats,
         along = np.arange(count + 1) * _STEP
         for chosen in np.array_split(group, 1 + group.size * directions.shape[1] * along.size // _AT_ONCE):
             where = points[chosen, None, None] + along[:, None] * directions[chosen, :, None]
-            sample = map_coordinates(values, np.moveaxis(where / scale, -1, 0), order=1, mode="constant")
+            place = np.moveaxis(where / scale, -1, 0)
+            sample = map_coordinates(values, place, np.float32, order=1, mode="constant")
             found[chosen] = _first_fall(sample) * _STEP
     found[found > np.maximum(reach, 1)[:, None]] = np.nan
     return found

@@ -7,10 +7,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from napari_darl.errors import InputError
-from napari_darl.measuring.centreline import centred, sections, thinned
+from napari_darl.measuring.centreline import centred, sections
 from napari_darl.measuring.lines import Floats, Lines
 from napari_darl.measuring.pinholes import without_pinholes
 from napari_darl.measuring.skeleton import Integers, Mask, neighbours
+from napari_darl.measuring.thinning import thinned
 
 _ASIDE = 10.0  # px by which a point may lie beside a vessel
 
