@@ -3,8 +3,9 @@
     python benchmarks/trust.py --data ../data [--sets dca1_dev drive chase_db1] [--models default fundus]
 
 Prints the mean Dice at threshold 0.5, the mean score and Spearman's rank correlation of the two over the frames, for
-each set and model; then the rank correlation of the means over all pairs of set and model. The rows "mirror alone" and
-"one view" are simpler scores: the Dice between the mask and those of mirrored views, and the score without these.
+each set and model; then the rank correlation over the frames of all sets together, each with the model made for it, and
+that of the means over all pairs of set and model. The rows "mirror alone" and "one view" are simpler scores: the Dice
+between the mask and those of mirrored views, and the score without these.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from napari_darl.inference.segment import segment_probability
 from napari_darl.inference.trust import quality
 
 SCORES = ("score", "one view", "mirror alone")
+OWN = {"dca1_dev": "default", "drive": "fundus", "chase_db1": "fundus"}
+"""The bundled model that is made for each set."""
 
 
 def scores(grey: np.ndarray, counted: np.ndarray, model: object) -> tuple[np.ndarray, dict[str, float]]:
@@ -46,6 +49,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows, means = [], []
+    of_own: dict[str, list[tuple[float, float]]] = {score: [] for score in SCORES}
     for name in args.sets:
         samples = list(load(name, args.data))
         for model_name in args.models:
@@ -58,8 +62,14 @@ def main() -> None:
                 rows.append(
                     (name, Path(model_name).name, score, float(np.mean(dice)), float(np.mean(values)), float(rank))
                 )
+                if model_name == OWN[name]:
+                    of_own[score] += zip(values, dice, strict=True)
                 means.append((score, float(np.mean(dice)), float(np.mean(values))))
     print(markdown_table(("set", "model", "score", "mean Dice", "mean score", "rank correlation"), rows))
+    for score in SCORES:
+        if frames := of_own[score]:
+            rank = spearmanr(*zip(*frames, strict=True)).statistic
+            print(f"\nOver all {len(frames)} frames, each with the model made for it, {score}: {rank:.3f}")
     for score in SCORES:
         of = [(dice, value) for which, dice, value in means if which == score]
         print(

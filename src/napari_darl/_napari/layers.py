@@ -92,6 +92,22 @@ def stack_axes(image: Image) -> str:
     return " x ".join(named)
 
 
+def slice_distance(image: Image) -> float | None:
+    """Return the distance of two slices of a volume, in pixels; None unless a layer is a volume (Z, Y, X).
+
+    An axis that is labelled otherwise, or has another kind of unit than y and x, isn't one of slices.
+    """
+    order = frame_order(image)
+    if len(order) != 3:
+        return None
+    z, y, x = order
+    label, unit = image.axis_labels[z].lower(), image.units[z]
+    if (label.isalpha() and label != "z") or not unit.is_compatible_with(image.units[x]):
+        return None
+    sizes = np.abs(image.scale) * unit_factors(image.units, [image.units[x]] * 3)
+    return float(sizes[z] / np.sqrt(sizes[y] * sizes[x]))
+
+
 def to_data(layer: Layer, point: npt.ArrayLike, viewer: "napari.Viewer") -> npt.NDArray[np.float64]:
     """Map a point of the viewer's world, whose units are the smallest of all layers', to a layer's pixels."""
     world = np.array(point, float)[-layer.ndim :]

@@ -8,6 +8,7 @@ from napari.utils.notifications import show_error
 from qtpy.compat import isalive
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDialog,
     QDialogButtonBox,
@@ -185,6 +186,16 @@ def vessels_choice() -> QComboBox:
 def show_polarity(choices: QComboBox, model: str) -> None:
     """Choose the vessels, dark or bright, that a model is made for."""
     choices.setCurrentText("bright" if model_traits(model).bright else "dark")
+
+
+def axes_box() -> QCheckBox:
+    """Return a checkbox for volumes: whether they are segmented along all three axes."""
+    box = QCheckBox("along all three axes")
+    box.setToolTip(
+        "Segments the frames across the slices, too, and averages. Takes three times as long. The distance of the "
+        "slices is that of the layer's scale."
+    )
+    return box
 
 
 def resize_box(*, may_estimate: bool = False) -> QDoubleSpinBox:

@@ -65,7 +65,7 @@ class Run:
         """
         warm_up()
         from napari_darl.inference.loading import as_model
-        from napari_darl.inference.windows import Windows
+        from napari_darl.inference.orthogonal import windows_for
 
         def interrupt() -> None:
             if stop.is_set():
@@ -73,7 +73,7 @@ class Run:
 
         model = as_model(self.options.model, self.options.segment.device)
         chosen = self.options.segment.updated(rgb=self._rgb, bits=self._bit_depth())
-        windows = Windows(self._data, model, chosen, region=self.options.region, interrupt=interrupt)
+        windows = windows_for(self._data, model, chosen, region=self.options.region, interrupt=interrupt)
         options = replace(self.options, segment=windows.options)
         provenance = self._provenance(windows)
         yield Update(options, provenance)
@@ -95,9 +95,9 @@ class Run:
     def _parts(self, windows: "Windows") -> Iterator[Part]:
         """Yield the visible frame first, then those after it, then those before it."""
         cut = sorted(windows.frame_windows(), key=lambda window: _distance(window, self._centre))
-        if len(cut) == 1 and self.options.whole:
+        if self.options.whole and (len(cut) == 1 or windows.options.orthogonal):
             for frame, probability in windows.frames(self._first):  # several at once, where the device has memory
-                yield Part(frame, *cut[0], probability)
+                yield Part(frame, *windows.pipeline.whole, probability)
             return
         frames = list(np.ndindex(self._shape[:-2])) if self.options.whole else [self._first]
         at = frames.index(self._first)

@@ -19,11 +19,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, pixels, stack_axes
+from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, pixels, slice_distance, stack_axes
 from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN
 from napari_darl._napari.pickers import (
     DevicePicker,
     ModelPicker,
+    axes_box,
     explanation,
     resize_box,
     show_polarity,
@@ -76,6 +77,7 @@ class SegmentWidget(QWidget):
         self.channel = QComboBox()
         self.channel.addItems(["green", "red", "blue", "luminance"])
         self.channel.setToolTip("How colours become grey: by one of them, or by their luminance.")
+        self.orthogonal = axes_box()
         self.region = ComboBox(choices=self._regions, nullable=False, tooltip="Only vessels in this region are kept.")
         self.device = DevicePicker()
         for choices in (self.image.native, self.frames, self.channel, self.region.native):
@@ -99,6 +101,7 @@ class SegmentWidget(QWidget):
         self.save.clicked.connect(self._save)
         self.image.changed.connect(self._image_changed)
         self.resize_factor.valueChanged.connect(self._resize_changed)
+        self.frames.currentIndexChanged.connect(self._show_axes)
         self.model.changed.connect(self._estimate)
         self.model.changed.connect(self._show_polarity)
         self.cleaning.changed.connect(self._clean)
@@ -139,6 +142,7 @@ class SegmentWidget(QWidget):
         form.addRow("resize", self.resize_factor)
         form.addRow("", self.estimate)
         form.addRow("frames", self.frames)
+        form.addRow("", self.orthogonal)
         form.addRow("region", self.region.native)
         form.addRow("device", self.device)
         form.addRow(self.device.line)
@@ -159,7 +163,10 @@ class SegmentWidget(QWidget):
             resize=None if self._estimated else self.resize_factor.value(),
             device=self.device.device,
         )
-        return Options(self.model.model, segment, self._region(image), whole=self.frames.currentIndex() == 0)
+        whole, distance = self.frames.currentIndex() == 0, slice_distance(image)
+        if whole and distance and self.orthogonal.isChecked():
+            segment = segment.updated(orthogonal=True, slice_distance=distance)
+        return Options(self.model.model, segment, self._region(image), whole=whole)
 
     def _region(self, image: Image) -> Region:
         chosen = self.region.value
@@ -237,8 +244,15 @@ class SegmentWidget(QWidget):
             stacked = stack_axes(image)
             self.frames.addItems([f"all: {stacked}", "the visible frame"] if stacked else ["a single frame"])
             self.frames.setEnabled(bool(stacked))
+        self._show_axes()
         self._estimate()
         self._refresh()
+
+    def _show_axes(self) -> None:
+        """Offer all three axes for volumes of which all slices are segmented."""
+        image = self.image.value
+        self._form.setRowVisible(self.orthogonal, image is not None and slice_distance(image) is not None)
+        self.orthogonal.setEnabled(self.frames.currentIndex() == 0)
 
     def _estimate(self) -> None:
         """Estimate the resize factor, unless the user has chosen one for this image."""
