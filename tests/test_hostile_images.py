@@ -261,3 +261,39 @@ def test_pixels_cannot_lie_in_the_header_of_a_tiff(tmp_path: Path, options: dict
         tag.overwrite((0, *tag.value[1:]))
     refused(lambda: read_image(path), "cut short")
     refused(lambda: open_lazily(path), "cut short")
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "options"),
+    [
+        ("TileByteCounts", (0, 1024, 1024, 1024), {}),  # a tile that lies somewhere and is empty
+        ("TileByteCounts", (1023, 1024, 1024, 1024), {}),
+        ("TileLength", 128, {"compression": "jpeg"}),  # half as many tiles as there are
+        ("TileLength", 2**30, {"compression": "zlib"}),
+        ("PlanarConfiguration", 8, {}),
+    ],
+)
+def test_tiles_that_are_not_there_are_no_black_pixels(
+    tmp_path: Path, tag: str, value: Any, options: dict[str, Any]
+) -> None:
+    path = tmp_path / "a.tif"
+    extra = [("PlanarConfiguration", "H", 1, 1, True)] if tag == "PlanarConfiguration" else []
+    options |= {"tile": (32, 32), "metadata": None, "photometric": "minisblack", "extratags": extra}
+    tifffile.imwrite(path, GREY, **options)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages.first.tags[tag].overwrite(value)
+    for read in (read_image, open_lazily):
+        refused(lambda read=read: read(path), "cut short|damaged|too large")  # type: ignore[misc]
+
+
+def test_tiles_that_were_left_out_are_black(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY, tile=(32, 32), metadata=None, photometric="minisblack", compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        for name in ("TileOffsets", "TileByteCounts"):
+            tag = tiff.pages.first.tags[name]
+            tag.overwrite((*tag.value[:3], 0))
+    wanted = GREY.copy()
+    wanted[32:, 32:] = 0
+    for pixels in (read_image(path).data, open_lazily(path).data[...]):
+        np.testing.assert_array_equal(pixels, wanted)

@@ -34,10 +34,10 @@ class _CannotCompareError(Exception):
 
 @contextmanager
 def _another_library() -> Iterator[None]:
-    """Silence another library, and turn whatever it raises into _CannotCompareError."""
+    """Turn whatever another library raises or warns about into _CannotCompareError."""
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="error"):
             yield
     except Exception as error:
         raise _CannotCompareError from error
@@ -122,6 +122,8 @@ def _pages(content: bytes) -> Iterator[Array]:
                 raise _CannotCompareError  # Pillow takes white for 0 by default, and inverts up to 8 bits only
             if page.mode.startswith("RGB") and max(page.tag_v2.get(_BITS, (1,))) > 8:
                 raise _CannotCompareError  # of which it reads the upper 8 bits
+            if max(page.tag_v2.get(_BITS, (1,))) in (2, 4):
+                raise _CannotCompareError  # which it spreads over 8 bits
             yield pixels
 
 

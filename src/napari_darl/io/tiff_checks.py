@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import tifffile
-from tifffile import COMPRESSION
+from tifffile import COMPRESSION, PLANARCONFIG
 
 from napari_darl.errors import FileError
 from napari_darl.io.size_limits import MAX_BYTES, MAX_RATIO, MAX_RATIO_OF_TILES, can_unpack, coded_size
@@ -52,7 +52,7 @@ def check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
     declared = math.prod(series.shape) * series.dtype.itemsize
     if declared > MAX_BYTES:
         raise FileError(f"{path} declares {declared / 2**30:.0f} GiB of pixels. It is damaged, or must be split.")
-    check_segments(path, series, math.prod(series.shape))
+    check_segments(path, series, max(math.prod(series.shape), math.prod(series.keyframe.chunks)))
 
 
 def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) -> None:
@@ -60,7 +60,8 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
 
     An uncompressed series in one block ends before the end of the file. In any other, the segments (strips or tiles) of
     each page lie within the file, an uncompressed page has as many bytes as its pixels need, and the file as a whole
-    isn't smaller than the strongest compression would make it.
+    isn't smaller than the strongest compression would make it. A page has as many tiles as its size needs; tiles that
+    were left out, with neither offset nor length, are 0.
 
     Parameters
     ----------
@@ -77,6 +78,8 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
         If data are missing, or can't be as many as declared.
     """
     page = series.keyframe
+    if page.planarconfig not in (PLANARCONFIG.CONTIG, PLANARCONFIG.SEPARATE):
+        raise FileError(f"{path} is damaged: its header doesn't say how colours are stored. Copy it again.")
     size = series.parent.filehandle.size if series.parent else path.stat().st_size
     if series.dataoffset is not None:  # one block; tifffile may list only its first page
         complete = _HEADER <= series.dataoffset <= size - math.prod(series.shape) * series.dtype.itemsize
@@ -84,13 +87,16 @@ def check_segments(path: Path, series: tifffile.TiffPageSeries, at_once: int) ->
         pages = [part for part in series.pages if part is not None]
         if len(pages) < len(series.pages):
             raise FileError(f"{path} lacks frames that its metadata promises. Copy or export it again.")
-        needed = page.size * page.bitspersample // 8 if page.compression == COMPRESSION.NONE else 1
+        plain = page.compression == COMPRESSION.NONE
+        needed = page.size * page.bitspersample // 8 if plain else 1
+        of_tile = math.prod(page.chunks) * page.bitspersample // 8 if plain and page.is_tiled else 1
         packed = at_once * min(page.bitspersample / 8, series.dtype.itemsize)
         ratio = MAX_RATIO if page.compression in _BYTEWISE else MAX_RATIO_OF_TILES
         complete = can_unpack(size, packed, ratio) and all(
             sum(part.databytecounts) >= needed
+            and (not page.is_tiled or len(part.dataoffsets) == math.prod(page.chunked))
             and all(
-                count == 0 or _HEADER <= start <= size - count
+                start == count == 0 or (count >= of_tile and _HEADER <= start <= size - count)
                 for start, count in zip(part.dataoffsets, part.databytecounts, strict=True)
             )
             for part in pages
