@@ -31,9 +31,11 @@ def test_a_file_of_any_name_is_read_by_its_content(tmp_path: Path, name: str) ->
 def test_an_index_of_files_says_what_to_do(tmp_path: Path) -> None:
     made = dataset(MOVIE)
     made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = "1.2.840.10008.1.3.10"
-    path = saved(tmp_path / "DICOMDIR", made)
+    path = saved(tmp_path / "index.dcm", made)
     with pytest.raises(FileError, match=r"DICOMDIR, an index of other files\. Pass"):
         read_image(path)
+    with pytest.raises(FileError, match="lists no image"):
+        read_image(path.rename(tmp_path / "DICOMDIR"))
 
 
 @pytest.mark.parametrize("implicit", [False, True])

@@ -10,12 +10,15 @@ from windows import Window
 pytest.importorskip("napari")
 pytest.importorskip("pydicom")
 
+import pydicom
 from dicom_files import PATIENT, dataset, saved
 from napari.layers import Image, Labels
 
+from napari_darl import segment
 from napari_darl._napari.dicom import read_dicom
 from napari_darl._napari.geometry import geometry
-from napari_darl.errors import FileError
+from napari_darl.errors import DarlWarning, FileError
+from napari_darl.io.images import read_image
 from napari_darl.synthetic.phantom import phantom_movie
 
 FRAMES = np.random.default_rng(0).integers(0, 4096, (5, 40, 50), np.uint16)
@@ -162,3 +165,57 @@ def test_frames_before_contrast_are_the_backgrounds_of_a_folder(window: Window, 
     widget.form.angiograms.choose(tmp_path / "xa")
     assert widget.form.angiograms.line.text().startswith("2 files, ")
     assert trained(window, widget), window.messages
+
+
+@pytest.mark.parametrize("name", ["IM000001", "1.2.840.113619.2.1.7", "I10", "movie.ima"])
+def test_a_file_of_any_name_opens_by_its_content(window: Window, tmp_path: Path, name: str) -> None:
+    path = saved(tmp_path / name, dataset(FRAMES, 12, **XA))
+    [layer] = window.viewer.open(str(path), plugin=None)
+    np.testing.assert_array_equal(layer.data, FRAMES)
+    np.testing.assert_allclose(layer.scale, (66.7, 0.308, 0.3))
+    assert layer.source.reader_plugin == "napari-darl"
+
+
+def test_other_files_without_suffix_are_left_to_others(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("no image")
+    assert read_dicom(str(tmp_path / "notes")) is None
+    assert read_dicom([str(saved(tmp_path / "IM1", dataset(FRAMES))), str(tmp_path / "notes")]) is None
+
+
+def test_a_series_of_slices_opens_as_a_volume(tmp_path: Path) -> None:
+    paths = []
+    for at in (2, 0, 1):
+        place = {"ImagePositionPatient": ["0", "0", str(3 * at)], "ImageOrientationPatient": list("100010")}
+        made = dataset(FRAMES[at], 12, SeriesInstanceUID="1.2.3", SeriesNumber=4, PixelSpacing=["0.5", "0.4"], **place)
+        paths.append(str(saved(tmp_path / f"IM{at}", made)))
+    paths.append(str(saved(tmp_path / "IM9", dataset(FRAMES, 12, **XA))))
+    reader = read_dicom(paths)
+    assert reader is not None
+    (volume, meta, _), (movie, _, _) = reader(paths)
+    np.testing.assert_array_equal(volume, FRAMES[:3])
+    np.testing.assert_array_equal(movie, FRAMES)
+    layer = Image(volume, **meta)
+    np.testing.assert_allclose(layer.scale, (3, 0.5, 0.4))
+    assert units(layer) == ["millimeter"] * 3
+    assert (layer.name, layer.axis_labels) == ("series 4 (XA)", ("z", "y", "x"))
+
+
+def test_padding_and_polarity_are_told_and_kept_out(window: Window, tmp_path: Path) -> None:
+    path = xa(tmp_path / "a.dcm", frames=1)
+    made = pydicom.dcmread(path)
+    pixels = made.pixel_array.copy()
+    pixels[:40] = 0
+    made.PixelData = pixels.tobytes()
+    made.PhotometricInterpretation, made.PixelPaddingValue = "MONOCHROME1", 0
+    [(data, meta, _)] = read_dicom(str(saved(path, made)))(str(path))  # type: ignore[misc]
+    assert meta["metadata"]["padding"] == (4095, 4095)
+    assert meta["metadata"]["bright values"].startswith("inverted")
+    assert meta["contrast_limits"][1] < 4095
+    layer = window.viewer.add_image(data, **meta)
+    found = window.segment(window.open_segment(resize=1)).data
+    with pytest.warns(DarlWarning, match="6,400 of"):
+        wanted = segment(read_image(path), resize=1)
+    np.testing.assert_array_equal(found, wanted)
+    assert not found[:40].any()
+    assert "6,400 of 20,480 pixels without a value" in window.messages[0]
+    assert layer.name in str(window.viewer.layers)

@@ -11,12 +11,16 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_darl._napari.geometry import AT_DETECTOR, SPACING, at_detector, geometry, unit_factors
 from napari_darl.errors import InputError
+from napari_darl.io.arrays import masked_padding
 
 if TYPE_CHECKING:
     import napari
 
 T = TypeVar("T")
 Index = tuple[int, ...]
+
+PADDING = "padding"
+"""Entry of a layer's metadata: the first and the last of the values that mean that nothing was recorded there."""
 
 NO_IMAGE = "There is no image layer. Open an image, or choose File > Open Sample > DARL."
 
@@ -47,7 +51,7 @@ def frame_order(image: Image) -> tuple[int, ...]:
 def pixels(image: Image) -> Any:
     """Return the array of an image layer, (..., Y, X) or (..., Y, X, colours), at the finest level.
 
-    Lazy arrays stay lazy.
+    Lazy arrays stay lazy. Values that the layer's metadata call padding are masked.
 
     Raises
     ------
@@ -55,6 +59,8 @@ def pixels(image: Image) -> Any:
         If the axes have another order and the array can't be transposed.
     """
     data = finest(image)
+    if isinstance(data, np.ndarray):
+        data = masked_padding(data, image.metadata.get(PADDING))
     order = frame_order(image)
     if order == tuple(range(image.ndim)):
         return data

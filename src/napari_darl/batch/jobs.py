@@ -11,7 +11,7 @@ from pathlib import Path
 from napari_darl.errors import DarlWarning, FileError
 from napari_darl.frames.stacks import series_folders
 from napari_darl.io.identity import stem_of
-from napari_darl.io.images import image_paths
+from napari_darl.io.images import dicom_series, image_paths
 from napari_darl.io.lazy import is_zarr, opens_lazily
 from napari_darl.io.output import read_description
 from napari_darl.io.tiff import TIFF_SUFFIXES
@@ -56,7 +56,8 @@ def find_images(inputs: Iterable[Path], *, zarr: bool = False, series: bool = Fa
     zarr : bool
         Whether zarr counts.
     series : bool
-        Whether a folder of folders of images stands for these folders, each of which is one series.
+        Whether a folder of folders of images stands for these folders, each of which is one series, and a folder of
+        DICOM slices or frames for itself.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def find_images(inputs: Iterable[Path], *, zarr: bool = False, series: bool = Fa
             found.append(entry)
         else:
             zarrs = sorted(path for path in entry.iterdir() if path.is_dir() and is_zarr(path))
-            folders = series_folders(entry) if series and not zarrs else []
+            folders = _series_in(entry) if series and not zarrs else []
             found += folders or _images_in(entry, zarrs, zarr)
     return found
 
@@ -124,6 +125,15 @@ def _checked(job: Job, shared: bool, taken: set[Path]) -> Job:
             "Leave --zarr and --cluster out."
         )
     return Job(job.source, job.files, problem)
+
+
+def _series_in(folder: Path) -> list[Path]:
+    """Return the folders of series in a folder, or the folder itself if it is one of DICOM slices or frames."""
+    if folders := series_folders(folder):
+        return folders
+    with suppress(FileError):
+        return [folder] if dicom_series(folder) else []
+    return []
 
 
 def _images_in(folder: Path, zarrs: list[Path], zarr: bool) -> list[Path]:

@@ -12,7 +12,8 @@ from napari_darl.frames.arrays import iter_frames
 from napari_darl.frames.channels import Channel, select_channel, to_grey
 from napari_darl.frames.selection import FrameNumbers
 from napari_darl.io.arrays import ImageArray, ImageData
-from napari_darl.io.images import PathLike, is_image, natural_order, read_images
+from napari_darl.io.dicom_series import series_note
+from napari_darl.io.images import PathLike, dicom_series, is_image, natural_order, read_images
 
 Frames = list[npt.NDArray[Any]]
 
@@ -104,7 +105,7 @@ def read_stack(
 
 
 def read_series(folder: PathLike) -> ImageData[npt.NDArray[Any]]:
-    """Read the images of a folder as one series: frames that follow each other in time, in natural order.
+    """Read the images of a folder as one series: frames that follow each other, in natural order or as DICOM says.
 
     Parameters
     ----------
@@ -114,16 +115,20 @@ def read_series(folder: PathLike) -> ImageData[npt.NDArray[Any]]:
     Returns
     -------
     ImageData
-        All frames, (T, Y, X) or, where `rgb`, (T, Y, X, 3), and what the first file says about them.
+        All frames, (T or Z, Y, X) or, where `rgb`, (T or Z, Y, X, 3), and what the first file says about them.
 
     Raises
     ------
     FileError
         As `read_images`.
     InputError
-        If the frames differ in size, type or colours.
+        If the frames differ in size, type or colours, or the folder holds several DICOM series.
     """
+    if len(known := dicom_series(folder)) > 1:
+        raise InputError(f"{folder} holds several series ({series_note(known)}). Put each into a folder of its own.")
     images = read_images(folder)
+    if len(images) == 1:
+        return replace(images[0], path=None)
     kinds = dict.fromkeys((image.frame_shape, str(image.data.dtype), image.rgb) for image in images)
     if len(kinds) > 1:
         told = "; ".join(f"{y} x {x} {kind}{' in colours' if rgb else ''}" for (y, x), kind, rgb in kinds)

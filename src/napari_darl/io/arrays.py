@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 
 class ImageArray(Protocol):
@@ -42,6 +43,7 @@ class ImageData(Generic[Pixels]):
     ----------
     data : array-like, shape (..., Y, X) or, where `rgb`, (..., Y, X, 3 or 4)
         Integers or floats; pages and hyperstack axes lead. A NumPy array, or an array that is read when it is sliced.
+        Where nothing was recorded, values are NaN or masked.
     rgb : bool
         Whether the last axis holds colours.
     pixel_size : tuple of float, optional
@@ -104,3 +106,12 @@ class ImageData(Generic[Pixels]):
     def frame_count(self) -> int:
         """Number of frames."""
         return math.prod(self.leading_shape)
+
+
+def masked_padding(data: npt.NDArray[Any], padding: tuple[float, float] | None) -> npt.NDArray[Any]:
+    """Return an array in which values from the first to the last of `padding`, which stand for nothing, are masked."""
+    if padding is None:
+        return data
+    low, high = padding
+    mask = (data >= low) & (data <= high)
+    return np.ma.array(data, mask=mask) if mask.any() else data

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import FileError
-from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
-from napari_darl.io.dicom import DICOM_SUFFIXES, is_dicom, read_dicom
+from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured, masked_padding
+from napari_darl.io.dicom import DICOM_SUFFIXES, DicomMovie, is_dicom, is_dicomdir, read_dicom
+from napari_darl.io.dicom_series import DicomSeries, find_series, listed_files, read_dicom_series, series_note
 from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.pictures import PICTURE_SUFFIXES, read_picture
 from napari_darl.io.tiff import (
@@ -80,7 +81,8 @@ def read_image(path: PathLike) -> FileImage:
     Parameters
     ----------
     path : path-like
-        A TIFF (single or multi-page, ImageJ and OME included), PNG, JPEG, BMP, GIF, netpbm, .npy or DICOM file.
+        A TIFF (single or multi-page, ImageJ and OME included), PNG, JPEG, BMP, GIF, netpbm, .npy or DICOM file, or a
+        DICOMDIR that lists one series.
 
     Returns
     -------
@@ -93,6 +95,9 @@ def read_image(path: PathLike) -> FileImage:
         If the file is missing, of an unsupported kind, damaged or cut short, or holds frames of several sizes.
     """
     images = _read(Path(path))
+    if len(images) > 1 and is_dicomdir(Path(path)):
+        listed = series_note(find_series(listed_files(Path(path))))
+        raise FileError(f"{path} lists {len(images)} series or images ({listed}). Pass the files of one of them.")
     if len(images) > 1:
         raise FileError(
             f"{path} holds {len(images)} images, of different sizes, types or scenes. Save each as its own file."
@@ -106,12 +111,14 @@ def read_images(path: PathLike) -> list[FileImage]:
     Parameters
     ----------
     path : path-like
-        A folder, whose images are read in the natural order of their names, or an image as for `read_image`.
+        A folder, whose images are read in the natural order of their names, a DICOMDIR, or an image as for
+        `read_image`.
 
     Returns
     -------
     list of FileImage
-        At least one. A TIFF whose pages differ in size or type gives one for each kind.
+        At least one. A TIFF whose pages differ in size or type gives one for each kind, and DICOM files of one series
+        give one together: slices in the order of their places, other frames in that of their numbers.
 
     Raises
     ------
@@ -119,8 +126,27 @@ def read_images(path: PathLike) -> list[FileImage]:
         As `read_image`, or if a folder holds no image.
     """
     source = Path(path)
-    paths = image_paths(source) if os.path.isdir(source) else [source]
-    return [image for file in paths for image in _read(file)]
+    return _in_series(image_paths(source)) if os.path.isdir(source) else _read(source)
+
+
+def dicom_series(folder: PathLike) -> list[DicomSeries]:
+    """Return the DICOM series of a folder, if any of them consists of several files; none otherwise."""
+    series = find_series(image_paths(folder))
+    return series if any(len(one.paths) > 1 for one in series) else []
+
+
+def _in_series(paths: list[Path]) -> list[FileImage]:
+    """Read images; DICOM files of one series, such as slices, become one image where the first of them stands."""
+    series = [one for one in find_series(paths) if len(one.paths) > 1]
+    parts = {path: one for one in series for path in one.paths}
+    first = {min(one.paths, key=paths.index) for one in series}
+    images: list[FileImage] = []
+    for path in paths:
+        if path not in parts:
+            images += _read(path)
+        elif path in first:
+            images.append(_from_dicom(path, read_dicom_series(parts[path])))
+    return images
 
 
 def image_paths(folder: PathLike) -> list[Path]:
@@ -148,7 +174,9 @@ def image_paths(folder: PathLike) -> list[Path]:
         raise FileError(f"{root} can't be listed ({error.strerror}). Pass a folder of images.") from error
     images = [entry for entry in entries if is_image(entry)]
     if not images:
-        raise FileError(f"{root} holds no image. Supported kinds are {_supported()}.")
+        index = next((entry for entry in entries if is_dicomdir(entry)), None)
+        remedy = f"Pass {index}, which lists images." if index else f"Supported kinds are {_supported()}."
+        raise FileError(f"{root} holds no image. {remedy}")
     return sorted(images, key=natural_order)
 
 
@@ -172,6 +200,8 @@ def _supported() -> str:
 def _read(path: Path) -> list[FileImage]:
     if os.path.isdir(path):
         raise FileError(f"{path} is a folder. Pass one of the files in it.")
+    if is_dicomdir(path):
+        return _in_series(listed_files(path))
     reader = _READERS.get(path.suffix.lower()) or (_read_dicom if is_dicom(path) else None)
     if reader is None and path.exists():
         raise FileError(f"{path} is of an unsupported kind. Convert it to one of {_supported()}.")
@@ -197,7 +227,7 @@ def _read_tiff(path: Path) -> list[FileImage]:
         size, unit = pixel_size(tiff)
         distance = slice_distance(tiff, unit)
         own = (tiff.shaped_metadata or ({},))[0]
-        time = _frame_time(own.get("frame_time"))
+        time = _positive(own.get("frame_time"))
         for series in full_size_series(tiff):
             image = series_frames(path, tiff, series)
             bits = stored_bits(series, image.data)
@@ -218,8 +248,8 @@ def _read_tiff(path: Path) -> list[FileImage]:
     return images if scenes else joined(images)
 
 
-def _frame_time(value: object) -> float | None:
-    """Return a frame time if it is a positive number, else None."""
+def _positive(value: object) -> float | None:
+    """Return a value if it is a positive number, else None."""
     return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
 
 
@@ -256,22 +286,23 @@ def _npy_array(file: BinaryIO) -> npt.NDArray[Any]:
 
 
 def _read_dicom(path: Path) -> list[FileImage]:
-    image = read_dicom(path)
-    unit = "mm" if image.pixel_size else None
-    axes = ("TYXS" if image.rgb else "TYX")[-image.data.ndim :]
-    return [
-        ImageData(
-            _native(path, image.data),
-            image.rgb,
-            image.pixel_size,
-            unit,
-            image.bits,
-            axes,
-            path,
-            at_detector=image.pixel_size_from == "ImagerPixelSpacing",
-            frame_time=image.frame_time,
-        )
-    ]
+    return [_from_dicom(path, read_dicom(path))]
+
+
+def _from_dicom(path: Path, movie: DicomMovie) -> FileImage:
+    axes = ("Z" if movie.is_volume else "T") + ("YXS" if movie.rgb else "YX")
+    return ImageData(
+        masked_padding(_native(path, movie.data), movie.padding),
+        movie.rgb,
+        movie.pixel_size,
+        "mm" if movie.pixel_size else None,
+        movie.bits,
+        axes[-movie.data.ndim :],
+        path,
+        at_detector=movie.pixel_size_from == "ImagerPixelSpacing",
+        frame_time=movie.frame_time,
+        slice_distance=movie.slice_distance,
+    )
 
 
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -174,7 +174,8 @@ def read_description(path: PathLike) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        `provenance` and, where they were given, `notes`, `pixel_size`, `unit`, `at_detector` and `frame_time` (ms);
+        `provenance` and, where they were given, `notes`, `pixel_size`, `unit`, `at_detector`, `frame_time` (ms) and
+        `slice_distance`;
         None for any other TIFF.
 
     Raises
@@ -196,7 +197,7 @@ def _description(
 ) -> dict[str, Any]:
     """Return what is kept as JSON in ImageDescription."""
     description: dict[str, Any] = {"provenance": dict(provenance)}
-    if notes is None and (image.pixel_size or image.frame_time or image.channel):
+    if notes is None and (image.pixel_size or image.frame_time or image.channel or image.slice_distance):
         notes = {"geometry": layer_geometry(image)}
     if notes is not None:
         description["notes"] = dict(notes)
