@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import tifffile
 pytest.importorskip("napari")
 
 import napari.settings
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from npe2 import PluginManifest
 
 import napari_darl
@@ -204,7 +205,6 @@ def test_files_without_labels_are_refused(tmp_path):
     Path(path).write_bytes(b"II*\0 and no more")
     with pytest.raises(FileError):
         opened(path)
-    assert read_mask([path, path]) is None
 
 
 def test_napari_learns_once_which_reader_opens_our_files(tmp_path, settings):
@@ -212,7 +212,9 @@ def test_napari_learns_once_which_reader_opens_our_files(tmp_path, settings):
     assert settings.plugins.extension2reader == {}
     settings.plugins.extension2reader = {"*.tif": "other", "*.darl.tiff": "napari"}
     saved(tmp_path / "a.darl.tif", Labels(MASK))
-    expected = {"*.darl.tif": "napari-darl", "*.darl.tiff": "napari", "*.tif": "other"}
+    results = ("*_mask.tif", "*_probability.tif", "*_uncertainty.tif")
+    expected = {"*.darl.tif": "napari-darl", "*.darl.tiff": "napari", **dict.fromkeys(results, "napari-darl")}
+    expected["*.tif"] = "other"
     assert list(settings.plugins.extension2reader.items()) == list(expected.items())
 
 
@@ -297,6 +299,41 @@ def test_other_tiff_files_are_opened_and_saved_as_before(viewer, tmp_path, monke
     np.testing.assert_array_equal(viewer.layers[1].data, MASK[0] * 200)
 
 
+@BOTH_ORDERS
+def test_results_of_the_command_line_open_in_place(viewer, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari._qt.qt_viewer.handle_gui_reading", no_dialog)
+    files.prefer_own_reader()  # as the plugin does when it is first used
+    movie = ImageData(MASK, pixel_size=(0.3, 0.2), unit="mm", axes="TYX", frame_time=66.7)
+    paths = [str(tmp_path / f"LCA 30_{kind}.tif") for kind in ("mask", "probability")]
+    output.write_mask(paths[0], movie, provenance=PROVENANCE)
+    output.write_frames(paths[1], replace(movie, data=MASK * np.float32(0.7)), provenance=PROVENANCE)
+    viewer.window._qt_viewer._qt_open(paths, stack=False)
+    mask, probability = viewer.layers
+    assert isinstance(mask, Labels)
+    np.testing.assert_array_equal(mask.data, MASK)
+    assert isinstance(probability, Image)
+    np.testing.assert_array_equal(probability.data, MASK * np.float32(0.7))
+    for layer, name in zip(viewer.layers, ("LCA 30_mask", "LCA 30_probability"), strict=True):
+        assert layer.name == name
+        np.testing.assert_allclose(layer.scale, (66.7, 0.3, 0.2))
+        assert [f"{unit:D}" for unit in layer.units] == ["millisecond", "millimeter", "millimeter"]
+        assert layer.axis_labels == ("t", "y", "x")
+
+
+@BOTH_ORDERS
+def test_masks_of_other_programs_open_as_before(viewer, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari._qt.qt_viewer.handle_gui_reading", no_dialog)
+    files.prefer_own_reader()
+    path = str(tmp_path / "cells_mask.tif")
+    for data, kind in ((MASK[0] * 200, Image), (MASK.astype(np.uint32) * 3, Labels)):
+        tifffile.imwrite(path, data, photometric="minisblack")
+        viewer.window._qt_viewer._qt_open([path], stack=False)
+        assert isinstance(viewer.layers[-1], kind)
+        np.testing.assert_array_equal(viewer.layers[-1].data, data)
+    viewer.window._qt_viewer._qt_open([path, path], stack=True)
+    assert viewer.layers[-1].data.shape == (2, *MASK.shape)
+
+
 def test_the_save_dialog_offers_our_file_type(viewer, tmp_path, monkeypatch):
     from qtpy.QtWidgets import QFileDialog
 
@@ -332,8 +369,6 @@ def test_napari_asks_once_about_files_from_elsewhere(viewer, tmp_path, monkeypat
 
 
 def test_a_detectors_pixel_size_stays_one(tmp_path):
-    from napari.layers import Image
-
     from napari_darl._napari.geometry import AT_DETECTOR, SPACING, at_detector
     from napari_darl._napari.layers import mask_layer
 

@@ -1,15 +1,19 @@
-"""A writer and a reader of vessel masks as TIFF files that keep the geometry of their layer."""
+"""A writer and a reader of vessel masks as TIFF files that keep the geometry of their layer.
+
+Files that the command line wrote open likewise: masks as labels, probabilities and uncertainties as images, in place.
+"""
 
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.settings import get_settings
-from napari_builtins.io import imsave_extensions, napari_write_labels
+from napari_builtins.io import imsave_extensions, napari_get_reader, napari_write_labels
 
 from napari_darl._napari.geometry import AT_DETECTOR, SPACING, geometry_from_json, geometry_to_json, pixel_size
 from napari_darl.errors import DarlWarning, FileError, InputError
@@ -24,7 +28,10 @@ PLUGIN = "napari-darl"
 """Name of the plugin, and of the entry in a layer's metadata that says how the layer was made."""
 
 MASK_SUFFIXES = (".darl.tif", ".darl.tiff")
-"""Suffixes of files that napari opens with `read_mask`. For all TIFF files, napari would ask which reader to use."""
+"""Suffixes of files that are saved from napari."""
+
+RESULT_SUFFIXES = ("_mask.tif", "_probability.tif", "_uncertainty.tif")
+"""Suffixes of files that the command line writes. Those of other programs are left to napari's own reader."""
 
 
 def write_mask(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -80,29 +87,44 @@ def write_mask(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         overwrite=True,
     )
     if own_name:
-        _prefer_own_reader()
+        prefer_own_reader()
     return [target]
 
 
-def read_mask(path: str | list[str]) -> Callable[[str], list[LayerData]] | None:
-    """Offer to read a file that is named as `write_mask` names them.
+def read_mask(path: str | list[str]) -> Callable[[Any], list[Any]]:
+    """Offer to read a file that is named as `write_mask` or the command line name them.
 
     Parameters
     ----------
     path : str or list of str
-        A TIFF file. Several files, to be stacked, are left to other readers.
+        A TIFF file. Several files, to be stacked, are read by napari's own reader, and so are files with the names of
+        results that another program wrote.
 
     Returns
     -------
-    callable or None
-        Maps the path to one labels layer. It raises FileError if the file is missing or isn't a readable TIFF, and
-        InputError if it holds an image. It warns if the file doesn't contain the geometry of the layer.
+    callable
+        Maps the path to one labels layer, or to an image layer of a probability or an uncertainty. It raises FileError
+        if the file is missing or isn't a readable TIFF, and InputError if a `.darl.tif` holds an image. It warns if the
+        file doesn't contain the geometry of the layer.
     """
-    return _read if isinstance(path, str) else None
+    if isinstance(path, str) and (path.lower().endswith(MASK_SUFFIXES) or _is_ours(path)):
+        return _read
+    return napari_get_reader(path)  # type: ignore[no-any-return]
+
+
+def _is_ours(path: str) -> bool:
+    with suppress(FileError):
+        return output.read_description(path) is not None
+    return False
 
 
 def _read(path: str) -> list[LayerData]:
     image = read_image(path)
+    result = not path.lower().endswith(MASK_SUFFIXES)
+    if result and image.data.dtype.kind == "f":
+        look = {"name": Path(path).stem, "colormap": "magma", "contrast_limits": (0, 1)}
+        notes = (output.read_description(path) or {}).get("notes", {})
+        return [(image.data, look | _geometry(path, notes, image), "image")]
     if image.rgb or image.data.dtype.kind not in "iu":
         raise InputError(f"{path} holds an image, not labels. Open it with napari's own reader.")
     # Labels other than masks have 32 bits or more, see `_widened`.
@@ -115,11 +137,11 @@ def _read(path: str) -> list[LayerData]:
     notes = description.get("notes", {})
     provenance = description.get("provenance")
     meta = {
-        "name": str(notes.get("name") or Path(path).name.split(".darl.")[0]),
+        "name": str(notes.get("name") or (Path(path).stem if result else Path(path).name.split(".darl.")[0])),
         "metadata": ({PLUGIN: provenance} if provenance else {})
         | ({SPACING: AT_DETECTOR} if image.at_detector else {}),
     }
-    _prefer_own_reader()
+    prefer_own_reader()
     return [(labels, meta | _geometry(path, notes, image), "labels")]
 
 
@@ -148,13 +170,13 @@ def _provenance(metadata: Mapping[str, Any]) -> dict[str, str | float | int]:
     return {str(key): value for key, value in items if isinstance(value, str | float | int)}
 
 
-def _prefer_own_reader() -> None:
+def prefer_own_reader() -> None:
     """Let napari open our files without asking; its own reader accepts all TIFF files, too.
 
-    This adds an entry to Preferences > Plugins when the first such file is written or read. An entry of the user stays.
+    This adds entries to Preferences > Plugins when the plugin is first used. Entries of the user stay.
     """
     settings = get_settings().plugins
-    own = {f"*{suffix}": PLUGIN for suffix in MASK_SUFFIXES}
+    own = {f"*{suffix}": PLUGIN for suffix in (*MASK_SUFFIXES, *RESULT_SUFFIXES)}
     if not own.keys() <= settings.extension2reader.keys():
         # In front: of equally specific patterns, such as a user's "*.tif", napari takes the first.
         settings.extension2reader = own | settings.extension2reader

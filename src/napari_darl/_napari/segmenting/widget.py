@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, pixels, slice_distance, stack_axes
-from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN
+from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN, prefer_own_reader
 from napari_darl._napari.pickers import (
     DevicePicker,
     ModelPicker,
@@ -60,6 +60,7 @@ class SegmentWidget(QWidget):
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
+        prefer_own_reader()
         self._viewer = viewer
         self._segmenter = Segmenter.of(viewer)
         self._shown: tuple[Image, tuple[int, ...], str] | None = None
