@@ -39,7 +39,13 @@ def test_slices_are_ordered_by_place(tmp_path: Path) -> None:
     write(tmp_path, ImagePositionPatient=place, ImageOrientationPatient=ORIENTATION, PixelSpacing=["0.5", "0.4"])
     [image] = read_images(tmp_path)
     np.testing.assert_array_equal(image.data, DEEP[::-1])
-    assert (image.axes, image.slice_distance, image.pixel_size, image.unit, image.bits) == ("ZYX", 2.5, (0.5, 0.4), "mm", 12)
+    assert (image.axes, image.slice_distance, image.pixel_size, image.unit, image.bits) == (
+        "ZYX",
+        2.5,
+        (0.5, 0.4),
+        "mm",
+        12,
+    )
 
 
 @pytest.mark.parametrize("elements", [{}, {"ImagePositionPatient": ["1", "2", "3"]}])
@@ -52,7 +58,7 @@ def test_frames_at_one_place_are_ordered_by_number(tmp_path: Path, elements: dic
     np.testing.assert_array_equal(np.stack(one), DEEP)
 
 
-def test_uneven_slices_have_no_spacing(tmp_path: Path) -> None:
+def test_uneven_slices_have_no_distance(tmp_path: Path) -> None:
     paths = write(tmp_path, ImagePositionPatient=lambda at: ["0", str(at**2), "0"], ImageOrientationPatient=ORIENTATION)
     [series] = find_series(paths)
     assert (series.is_volume, series.slice_distance) == (True, None)
