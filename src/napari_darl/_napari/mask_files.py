@@ -16,6 +16,7 @@ from napari.settings import get_settings
 from napari_builtins.io import imsave_extensions, napari_get_reader, napari_write_labels
 
 from napari_darl._napari.geometry import AT_DETECTOR, SPACING, geometry_from_json, geometry_to_json, pixel_size
+from napari_darl._napari.segmenting.edits import EDITS
 from napari_darl.errors import DarlWarning, FileError, InputError
 from napari_darl.io import output
 from napari_darl.io.arrays import ImageData
@@ -62,6 +63,16 @@ def write_mask(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     InputError
         If the layer is empty.
     """
+    written = _write(path, data, meta)
+    metadata = meta.get("metadata") or {}
+    if written and EDITS in metadata:
+        from napari_darl._napari.segmenting.autosave import forget_edits  # needs Qt, which a reader doesn't
+
+        forget_edits(metadata)
+    return written
+
+
+def _write(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     if Path(path).suffix.lower() in set(imsave_extensions()) - set(TIFF_SUFFIXES):
         written = napari_write_labels(path, data, meta)
         return [written] if written else []

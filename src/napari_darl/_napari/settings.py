@@ -30,6 +30,11 @@ class Settings:
         """The default folder of training runs, beside that of the models."""
         return self.models.parent / "runs"
 
+    @property
+    def edits(self) -> Path:
+        """The folder of edits that aren't saved yet, beside that of the models."""
+        return self.models.parent / "edits"
+
 
 def read_settings() -> Settings:
     """Return the preferences as they are now."""

@@ -52,7 +52,7 @@ def test_a_refined_model_is_kept_and_used_on_another_stack(window: Window, segme
     widget.image.value = window.viewer.layers["another"]
     widget.resize_factor.setValue(1)
     used = window.segment(widget)
-    assert used.metadata["napari-darl"]["model"] == str(path)
+    assert used.metadata["napari-darl"]["model"] == path.name
     assert used.metadata["napari-darl"]["threshold"] == model_threshold(path)
 
 

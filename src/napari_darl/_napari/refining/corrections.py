@@ -10,7 +10,7 @@ from napari_darl.refining.corrections import NOT_SAID, Labels
 _NEAR = 4  # px: who corrects a pixel has also looked at those about it
 
 
-def corrections(result: Result, finished: set[Index]) -> dict[Index, Labels]:
+def corrections(result: Result) -> dict[Index, Labels]:
     """Return labels of the frames in which something is corrected.
 
     All pixels of a finished frame are labelled. In other frames, only pixels count that differ from the model's own
@@ -19,9 +19,7 @@ def corrections(result: Result, finished: set[Index]) -> dict[Index, Labels]:
     Parameters
     ----------
     result : Result
-        A segmented image and its mask.
-    finished : set of tuple of int
-        Indices of the frames that the user has ticked as finished.
+        A segmented image and its mask, with the frames that are finished.
 
     Returns
     -------
@@ -31,10 +29,10 @@ def corrections(result: Result, finished: set[Index]) -> dict[Index, Labels]:
     labels: dict[Index, Labels] = {}
     for index in sorted(result.done):
         mask, own = result.mask(index), result.own_mask(index)
-        said = np.ones(mask.shape, np.bool_) if index in finished else mask != own
+        said = np.ones(mask.shape, np.bool_) if index in result.finished else mask != own
         if not said.any():
             continue
-        if index not in finished:
+        if index not in result.finished:
             said = binary_dilation(said, iterations=_NEAR)
         labels[index] = np.where(said, mask, NOT_SAID).astype(np.int8)
     return labels

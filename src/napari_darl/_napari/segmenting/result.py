@@ -1,6 +1,7 @@
 """A segmentation in the viewer: its probability, and the mask that follows the cleaning until the user edits it."""
 
 from collections.abc import Callable
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -39,8 +40,10 @@ class Result:
     done : set of tuple of int
         Indices of the frames that are complete.
     claimed : bool
-        Whether the mask belongs to the user, because they painted on it, renamed or moved it, replaced its array or
-        changed values in place. From then on, nothing that they may have seen is changed.
+        Whether the mask belongs to the user, because they painted on it, renamed or moved it, replaced its array,
+        changed values in place or finished a frame. From then on, nothing that they may have seen is changed.
+    finished : frozenset of tuple of int
+        Indices of the frames that the user has ticked as finished.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Result:
         self.probability: npt.NDArray[np.float32] = np.zeros(self._masks.shape, np.float32)
         self.done: set[Index] = set()
         self.claimed = False
+        self.finished: frozenset[Index] = frozenset()
+        self._restored: dict[Index, npt.NDArray[np.bool_]] = {}  # what the model had given them
         self._waiting: set[Index] = set()
         self._on_claim = on_claim
         self._note(update.provenance)
@@ -72,7 +77,30 @@ class Result:
 
     def own_mask(self, index: Index) -> npt.NDArray[np.bool_]:
         """Return the mask that the model gave a frame, (Y, X), whatever the user has changed in it."""
+        if index in self._restored:
+            return self._restored[index]
         return clean_mask(self.probability[index], self.cleaning).astype(np.bool_)
+
+    def labels(self, index: Index) -> npt.NDArray[Any]:
+        """Return a view of a frame of the mask as it is now, (Y, X)."""
+        return np.asarray(self.layer.data.transpose(self._order)[index])
+
+    def edited(self, index: Index) -> bool:
+        """Return whether the user has changed a frame. It takes time on large frames; threads may call it."""
+        return index in self._restored or self._differs(index, self.labels(index))
+
+    def finish(self, index: Index, finished: bool) -> None:
+        """Tick a frame as finished, or take the tick back. The mask belongs to the user from then on."""
+        self.finished = self.finished | {index} if finished else self.finished - {index}
+        self._claim()
+
+    def restore(self, index: Index, labels: npt.NDArray[np.uint8], own: npt.NDArray[np.bool_]) -> None:
+        """Put back a frame that the user had edited, with the mask `own` that the model had given."""
+        self._masks[index] = labels
+        self._restored[index] = own
+        self.done.add(index)
+        self._claim()
+        self._refresh()
 
     def fits(self, image: Image) -> bool:
         """Return whether the image still has frames of the same shape, and the user hasn't edited their mask."""
@@ -112,7 +140,7 @@ class Result:
             self.done.discard(index)  # the frame may have been segmented before
             self._written.pop(index, None)
         self.probability[index][window] = part.probability
-        if not self.claimed or not self._masks[index][window].any():
+        if index not in self._restored and (not self.claimed or not self._masks[index][window].any()):
             cleaning = self.cleaning if part.total == 1 else self._thresholding
             self._put(index, window, clean_mask(part.probability, cleaning))
         if part.is_last:
@@ -192,8 +220,10 @@ class Result:
         return not self.claimed
 
     def _touched(self, index: Index) -> bool:
-        """Return whether a frame holds anything but what was last written there."""
-        frame = self._masks[index]
+        """Return whether a frame of the array that is written to holds anything but what was last written there."""
+        return self._differs(index, self._masks[index])
+
+    def _differs(self, index: Index, frame: npt.NDArray[Any]) -> bool:
         if index not in self._written:
             return bool(frame.any())
         return any(_hash(frame[window]) != written for window, written in self._written[index])
@@ -207,5 +237,5 @@ class Result:
             self._on_claim()
 
 
-def _hash(mask: npt.NDArray[np.uint8]) -> int:
+def _hash(mask: npt.NDArray[Any]) -> int:
     return crc32(np.ascontiguousarray(mask).data)

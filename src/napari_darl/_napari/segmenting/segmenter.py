@@ -8,13 +8,17 @@ from napari.layers import Image, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_darl._napari.layers import bare, mask_layer, visible_frame
+from napari_darl._napari.layers import Index, bare, mask_layer, pixels, visible_frame
+from napari_darl._napari.segmenting.autosave import Autosave, edits_store
+from napari_darl._napari.segmenting.edits import About
 from napari_darl._napari.segmenting.options import Options, Update
 from napari_darl._napari.segmenting.result import Result
 from napari_darl._napari.segmenting.run import Run
 from napari_darl._napari.task import Task
 from napari_darl.errors import InputError
+from napari_darl.frames.regions import EVERYTHING, field_of_view
 from napari_darl.inference.cleaning import Cleaning
+from napari_darl.io.arrays import ImageData
 
 if TYPE_CHECKING:
     import napari
@@ -81,6 +85,7 @@ class Segmenter(QObject):
         self._current: _Current | None = None
         self._results: list[Result] = []
         self.newest_model: str | None = None
+        self._autosave = Autosave(self._visible)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._clean_next)
         viewer.layers.events.removed.connect(self._layer_removed)
@@ -126,15 +131,66 @@ class Segmenter(QObject):
         InputError
             If another run is under way.
         """
-        viewer = self._viewer()
+        self._run_into(None, bare(image), options, cleaning)
+
+    def restore(self, image: Image, name: str) -> Result | None:
+        """Put edits that weren't saved into a new mask over their image, and segment the frames that weren't edited.
+
+        Parameters
+        ----------
+        image : Image
+            The layer.
+        name : str
+            What `find_edits` found for it.
+
+        Returns
+        -------
+        Result or None
+            The new result; None if the viewer is gone.
+
+        Raises
+        ------
+        DarlError
+            If the edits can't be read, or a run is under way.
+        """
+        viewer, image = self._viewer(), bare(image)
+        self._refuse_second_run()
         if viewer is None:
-            return
+            return None
+        edits = edits_store().read(name)
+        options = _options(edits.about, image)
+        update = Update(options, edits.about.provenance)
+        result = self._add_result(image, update, edits.about.cleaning, viewer, name)
+        for index, frame in edits.frames.items():
+            result.restore(index, frame.labels, frame.own)
+            if frame.finished:
+                result.finish(index, True)
+        self._autosave.look_at(result, everywhere=True)
+        if options.region.name != edits.about.region:
+            show_info(f"The region '{edits.about.region}' isn't known any more. Other frames are segmented everywhere.")
+        self._run_into(result, image, options, edits.about.cleaning)
+        return result
+
+    def finish(self, result: Result, finished: bool) -> None:
+        """Tick the visible frame of a result as finished, or take the tick back."""
+        result.finish(self._visible(result), finished)
+        self._autosave.look_at(result)
+        self.changed.emit()
+
+    def _refuse_second_run(self) -> None:
         if self._current:
             raise InputError(
                 f"'{self._current.run.image.name}' is being segmented. Wait until it is done, or cancel it."
             )
-        run = Run(bare(image), options, viewer)
-        self._current = _Current(run, cleaning)
+
+    def _run_into(self, result: Result | None, image: Image, options: Options, cleaning: Cleaning) -> None:
+        """Segment a layer into a result, or into the image's own or a new one."""
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        self._refuse_second_run()
+        run = Run(image, options, viewer)
+        self._current = _Current(run, cleaning, result)
         self._task = Task(
             run.work,
             viewer,
@@ -190,11 +246,21 @@ class Segmenter(QObject):
         if latest and latest.fits(image):
             latest.resume(update, current.cleaning)
             return latest
+        return self._add_result(image, update, current.cleaning, viewer)
+
+    def _add_result(
+        self, image: Image, update: Update, cleaning: Cleaning, viewer: "napari.Viewer", edits: str | None = None
+    ) -> Result:
         layer = mask_layer(image, viewer)
         viewer.add_layer(layer)  # may change its name, which a `Result` takes for the user's doing
-        result = Result(image, layer, update, current.cleaning, self.changed.emit)
+        result = Result(image, layer, update, cleaning, self.changed.emit)
         self._results.append(result)
+        self._autosave.watch(result, edits)
         return result
+
+    def _visible(self, result: Result) -> Index:
+        viewer = self._viewer()
+        return visible_frame(result.image, viewer) if viewer is not None else min(result.done, default=())
 
     def _end(self, cancelled: bool) -> None:
         current, self._current, self._task = self._current, None, None
@@ -206,6 +272,9 @@ class Segmenter(QObject):
 
     def _layer_removed(self, event: Any) -> None:
         removed, current = event.value, self._current
+        for result in self._results:
+            if removed is result.layer:
+                self._autosave.release(result)
         self._results = [result for result in self._results if removed is not result.layer]
         if current and self._task and removed in (current.run.image, current.result and current.result.layer):
             self._task.drop()
@@ -218,3 +287,9 @@ def _report_if_empty(result: Result) -> None:
             f"No vessels were found in '{result.image.name}'. "
             "Try bright vessels, a lower threshold or another resize factor."
         )
+
+
+def _options(about: About, image: Image) -> Options:
+    """Return the options of edits; of a region that was drawn nothing is known but its name."""
+    region = field_of_view(ImageData(pixels(image), bool(image.rgb))) if about.region == "field of view" else EVERYTHING
+    return Options(about.model, about.segment, region)
