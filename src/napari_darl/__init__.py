@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from napari_darl.errors import CheckpointError, DarlError, DarlWarning, FileError, InputError
     from napari_darl.evaluation.report import evaluate
     from napari_darl.inference.cleaning import Cleaning, clean_mask
+    from napari_darl.inference.doubt import doubtful_spots
     from napari_darl.inference.lazy import lazy_mask, lazy_probability
     from napari_darl.inference.loading import Model, load_model
     from napari_darl.inference.options import SegmentOptions
@@ -53,6 +54,7 @@ _HOMES = {
     "assess": "inference.trust",
     "calibrate_by_catheter": "measuring.catheter",
     "clean_mask": "inference.cleaning",
+    "doubtful_spots": "inference.doubt",
     "evaluate": "evaluation.report",
     "iter_probability": "inference.segment",
     "lazy_mask": "inference.lazy",
@@ -92,6 +94,7 @@ __all__ = [
     "assess",
     "calibrate_by_catheter",
     "clean_mask",
+    "doubtful_spots",
     "evaluate",
     "iter_probability",
     "lazy_mask",

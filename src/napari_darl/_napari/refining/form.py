@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.layers import Labels
@@ -17,6 +16,7 @@ from napari_darl._napari.layers import Index, frame_order, mask_layer, visible_f
 from napari_darl._napari.model_list import free_path, remember
 from napari_darl._napari.pickers import explanation
 from napari_darl._napari.refining.corrections import corrections
+from napari_darl._napari.refining.proofreading import KEYS, Proofreader
 from napari_darl._napari.refining.work import Refined, RefineRun
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.settings import read_settings
@@ -42,8 +42,8 @@ class RefineForm(QGroupBox):
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__("Correct and refine")
         self._viewer = viewer
+        self._proofreader = Proofreader.of(viewer)
         self._result: Result | None = None
-        self._finished: WeakKeyDictionary[Result, set[Index]] = WeakKeyDictionary()
         self._task: Task | None = None
         self._run: RefineRun | None = None
         self._refined: Refined | None = None
@@ -52,8 +52,14 @@ class RefineForm(QGroupBox):
         self.finished = QCheckBox("this frame is finished")
         self.finished.setToolTip(
             "All pixels of the visible frame count as corrected, not only those that you changed. Its mask stays as "
-            "it is."
+            "it is. Key G."
         )
+        self.spot = QPushButton("Next doubtful spot")
+        self.spot.setToolTip("Goes to the next of the spots where the mask of the frame is most doubtful. Key N.")
+        self.told = explanation()
+        self.keys = explanation()
+        self.keys.setText("Keys: N next spot, K remove piece, J join pieces, G finished.")
+        self.keys.setToolTip("\n".join(f"{key}: {what}" for key, what in KEYS.items()))
         self.button = QPushButton("Refine")
         self.button.setToolTip(
             "Train the model for a minute on your corrections. It stays as it is unless that makes it clearly better."
@@ -67,6 +73,9 @@ class RefineForm(QGroupBox):
         choice.addWidget(self.keep)
         choice.addWidget(self.discard)
         column = QVBoxLayout(self)
+        column.addWidget(self.spot)
+        column.addWidget(self.told)
+        column.addWidget(self.keys)
         column.addWidget(self.finished)
         column.addWidget(self.button)
         column.addLayout(choice)
@@ -75,6 +84,8 @@ class RefineForm(QGroupBox):
         self._timer.setInterval(_EVERY)
 
         self._timer.timeout.connect(self._show_progress)
+        self.spot.clicked.connect(self._proofreader.next_spot)
+        self._proofreader.told.connect(self._tell)
         self.finished.toggled.connect(self._tick)
         self.button.clicked.connect(self._clicked)
         self.keep.clicked.connect(self._ask_name)
@@ -84,7 +95,7 @@ class RefineForm(QGroupBox):
 
     def show_result(self, result: "Result | None") -> None:
         """Act on another result."""
-        self._result = result
+        self._result = self._proofreader.result = result
         self.refresh()
 
     def refine(self) -> None:
@@ -92,7 +103,7 @@ class RefineForm(QGroupBox):
         result = self._result
         if result is None or self._task is not None:
             return
-        labels = corrections(result, self._finished.get(result, set()))
+        labels = corrections(result)
         if not labels:
             show_error("Nothing is corrected. Paint on the mask, or tick a frame as finished, and try again.")
             return
@@ -142,11 +153,12 @@ class RefineForm(QGroupBox):
         """Show what can be done now."""
         result, working = self._result, self._task is not None
         self.finished.setEnabled(result is not None and not working)
+        self.spot.setEnabled(result is not None)
         self.button.setEnabled(result is not None or working)
         self.button.setText("Stop" if working else "Refine")
         for button in (self.keep, self.discard):
             button.setVisible(self._refined is not None)
-        ticked = result is not None and self._frame(result) in self._finished.get(result, set())
+        ticked = result is not None and self._frame(result) in result.finished
         with QSignalBlocker(self.finished):
             self.finished.setChecked(ticked)
 
@@ -155,8 +167,11 @@ class RefineForm(QGroupBox):
 
     def _tick(self, on: bool) -> None:
         if self._result is not None:
-            frames = self._finished.setdefault(self._result, set())
-            (frames.add if on else frames.discard)(self._frame(self._result))
+            Segmenter.of(self._viewer).finish(self._result, on)
+
+    def _tell(self, message: str) -> None:
+        self.told.setText(message)
+        self._viewer.status = message
 
     def _clicked(self) -> None:
         if self._task is None:
@@ -192,7 +207,7 @@ class RefineForm(QGroupBox):
         masks, before = refined.masks, np.zeros(refined.masks.shape, np.uint8)
         for index in np.ndindex(masks.shape[:-2]):
             before[index] = result.mask(index)
-        for index in self._finished.get(result, set()):
+        for index in result.finished:
             masks[index] = before[index]
         difference = np.where(masks == before, 0, np.where(before, 1, 2)).astype(np.uint8)
         axes = np.argsort(frame_order(result.image))
