@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,10 +32,19 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from napari_darl.batch.jobs import Job
+    from napari_darl.batch.replay import Settings
     from napari_darl.batch.run import Batch, Outcome
 
 
+DECIDED = (
+    *("threshold", "hysteresis", "smallest_piece", "largest_hole", "smooth_time"),
+    *("bright", "resize", "channel", "frames", "bits", "orthogonal", "slice_distance"),
+)
+"""Parameters of `segment` that `--like` takes from a mask."""
+
+
 def segment(
+    context: typer.Context,
     inputs: Images,
     output: Output,
     model: ModelName = "default",
@@ -70,6 +80,10 @@ def segment(
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to compute on, as tcp://host:8786, or local.")
     ] = None,
     measure: Annotated[bool, typer.Option("--measure", help="Also measure the masks: see measure --help.")] = False,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="A mask of napari-darl: segment as it was made, with the same model and settings."),
+    ] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -85,6 +99,7 @@ def segment(
     """
     from napari_darl.batch.jobs import find_images, plan
     from napari_darl.batch.recipe import Recipe
+    from napari_darl.batch.replay import Settings
     from napari_darl.batch.results import State
     from napari_darl.batch.run import Batch
     from napari_darl.inference.cleaning import Cleaning
@@ -92,32 +107,38 @@ def segment(
     from napari_darl.inference.options import SegmentOptions
     from napari_darl.io.identity import stem_of
 
-    if slice_distance is not None and not orthogonal:
-        raise InputError("--slice-distance needs --orthogonal. Pass both, or neither.")
-    options = SegmentOptions(
-        bright=bright,
-        resize=resize,
-        channel=channel,
-        bits=bits,
-        device=device,
-        orthogonal=orthogonal,
-        slice_distance=slice_distance,
-    )
-    cleaning = Cleaning(
-        threshold=0.5 if threshold is None else threshold,
-        hysteresis=hysteresis,
-        smallest_piece=smallest_piece,
-        largest_hole=largest_hole,
-    )
+    if like is None:
+        if slice_distance is not None and not orthogonal:
+            raise InputError("--slice-distance needs --orthogonal. Pass both, or neither.")
+        options = SegmentOptions(
+            bright=bright,
+            resize=resize,
+            channel=channel,
+            bits=bits,
+            device=device,
+            orthogonal=orthogonal,
+            slice_distance=slice_distance,
+        )
+        cleaning = Cleaning(
+            threshold=0.5 if threshold is None else threshold,
+            hysteresis=hysteresis,
+            smallest_piece=smallest_piece,
+            largest_hole=largest_hole,
+        )
+        settings = Settings(model, options, cleaning, smooth_time, frame_numbers(frames))
+    else:
+        settings = settings_like(like, context, device)
     kinds = ("mask", "probability") if probability else ("mask",)
     images = find_images(inputs, zarr=True, series=True)
     jobs = plan(images, output, kinds, in_chunks=to_zarr or cluster is not None)
     if measure and any(job.in_chunks for job in jobs):
         raise InputError("Zarr is segmented chunk by chunk. It can't be measured: leave --measure out.")
-    loaded = load_model(model, device)
-    if threshold is None:
+    loaded = load_model(settings.model, device)
+    settings.check(loaded)
+    cleaning = settings.cleaning
+    if threshold is None and like is None:
         cleaning = cleaning.updated(threshold=loaded.threshold)
-    recipe = Recipe(loaded, options, cleaning, smooth_time, frame_numbers(frames))
+    recipe = Recipe(loaded, settings.options, cleaning, settings.smooth_time, settings.frames)
     if jobs and all(job.in_chunks for job in jobs):
         recipe.check_for_chunks()
     if measure:
@@ -126,15 +147,35 @@ def segment(
     failures = Failures()
     with connected(cluster) as client:
         outcomes = process(jobs, Batch(recipe, overwrite, client))
-    if smooth_time and not any(outcome.smoothed for outcome in outcomes if outcome.new):
+    if recipe.smooth_time and not any(outcome.smoothed for outcome in outcomes if outcome.new):
         warnings.warn("Nothing was smoothed over time. No file has more than one frame.", DarlWarning, stacklevel=1)
     if measure:
         masks = [outcome.job for outcome in outcomes if outcome.state in (State.DONE, State.EDITED)]
         measured = [mask_files.Job(stem_of(job.source), job.files["mask"], job.source) for job in masks]
-        mask_files.measure_files(
-            measured, output, mask_files.MeasureOptions(channel=channel), overwrite=True, failures=failures
-        )
+        used = recipe.options.channel
+        how = mask_files.MeasureOptions(channel=None if used is None else str(used))
+        mask_files.measure_files(measured, output, how, overwrite=True, failures=failures)
     report(outcomes, output, failures)
+
+
+def settings_like(mask: Path, context: typer.Context, device: str) -> "Settings":
+    """Return the settings of a mask, of which `--model` may name the file.
+
+    Raises
+    ------
+    InputError
+        If an option is given that the mask decides.
+    """
+    from napari_darl.batch.replay import settings_of
+
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+    if beside := next((name for name in DECIDED if name in given), None):
+        option = "--bright or --dark" if beside == "bright" else f"--{beside.replace('_', '-')}"
+        raise InputError(f"--like takes all settings from {mask}. Leave {option} out, or give all options yourself.")
+    settings = settings_of(mask)
+    model = context.params["model"] if "model" in given else settings.model
+    return replace(settings, model=model, options=settings.options.updated(device=device))
 
 
 def process(jobs: "list[Job]", batch: "Batch") -> "list[Outcome]":

@@ -1,16 +1,22 @@
 """Segmenting in napari: open, click, move sliders, paint, cancel."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
+from qtpy.QtWidgets import QApplication
 from windows import Window
 
+from napari_darl import cli
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.config import LITE
 from napari_darl.darl.model import build
 from napari_darl.inference.cleaning import Cleaning
+from napari_darl.samples import sample_angiogram
 
 
 def menu_action(viewer: Any, *titles: str) -> Any:
@@ -201,3 +207,38 @@ def test_the_mask_equals_that_of_the_library(window: Window, movie: Any) -> None
     assert (
         viewer.layers[1].metadata["napari-darl"] | Cleaning().model_dump() == viewer.layers[1].metadata["napari-darl"]
     )
+
+
+def test_the_copied_command_and_the_saved_mask_repeat_the_result(window: Window, tmp_path: Path) -> None:
+    path = tmp_path / "two frames.tif"
+    frame = sample_angiogram()
+    tifffile.imwrite(path, np.stack([frame[60:156, 150:246], frame[180:276, 150:246]]), photometric="minisblack")
+    window.viewer.open(str(path), plugin="napari")
+    widget = window.open_segment(resize=1.25)
+    widget.cleaning.controls["threshold"].setValue(0.4)
+    widget.cleaning.controls["smallest_piece"].setValue(20)
+    mask = window.segment(widget)
+    assert mask.data.any(axis=(1, 2)).all()
+    widget.save_mask(mask, str(tmp_path / "saved.darl.tif"))
+    widget.copy.click()
+    words = shlex.split(QApplication.clipboard().text())
+    assert words[:3] == ["napari-darl", "segment", str(path)]
+    at = words.index("--output") + 1
+    copied = [*words[:at], str(tmp_path / "a"), *words[at + 1 :]]
+    like = [*words[:at], str(tmp_path / "b"), "--like", str(tmp_path / "saved.darl.tif")]
+    for number, command in enumerate((copied, like)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", command)
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        assert not ended.value.code
+        again = tifffile.imread(tmp_path / "ab"[number] / "two frames_mask.tif")
+        np.testing.assert_array_equal(again == 255, mask.data == 1)
+
+    widget.frames.setCurrentIndex(1)
+    window.viewer.dims.set_current_step(0, 1)
+    widget.copy.click()
+    assert QApplication.clipboard().text().endswith("--frames 1")
+    widget.region.value = "field of view"
+    widget.copy.click()
+    assert "region 'field of view'" in window.messages[-1]

@@ -15,6 +15,7 @@ from napari_darl._napari.bit_depth import bit_depth
 from napari_darl._napari.layers import finest, frames_shape, pixels, visible_centre, visible_frame
 from napari_darl._napari.segmenting.options import Options, Part, Provenance, Update
 from napari_darl._napari.task import warm_up
+from napari_darl.inference.cleaning import Cleaning
 from napari_darl.io.identity import source_name
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Run:
         Frames too large for one window come in several parts, beginning in the middle of what the viewer shows.
         """
         warm_up()
+        from napari_darl.batch.recipe import SETTINGS, Recipe
         from napari_darl.inference.loading import as_model
         from napari_darl.inference.orthogonal import windows_for
 
@@ -73,9 +75,10 @@ class Run:
 
         model = as_model(self.options.model, self.options.segment.device)
         chosen = self.options.segment.updated(rgb=self._rgb, bits=self._bit_depth())
+        settings = Recipe(model, chosen, Cleaning(threshold=model.threshold)).settings
         windows = windows_for(self._data, model, chosen, region=self.options.region, interrupt=interrupt)
         options = replace(self.options, segment=windows.options)
-        provenance = self._provenance(windows)
+        provenance = {**self._provenance(windows), SETTINGS: settings}
         yield Update(options, provenance)
         with suppress(_StoppedError):
             for part in self._parts(windows):

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
     QPushButton,
     QVBoxLayout,
@@ -33,9 +34,11 @@ from napari_darl._napari.pickers import (
 )
 from napari_darl._napari.refining.form import RefineForm
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
+from napari_darl._napari.segmenting.command import copy_command
 from napari_darl._napari.segmenting.options import Options, preferred_options
 from napari_darl._napari.segmenting.region import drawn_region
 from napari_darl._napari.segmenting.segmenter import Segmenter
+from napari_darl._napari.segmenting.unsaved import UnsavedEdits
 from napari_darl.errors import DarlError
 from napari_darl.frames.regions import EVERYTHING, Region, field_of_view
 from napari_darl.inference.scale import guess_resize
@@ -86,9 +89,12 @@ class SegmentWidget(QWidget):
         self.button = QPushButton("Segment")
         self.save = QPushButton("Save mask...")
         self.save.setToolTip("Saves a TIFF file that napari opens exactly over the image again.")
+        self.copy = QPushButton("Copy as command")
+        self.copy.setToolTip("Copies the command line that segments the image in the same way.")
         self.state = explanation()
         self.cleaning = CleaningForm()
         self.refine = RefineForm(viewer)
+        self.unsaved = UnsavedEdits(viewer)
         self._lay_out()
         self._connect()
         self._layers_changed()
@@ -100,6 +106,7 @@ class SegmentWidget(QWidget):
     def _connect(self) -> None:
         self.button.clicked.connect(self._clicked)
         self.save.clicked.connect(self._save)
+        self.copy.clicked.connect(self._copy)
         self.image.changed.connect(self._image_changed)
         self.resize_factor.valueChanged.connect(self._resize_changed)
         self.frames.currentIndexChanged.connect(self._show_axes)
@@ -148,10 +155,14 @@ class SegmentWidget(QWidget):
         form.addRow("device", self.device)
         form.addRow(self.device.line)
         column = QVBoxLayout(self)
+        column.addWidget(self.unsaved)
         column.addLayout(form)
         column.addWidget(self.button)
         column.addWidget(self.cleaning)
-        column.addWidget(self.save)
+        row = QHBoxLayout()
+        row.addWidget(self.save)
+        row.addWidget(self.copy)
+        column.addLayout(row)
         column.addWidget(self.state)
         column.addWidget(self.refine)
         column.addStretch()
@@ -209,6 +220,15 @@ class SegmentWidget(QWidget):
         except DarlError as error:
             show_error(str(error))
 
+    def _copy(self) -> None:
+        if (image := self.image.value) is None:
+            show_error(NO_IMAGE)
+            return
+        try:
+            copy_command(image, self._options(image), self.cleaning.value, self._viewer)
+        except DarlError as error:
+            show_error(str(error))
+
     def _result(self) -> "Result | None":
         active = bare(self._viewer.layers.selection.active)
         shown = self._segmenter.result_on(active) if isinstance(active, Labels) else None
@@ -246,6 +266,7 @@ class SegmentWidget(QWidget):
             self.frames.addItems([f"all: {stacked}", "the visible frame"] if stacked else ["a single frame"])
             self.frames.setEnabled(bool(stacked))
         self._show_axes()
+        self.unsaved.look_for(image)
         self._estimate()
         self._refresh()
 

@@ -1,0 +1,112 @@
+"""The settings of a segmentation as a command line, and back from a mask that was made with them."""
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_darl.batch.recipe import SETTINGS
+from napari_darl.errors import FileError, InputError
+from napari_darl.frames.regions import EVERYTHING
+from napari_darl.frames.selection import FrameNumbers
+from napari_darl.inference.cleaning import Cleaning
+from napari_darl.inference.loading import Model
+from napari_darl.inference.options import SegmentOptions
+from napari_darl.io.output import read_provenance
+
+_PLAIN = SegmentOptions()
+_AS_FILES_SAY = ("rgb", "precision")  # no options of the command line
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides what becomes of an image.
+
+    Attributes
+    ----------
+    model : str
+        Name of a bundled model, or path of a model file.
+    options : SegmentOptions
+        How it is applied.
+    cleaning : Cleaning
+        How probability becomes a mask.
+    smooth_time : bool
+        Whether movies are averaged over neighbouring frames first.
+    frames : FrameNumbers, optional
+        The frames of stacks that are segmented; by default all.
+    sha256 : str, optional
+        Hash of the model, where a mask names it.
+    """
+
+    model: str
+    options: SegmentOptions = field(default_factory=SegmentOptions)
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    smooth_time: bool = False
+    frames: FrameNumbers | None = None
+    sha256: str | None = None
+
+    def check(self, model: Model) -> None:
+        """Raise InputError if the loaded model isn't the one that the settings come from."""
+        if self.sha256 is not None and self.sha256 != model.sha256:
+            raise InputError(
+                f"{model.name} isn't the model that made the mask: its SHA-256 is {model.sha256}, not {self.sha256}. "
+                "Pass the file of that model."
+            )
+
+
+def segment_command(settings: Settings, image: str, output: str) -> str:
+    """Return the command that segments an image with these settings, quoted for a shell.
+
+    Examples
+    --------
+    >>> from napari_darl.batch.replay import Settings, segment_command
+    >>> from napari_darl.inference.cleaning import Cleaning
+    >>> segment_command(Settings("fundus", cleaning=Cleaning(threshold=0.6)), "my eye.tif", "masks")
+    "napari-darl segment 'my eye.tif' --output masks --model fundus --threshold 0.6"
+    """
+    options, cleaning = settings.options, settings.cleaning
+    arguments = ["napari-darl", "segment", image, "--output", output, "--model", settings.model]
+    arguments += ["--threshold", str(cleaning.threshold)]
+    chosen = [(name, value) for name, value in cleaning if value and name != "threshold"]
+    chosen += [(n, v) for n, v in options if v != getattr(_PLAIN, n) and n not in (*_AS_FILES_SAY, "bright")]
+    for name, value in chosen:
+        arguments += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    if options.bright is not None:
+        arguments.append("--bright" if options.bright else "--dark")
+    if settings.smooth_time:
+        arguments.append("--smooth-time")
+    if settings.frames:
+        arguments += ["--frames", settings.frames.text]
+    return shlex.join(arguments)
+
+
+def settings_of(mask: Path) -> Settings:
+    """Return the settings that a mask was made with.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, isn't a TIFF, or doesn't say how it was made.
+    InputError
+        If the mask was made within a region.
+    """
+    made: dict[str, Any] = read_provenance(mask)
+    if made.get("region", EVERYTHING.name) != EVERYTHING.name:
+        raise InputError(
+            f"{mask} was made within the region '{made['region']}', which can't be repeated from a mask. "
+            "Pass the options one by one."
+        )
+    try:
+        chosen = json.loads(made[SETTINGS])
+        frames = chosen.get("frames")
+        return Settings(
+            str(made["model"]),
+            SegmentOptions(**{name: chosen[name] for name in SegmentOptions.model_fields if name in chosen}),
+            Cleaning(**{name: made[name] for name in Cleaning.model_fields}),
+            bool(chosen.get("smooth_time", False)),
+            None if frames is None else FrameNumbers(frames),
+            str(made["sha256"]),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise FileError(f"{mask} doesn't say with which settings it was made. Pass a mask of napari-darl.") from error
