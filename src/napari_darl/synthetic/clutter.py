@@ -11,7 +11,8 @@ from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
 from napari_darl.configuration import Config
-from napari_darl.synthetic.trees import FRAME, PseudoMask
+from napari_darl.synthetic.raster import PseudoMask
+from napari_darl.synthetic.tree_config import FRAME
 
 Frame = NDArray[np.float32]
 

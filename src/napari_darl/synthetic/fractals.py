@@ -14,7 +14,7 @@ from skimage.draw import polygon
 
 from napari_darl.errors import InputError
 from napari_darl.synthetic.raster import Floats, PseudoMask
-from napari_darl.synthetic.trees import FRAME
+from napari_darl.synthetic.tree_config import FRAME
 
 _SHORTEST = 40.0  # px of a 512 x 512 frame
 

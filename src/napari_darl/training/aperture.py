@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from napari_darl.synthetic.trees import FRAME
+from napari_darl.synthetic.tree_config import FRAME
 
 _RADIUS = (0.3, 0.6)  # Range of the radius, in parts of a frame's side.
 _SURROUND = 0.15  # Greatest intensity outside, in [0, 1].

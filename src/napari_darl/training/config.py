@@ -13,7 +13,7 @@ from napari_darl.darl.losses import C_DARL, LossConfig
 from napari_darl.errors import InputError
 from napari_darl.frames.normalisation import Normalisation
 from napari_darl.synthetic.clutter import ClutterConfig
-from napari_darl.synthetic.trees import TreeConfig
+from napari_darl.synthetic.tree_config import TreeConfig
 from napari_darl.training.draw_config import DrawConfig
 from napari_darl.training.teacher import TeacherConfig
 

@@ -13,7 +13,7 @@ from napari_darl.errors import InputError
 from napari_darl.frames.arrays import showing
 from napari_darl.frames.missing import Mask, filled, missing_pixels
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
-from napari_darl.synthetic.trees import FRAME
+from napari_darl.synthetic.tree_config import FRAME
 from napari_darl.training.backgrounds import WIDTH, suppress_vessels
 from napari_darl.training.distillation import SOFT, soft_labels
 from napari_darl.training.draw_config import DrawConfig

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from napari_darl.configuration import Config
 from napari_darl.synthetic.clutter import ClutterConfig
-from napari_darl.synthetic.trees import TreeConfig
+from napari_darl.synthetic.tree_config import TreeConfig
 from napari_darl.training.distillation import DistillationConfig
 from napari_darl.training.teacher import TeacherConfig
 

@@ -1,6 +1,7 @@
 """One measurement of a mask: how it was asked for, what was found, and whether it still holds."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,6 +141,22 @@ class Measurement:
         if number < len(self.frames) and hashed(stack[number]) != self.frames[number].hash:
             return "The mask was edited."
         return ""
+
+    def write_tables(self, folder: Path) -> None:
+        """Write the tables of what was found into a folder.
+
+        Raises
+        ------
+        FileError
+            If one of the files exists already, or can't be written.
+        """
+        from napari_darl.measuring.tables import as_json, with_unit, write_csv, write_json
+
+        found = self.found()
+        name = "".join(c if c.isalnum() or c in " -_" else "_" for c in self.mask.name)
+        for kind in ("segments", "branch_points", "frames"):
+            write_csv(folder / f"{name}_{kind}.csv", with_unit(getattr(found, kind), found.unit), overwrite=False)
+        write_json(folder / f"{name}_measured.json", as_json(found, self.provenance()), overwrite=False)
 
     def provenance(self) -> dict[str, Any]:
         """Say where the numbers come from."""

@@ -112,18 +112,8 @@ class MeasureWidget(QWidget):
         FileError
             If one of the files exists already, or can't be written.
         """
-        from napari_darl.measuring.tables import as_json, with_unit, write_csv, write_json
-
-        measurement = self.measurement
-        if measurement is None:
-            return
-        found, name = (
-            measurement.found(),
-            "".join(c if c.isalnum() or c in " -_" else "_" for c in measurement.mask.name),
-        )
-        for kind in ("segments", "branch_points", "frames"):
-            write_csv(folder / f"{name}_{kind}.csv", with_unit(getattr(found, kind), found.unit), overwrite=False)
-        write_json(folder / f"{name}_measured.json", as_json(found, measurement.provenance()), overwrite=False)
+        if self.measurement is not None:
+            self.measurement.write_tables(folder)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
