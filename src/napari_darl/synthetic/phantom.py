@@ -8,7 +8,8 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from napari_darl.errors import InputError
 from napari_darl.synthetic.raster import Floats, PseudoMask, Segments, rasterise, transform
-from napari_darl.synthetic.trees import FRAME, TreeConfig, tree_segments
+from napari_darl.synthetic.tree_config import FRAME, TreeConfig
+from napari_darl.synthetic.trees import tree_segments
 
 Frame = NDArray[np.float32]
 
