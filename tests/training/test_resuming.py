@@ -1,5 +1,6 @@
 """Runs that are stopped, killed or damaged, and resumed: the weights are those of an uninterrupted run, to the bit."""
 
+import json
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ from small_runs import same, small, stack, weights
 
 from napari_darl import Trainer
 from napari_darl.darl.model import build
-from napari_darl.errors import FileError, InputError
+from napari_darl.errors import DarlWarning, FileError, InputError
 from napari_darl.training.run_folder import RunFolder
 
 RUN = """
@@ -157,3 +158,29 @@ def test_damaged_files_are_named(tmp_path: Path, name: str) -> None:
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(FileError, match=name):
         Trainer.resume(tmp_path / "run", stack())
+
+
+def test_resuming_with_other_stacks_gives_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    backgrounds = stack(seed=5)
+    list(Trainer(small(1), tmp_path, stack(), backgrounds).run())
+    Trainer.resume(tmp_path, stack(), backgrounds, steps=2)
+    assert len(recwarn) == 0
+    with pytest.warns(DarlWarning, match="The angiograms aren't those that the run was trained on so far"):
+        Trainer.resume(tmp_path, stack()[::-1], backgrounds, steps=2)
+    with pytest.warns(DarlWarning, match="The backgrounds and the masks aren't"):
+        Trainer.resume(tmp_path, stack(), None, [frame > 0 for frame in stack(seed=5)], steps=2)
+    with pytest.warns(DarlWarning, match="backgrounds"):
+        list(Trainer.resume(tmp_path, stack(), steps=2).run())
+    Trainer.resume(tmp_path, stack(), steps=3)  # it has gone on with these
+
+
+def test_former_checkpoints_say_nothing_of_their_stacks(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    list(Trainer(small(1), tmp_path, stack()).run())
+    path = tmp_path / "checkpoint.safetensors"
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    contents = json.loads(header["contents"])
+    del contents["stacks"]
+    save_file(load_file(path), path, header | {"contents": json.dumps(contents)})
+    assert Trainer.resume(tmp_path, stack(seed=9), steps=2).step == 1
+    assert len(recwarn) == 0

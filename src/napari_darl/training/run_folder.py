@@ -48,8 +48,8 @@ class SavedRun:
     config: TrainingConfig
     step: int
 
-    def load(self) -> dict[str, Tensor]:
-        """Read the tensors of the checkpoint.
+    def load(self) -> tuple[dict[str, Tensor], object]:
+        """Read the tensors of the checkpoint, and the fingerprints of the stacks, which former checkpoints lack.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class SavedRun:
         tensors, contents = load_tensors(self.folder.checkpoint, "checkpoint")
         if contents.get("step") != self.step:
             raise self.folder.continued_elsewhere()
-        return tensors
+        return tensors, contents.get("stacks")
 
     def misfit(self) -> CheckpointError:
         """Return the error for tensors that don't fit the configuration."""

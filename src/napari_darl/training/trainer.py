@@ -23,6 +23,7 @@ from napari_darl.inference.loading import Model
 from napari_darl.inference.segment import segment_probability
 from napari_darl.training.config import TrainingConfig, fine_tuned
 from napari_darl.training.distillation import mean_probability
+from napari_darl.training.fingerprint import fingerprints, warn_of_other_stacks
 from napari_darl.training.run_folder import RunFolder, SavedRun
 from napari_darl.training.sampler import Sampler, Stacks
 from napari_darl.training.state import TrainingState, fits, with_new_names
@@ -148,6 +149,11 @@ class Trainer:
             run has done.
         FileError
             If there is no run in the folder, or its files are damaged or don't fit each other.
+
+        Warns
+        -----
+        DarlWarning
+            If a stack isn't the one that the run was trained on so far.
         """
         if not isinstance(run, SavedRun):
             run = RunFolder(Path(run)).read()
@@ -155,13 +161,15 @@ class Trainer:
         config = run.config.updated(**{name: value for name, value in changes.items() if value is not None})
         if config.steps < run.step:
             raise InputError(f"The run has done {run.step} steps. Ask for at least as many in all.")
-        tensors = with_new_names(run.load())
+        saved, stacks = run.load()
+        tensors = with_new_names(saved)
         if not fits(config, tensors):
             raise run.misfit()
 
         trainer = cls.__new__(cls)
         trainer._set_up(config, run.folder, Stacks(angiograms, backgrounds, masks, bits), device)
         trainer._saved_step, trainer._is_new = run.step, False
+        warn_of_other_stacks(stacks, trainer._fingerprints)
         try:
             trainer.state.restore(tensors, run.step)
             trainer._teach()
@@ -175,7 +183,7 @@ class Trainer:
         self.sampler = Sampler(config.draws, config.model, stacks, config.seed)
         self.state = TrainingState(config, resolve_device(device))
         self._precision = working_precision(self.state.device, config.precision)
-        self._bits = stacks.bits
+        self._bits, self._fingerprints = stacks.bits, fingerprints(stacks)
         self._rows: list[dict[str, float]] = []  # Losses that are not in losses.csv yet.
 
     @property
@@ -245,7 +253,8 @@ class Trainer:
         )
 
     def _save_checkpoint(self) -> None:
-        contents = {"config": self.config.model_dump(mode="json"), "step": self.step}
+        config = self.config.model_dump(mode="json")
+        contents = {"config": config, "step": self.step, "stacks": self._fingerprints}
         save_tensors(self.folder.checkpoint, self.state.tensors(), "checkpoint", contents)
         self._saved_step = self.step
 
