@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
-    QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -25,6 +24,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import create_worker
 
+from napari_darl._napari.decimals import DecimalBox
 from napari_darl._napari.model_list import import_released, known_models, remember
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.task import Task, warm_up
@@ -198,9 +198,9 @@ def axes_box() -> QCheckBox:
     return box
 
 
-def resize_box(*, may_estimate: bool = False) -> QDoubleSpinBox:
+def resize_box(*, may_estimate: bool = False) -> DecimalBox:
     """Make a field for the factor by which frames are resized; with `may_estimate`, 0 leaves it to an estimate."""
-    box = QDoubleSpinBox()
+    box = DecimalBox()
     box.setRange(0 if may_estimate else 0.05, 16)
     box.setSingleStep(0.05)
     box.setSpecialValueText("estimated" if may_estimate else "")

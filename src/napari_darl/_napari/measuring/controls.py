@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import ComboBox
 from napari.layers import Layer
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QSizePolicy, QWidget
 
+from napari_darl._napari.decimals import DecimalBox
 from napari_darl._napari.layers import bare
 from napari_darl._napari.measuring.layer_scale import LayerScale
 from napari_darl._napari.pickers import widen
@@ -64,7 +65,7 @@ class PixelSizeForm(QWidget):
         super().__init__()
         self.own = QCheckBox("set")
         self.own.setToolTip("Use this size in place of the layer's scale.")
-        self.side = QDoubleSpinBox()
+        self.side = DecimalBox()
         self.side.setDecimals(5)
         self.side.setRange(1e-5, 1e5)
         self.side.setValue(1)

@@ -10,8 +10,9 @@ from napari.layers import Image, Labels, Shapes
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_darl._napari.decimals import DecimalBox
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.layers import frame_order, keeping_selection
 from napari_darl._napari.measuring.layer_scale import LayerScale
@@ -67,7 +68,7 @@ class StenosisTab(QWidget):
         self.plot = StenosisPlot()
         self.result = explanation()
         self.result.setText(_HOW)
-        self.french = QDoubleSpinBox()
+        self.french = DecimalBox()
         self.french.setRange(1, 40)
         self.french.setValue(6)
         self.french.setSuffix(" F")

@@ -6,6 +6,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QSpinBox
 from superqt import QLabeledDoubleSlider
 
+from napari_darl._napari.decimals import accept_commas
 from napari_darl.inference.cleaning import Cleaning
 
 _LARGEST = 100_000  # px
@@ -75,6 +76,7 @@ def _slider(low: float, high: float, tip: str) -> QLabeledDoubleSlider:
     slider.setRange(low, high)
     slider.setSingleStep(0.01)  # type: ignore[arg-type]
     slider.setDecimals(2)
+    accept_commas(slider)
     slider.setToolTip(tip)
     return slider
 
