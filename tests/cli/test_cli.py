@@ -35,6 +35,12 @@ def run(*arguments: object) -> int:
     return int(exit_.value.code or 0)
 
 
+def started(*arguments: object) -> int:
+    """Exit status of `napari-darl ARGUMENTS` in a process of its own, whose memory is free again afterwards."""
+    code = "from napari_darl.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=False).returncode
+
+
 @pytest.fixture
 def frames(tmp_path: Path) -> Path:
     folder = tmp_path / "frames"
@@ -113,9 +119,9 @@ def test_two_inputs_never_share_an_output(tmp_path: Path, frames: Path, capsys: 
 
 def test_train_resume_segment_and_synthesize(tmp_path: Path, frames: Path) -> None:
     runs, pairs = tmp_path / "run", tmp_path / "pairs"
-    assert run("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 0
+    assert started("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 0
     assert run("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 2
-    assert run("train", "--angiograms", frames, "--output", runs, "--steps", 3, "--resume") == 0
+    assert started("train", "--angiograms", frames, "--output", runs, "--steps", 3, "--resume") == 0
     with (runs / "losses.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3"]
     assert run("segment", frames / "frame_0.png", "--output", tmp_path / "out", "--model", runs) == 0
@@ -194,8 +200,8 @@ def test_demo_writes_mask_probability_and_overlay(tmp_path: Path, capsys: pytest
 
 
 def test_the_installed_command_answers() -> None:
-    code = "import sys; from napari_darl.cli import main; sys.argv = ['napari-darl', '--help']; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = "from napari_darl.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
     for command in (
         "segment",
         "train",
