@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt -e
 # Each file of tests stays in one process. Windows leave memory behind, so it takes four processes on two cores, too.
-PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile
+# The order of tests/conftest.py counts: the largest networks come while processes are small.
+PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 COVERAGE := --cov --cov-report=term --cov-fail-under=92
 # libglib2.0-bin brings GLib, whose own package is named differently from one Debian to the next.
 WINDOW_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libglib2.0-bin libopengl0 \
