@@ -12,6 +12,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from napari_darl._napari.bit_depth import BitDepth, bit_depth
+from napari_darl._napari.file_colours import colour_check
 from napari_darl._napari.layers import bare, frame_order, frames_shape, pixels
 from napari_darl._napari.pickers import explanation, widen
 from napari_darl.errors import DarlError
@@ -92,7 +93,10 @@ class StackPicker(QWidget):
         """Return a function that reads the chosen stack, or None for an entry without one. Layers are looked at now."""
         if isinstance(self._chosen, Path):
             return partial(read_stack, self._chosen, self._channel)
-        images = [(ImageData(pixels(layer), bool(layer.rgb)), bit_depth(layer)) for layer in self._layers()]
+        images = [
+            (ImageData(pixels(layer), bool(layer.rgb)), bit_depth(layer), colour_check(layer))
+            for layer in self._layers()
+        ]
         return partial(_read_layers, images, self._channel) if images else None
 
     def layer_geometry(self) -> dict[str, Any]:
@@ -206,7 +210,9 @@ def _step(image: Image, axis: int, origin: Any) -> Any:
     return np.array(image.data_to_world(np.eye(image.ndim)[axis])) - origin
 
 
-def _read_layers(images: list[tuple[ImageData[ImageArray], BitDepth]], channel: Channel) -> Stack:
-    series = [one for image, _ in images for one in split_series(image, channel)]
-    bits = {bit_depth() for _, bit_depth in images}
+def _read_layers(images: list[tuple[ImageData[ImageArray], BitDepth, Callable[[], None]]], channel: Channel) -> Stack:
+    for *_, check_colours in images:
+        check_colours()
+    series = [one for image, *_ in images for one in split_series(image, channel)]
+    bits = {bit_depth() for _, bit_depth, _ in images}
     return Stack(series, bits.pop() if len(bits) == 1 else None)

@@ -12,6 +12,7 @@ import numpy as np
 from napari.layers import Image
 
 from napari_darl._napari.bit_depth import bit_depth
+from napari_darl._napari.file_colours import colour_check
 from napari_darl._napari.layers import finest, frames_shape, pixels, visible_centre, visible_frame
 from napari_darl._napari.segmenting.options import Options, Part, Provenance, Update
 from napari_darl._napari.task import warm_up
@@ -49,7 +50,7 @@ class Run:
         self._source = finest(image)
         self._named = image.name if image.source.path is None or source_name(Path(image.source.path)) else None
         self._data, self._rgb = pixels(image), bool(image.rgb)
-        self._bit_depth = bit_depth(image)
+        self._bit_depth, self._check_colours = bit_depth(image), colour_check(image)
         self._shape = frames_shape(image)
         self._first = visible_frame(image, viewer)
         self._centre = visible_centre(image, viewer)
@@ -73,6 +74,7 @@ class Run:
             if stop.is_set():
                 raise _StoppedError
 
+        self._check_colours()
         model = as_model(self.options.model, self.options.segment.device)
         chosen = self.options.segment.updated(rgb=self._rgb, bits=self._bit_depth())
         settings = Recipe(model, chosen, Cleaning(threshold=model.threshold)).settings
