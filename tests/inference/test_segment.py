@@ -11,8 +11,8 @@ from napari_darl import SegmentOptions, Windows, iter_probability, load_model, s
 from napari_darl.errors import DarlError, DarlWarning
 from napari_darl.evaluation.metrics import score
 from napari_darl.inference.loading import Model
+from napari_darl.inference.padding import pad_to_multiple
 from napari_darl.inference.scale import guess_resize
-from napari_darl.inference.tiling import pad_to_multiple
 from napari_darl.samples import sample_angiogram
 from napari_darl.synthetic.phantom import phantom_angiogram, phantom_movie
 

@@ -21,9 +21,9 @@ from napari_darl import (
     segment,
     segment_probability,
 )
+from napari_darl.inference.axes import Axis
 from napari_darl.inference.predictor import Predictor
 from napari_darl.inference.resampling import Resampling, resample
-from napari_darl.inference.tiling import spans
 from napari_darl.io.lazy import open_lazily
 from napari_darl.samples import sample_angiogram
 
@@ -78,8 +78,45 @@ def test_a_tile_is_computed_once(wide: np.ndarray, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Predictor, "__call__", noted)
     put_together(windows)
-    down, across = (len(list(spans(n, windows.pipeline.tile, windows.pipeline.overlap))) for n in wide.shape)
-    assert len(seen) == down * across
+    assert len(seen) == 5 * 8  # tiles of 128 px with margins of 32 px: cells of 64 px
+
+
+def test_resized_tiles_are_computed_once_too(wide: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = Windows(wide, options=TILED.updated(resize=0.7))
+    seen: list[tuple[int, ...]] = []
+
+    def noted(self: Predictor, tiles: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(tiles.shape[2:]))
+        return torch.zeros_like(tiles)
+
+    monkeypatch.setattr(Predictor, "__call__", noted)
+    put_together(windows)
+    step = windows.pipeline.rows.step
+    assert len(seen) == -(-320 // step) * -(-450 // step)
+    assert max(max(shape) for shape in seen) <= 128
+
+
+def test_tiles_see_a_margin_on_the_grid_of_the_network() -> None:
+    axis = Axis(length=3000, resize=0.7, tile=512, margin=64, stride=16)
+    cells = list(axis.cells(slice(0, 3000)))
+    assert [cell.pixels.start for cell in cells] == list(range(0, 3000, axis.step))
+    for cell in cells:
+        first, last = (0.7 * end for end in (cell.pixels.start, cell.pixels.stop))
+        assert cell.tile.start % 16 == 0
+        assert cell.tile.start <= max(first - 64, 0)
+        assert cell.tile.stop >= min(last + 64, axis.resized)
+        assert cell.tile.stop - cell.tile.start <= 512
+
+
+@pytest.mark.parametrize("resize", [0.05, 0.3, 1.0, 3.0])
+def test_chunks_are_whole_cells_of_a_bounded_size(resize: float) -> None:
+    class Huge:
+        shape, dtype = (30_000, 40_000), np.dtype(np.uint8)
+
+    windows = Windows(Huge(), options=SegmentOptions(resize=resize))
+    for length, axis in zip(windows.chunk_shape, (windows.pipeline.rows, windows.pipeline.columns), strict=True):
+        assert length % axis.step == 0
+        assert 32 <= length <= 4096
 
 
 @pytest.mark.parametrize("resize", [0.7, 1.4])
@@ -144,7 +181,7 @@ def test_only_what_a_part_needs_is_read(wide: np.ndarray) -> None:
     windows.context(())
     asked.clear()
     windows.probability((), slice(0, 50), slice(0, 50))
-    assert asked == [128 * 128]
+    assert asked == [96 * 96]  # a cell of 64 px and its margin
 
 
 def test_windows_travel_to_other_processes(tmp_path: Path, wide: np.ndarray) -> None:

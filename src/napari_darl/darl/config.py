@@ -158,7 +158,7 @@ class ModelConfig(Config):
     calibration
         Correction of path A's probability.
     tile, overlap
-        Frames larger than `tile` px are segmented in tiles that overlap by `overlap` px.
+        Frames larger than `tile` px are segmented in tiles that overlap by at most `overlap` px.
     schedule, denoiser, generator, discriminator
         The noise schedule and the networks.
     """

@@ -74,6 +74,13 @@ class Context(NamedTuple):
     missing: int = 0
 
 
+class Pixels(NamedTuple):
+    """What a chunk is computed from: for each frame, its grey values and its context."""
+
+    greys: list[Array]
+    contexts: list[Context]
+
+
 class Contexts:
     """Looks up the context of each frame of an image.
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from napari_darl.errors import InputError
 from napari_darl.frames.arrays import MIN_SIZE
 from napari_darl.frames.regions import EVERYTHING, Index, Region
-from napari_darl.inference.context import Array, Chunk, Context, Contexts, Window
+from napari_darl.inference.context import Array, Chunk, Context, Contexts, Pixels, Window
 from napari_darl.inference.loading import Model
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.pipeline import Pipeline, Probability
@@ -116,11 +116,11 @@ class OrthogonalWindows(Windows):
                 probability[index] = frame
         return probability
 
-    def __call__(self, chunk: Chunk) -> Probability:
+    def compute_chunk(self, chunk: Chunk, pixels: Pixels) -> Probability:
         """Return the probability of a chunk: float32, shape (frames, Y, X)."""
         first, last = chunk.frames[0][0], chunk.frames[-1][0]
         part = (slice(first, last + 1), *chunk.window)
-        probability = super().__call__(chunk)
+        probability = super().compute_chunk(chunk, pixels)
         for index, frame, others in zip(chunk.frames, probability, self._from_sides(part), strict=True):
             frame[:] = self._mean(index, frame, others, chunk.window)
         return probability

@@ -1,7 +1,7 @@
-"""Work on the frames of a batch side by side, while the network is on a GPU."""
+"""Work that is done in threads: on the frames of a batch, for a GPU, and on what comes next."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -43,3 +43,22 @@ def each(function: Callable[[_T], _R], items: Iterable[_T], device: torch.device
         return [function(item) for item in listed]
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(function, listed))
+
+
+def ahead(items: Iterable[_T]) -> Iterator[_T]:
+    """Yield items, each made in a thread while the one before it is used.
+
+    At most one item waits. Errors come where the item would have come; closing waits for the item that is being made.
+
+    Examples
+    --------
+    >>> from napari_darl.inference.parallel import ahead
+    >>> list(ahead(n * n for n in range(4)))
+    [0, 1, 4, 9]
+    """
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, iterator, end)
+            yield item  # type: ignore[misc]

@@ -5,12 +5,13 @@ Every probability of this package is computed here, whether of a whole frame or 
 1. colours become grey, and pixels without a value are masked (`Pipeline.grey`);
 2. what parts of a frame must know of the whole is looked up, such as the intensities that become -1 and 1
    (`Pipeline.context`, in `context`);
-3. missing values are filled, and pixels are normalised, resized, cut into tiles, segmented by the network, put together
-   and resized back (`Pipeline.__call__`, planned by `axes`).
+3. cell by cell of the result, missing values are filled, and pixels are normalised, resized to a tile, segmented by the
+   network and resized back (`Pipeline.__call__`, planned by `axes`).
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -23,17 +24,20 @@ from napari_darl.errors import DarlError, InputError
 from napari_darl.frames.channels import to_grey
 from napari_darl.frames.missing import missing_pixels
 from napari_darl.frames.regions import EVERYTHING, Region
-from napari_darl.inference.axes import Axis, Plan
+from napari_darl.inference.axes import Axis, Cell
 from napari_darl.inference.context import Array, Context, Contexts, Window
 from napari_darl.inference.loading import Model
 from napari_darl.inference.options import SegmentOptions
-from napari_darl.inference.parallel import each
+from napari_darl.inference.padding import pad_to_multiple
+from napari_darl.inference.parallel import ahead, each
 from napari_darl.inference.predictor import Predictor
-from napari_darl.inference.resampling import resample
+from napari_darl.inference.resampling import Resampling, resample
 from napari_darl.inference.scale import checked_resize
-from napari_darl.inference.tiling import Tile, apply_tiled, tile_grid
 
 Probability = npt.NDArray[np.float32]
+
+# px. With this margin, masks made of tiles agree with those of whole frames (docs/scale.md); deeper networks need more.
+_MARGIN = 64
 
 
 class Pipeline:
@@ -62,6 +66,8 @@ class Pipeline:
         The factor by which frames are resized before the network.
     whole : Window
         A frame as a window.
+    rows, columns : Axis
+        How a frame is cut into cells.
     context : Contexts
         Looks up what parts of a frame must know of the whole.
 
@@ -90,15 +96,17 @@ class Pipeline:
                 f"The noise level is {noise_level}. Choose a timestep from 0 to {config.schedule.steps - 1}."
             )
         self.resize = checked_resize(options.resize, round(height * row_scale), width, config.side, config.reach)
-        self.tile, self.overlap = _tiles(config, options.tile)
+        self.tile, self.margin = _side_and_margin(config, options.tile)
         bright = config.bright if options.bright is None else options.bright
         self.options = options.updated(resize=self.resize, tile=self.tile, bright=bright)
         self.whole = Window(slice(0, height), slice(0, width))
         self.predictor = Predictor(model.network, noise_level, interrupt, options.precision == "auto")
         self.context = Contexts(shape, config.normalisation, self.options, region)
         self._config = config
-        self._rows = Axis(height, self.resize * row_scale, self.tile, self.overlap)
-        self._columns = Axis(width, self.resize, self.tile, self.overlap)
+        self.rows, self.columns = (
+            Axis(length, resize, self.tile, self.margin, config.stride)
+            for length, resize in ((height, self.resize * row_scale), (width, self.resize))
+        )
 
     def grey(self, pixels: Array) -> Array:
         """Return the grey values of pixels as stored, (Y, X) or (Y, X, C): masked where a value is missing."""
@@ -108,20 +116,14 @@ class Pipeline:
 
     def source(self, window: Window) -> Window:
         """Return the part of a frame that a window is computed from."""
-        return Window(self._rows.plan(window.rows).source, self._columns.plan(window.columns).source)
+        return Window(self.rows.source(window.rows), self.columns.source(window.columns))
 
     def at_once(self) -> int:
         """Return how many whole frames make a batch."""
         height, width = self.whole.shape
-        return self.predictor.at_once(round(height * width * (self._rows.resize * self._columns.resize)))
+        return self.predictor.at_once(round(height * width * (self.rows.resize * self.columns.resize)))
 
-    def __call__(
-        self,
-        greys: Sequence[Array],
-        contexts: Sequence[Context],
-        window: Window,
-        run: Callable[[Tensor, Tile], Tensor] | None = None,
-    ) -> Probability:
+    def __call__(self, greys: Sequence[Array], contexts: Sequence[Context], window: Window) -> Probability:
         """Compute a window of each of several frames.
 
         Parameters
@@ -132,8 +134,6 @@ class Pipeline:
             What `context` returned for each frame.
         window : Window
             The window.
-        run : callable, optional
-            Called instead of `predictor`, with a batch of tiles (N, 1, h, w) and where they lie; it may cache results.
 
         Returns
         -------
@@ -146,20 +146,14 @@ class Pipeline:
             If memory runs out, or the network returns NaN.
         """
         shown = [context.low < context.high for context in contexts]
+        probability = np.zeros((len(greys), *window.shape), np.float32)
         if not any(shown):
-            return np.zeros((len(greys), *window.shape), np.float32)
+            return probability
         try:
-            rows, columns = self._rows.plan(window.rows), self._columns.plan(window.columns)
-            frames = self._network_input(greys, contexts, rows, columns)
-            segmented = apply_tiled(
-                run or (lambda tiles, _: self.predictor(tiles)),
-                frames,
-                tile_grid(rows.tiles, columns.tiles),
-                self._config.stride,
-                (rows.region.start, columns.region.start),
-            )
-            kept = segmented[:, 0, rows.kept, columns.kept].numpy()
-            probability = resample(kept, rows.resize_back, columns.resize_back)
+            for rows, columns, tiles in self._tiles(greys, contexts, window):
+                segmented = self.predictor(tiles)[:, 0, rows.kept, columns.kept].numpy()
+                place = Window(rows.pixels, columns.pixels).within(window)
+                probability[:, *place] = resample(segmented, rows.resize_back, columns.resize_back)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -167,7 +161,7 @@ class Pipeline:
             raise DarlError(
                 f"Memory ran out for {height} x {width} pixels resized by {self.resize}. Choose a smaller factor."
             ) from error
-        probability = np.clip(probability, 0, 1) * np.array(shown, np.float32)[:, None, None]
+        probability = np.clip(probability, 0, 1, out=probability) * np.array(shown, np.float32)[:, None, None]
         for frame, grey, context in zip(probability, greys, contexts, strict=True):
             if context.inside is not None:
                 frame *= context.inside[window]
@@ -175,37 +169,56 @@ class Pipeline:
                 frame[np.ma.getmaskarray(grey)[window.within(self.source(window))]] = 0
         return probability
 
-    def network_input(self, greys: Sequence[Array], contexts: Sequence[Context], window: Window) -> Tensor:
-        """Return what the network sees of a window of frames: float32 (N, 1, h, w) in [-1, 1], or noised.
+    def network_input(self, greys: Sequence[Array], contexts: Sequence[Context]) -> Tensor:
+        """Return what the network sees of whole frames: float32 (N, 1, h, w) in [-1, 1], or noised.
 
         Parameters are those of a call.
         """
-        return self._network_input(greys, contexts, self._rows.plan(window.rows), self._columns.plan(window.columns))
+        return self._network_input(greys, contexts, self.rows.whole, self.columns.whole)
 
-    def _network_input(self, greys: Sequence[Array], contexts: Sequence[Context], rows: Plan, columns: Plan) -> Tensor:
-        """Return what the network sees of the frames: float32 (N, 1, h, w) in [-1, 1], or noised."""
+    def _tiles(
+        self, greys: Sequence[Array], contexts: Sequence[Context], window: Window
+    ) -> Iterator[tuple[Cell, Cell, Tensor]]:
+        """Yield the cells of a window, along y and x, with their tiles; the next ones are made meanwhile."""
+        whole = self.source(window)
+        cells = list(product(self.rows.cells(window.rows), self.columns.cells(window.columns)))
+
+        def made(rows: Cell, columns: Cell) -> tuple[Cell, Cell, Tensor]:
+            part = Window(rows.source, columns.source).within(whole)
+            tiles = self._network_input([grey[part] for grey in greys], contexts, rows.resize, columns.resize)
+            return rows, columns, pad_to_multiple(tiles, self._config.stride)
+
+        found = (made(*cell) for cell in cells)
+        return ahead(found) if len(cells) > 1 else found
+
+    def _network_input(
+        self, greys: Sequence[Array], contexts: Sequence[Context], rows: Resampling, columns: Resampling
+    ) -> Tensor:
+        """Return what the network sees of a part of frames: float32 (N, 1, h, w) in [-1, 1], or noised."""
         source = Window(rows.source, columns.source)
 
         def encoded(frame: tuple[Array, Context]) -> npt.NDArray[np.float32]:
             return self.context.encoded(*frame, source)
 
         frames = np.stack(each(encoded, zip(greys, contexts, strict=True), self.predictor.device))
-        if not (rows.resize.is_identity and columns.resize.is_identity):
-            frames = np.clip(resample(frames, rows.resize, columns.resize), -1, 1)
+        if not (rows.is_identity and columns.is_identity):
+            frames = np.clip(resample(frames, rows, columns), -1, 1)
         tensor = torch.from_numpy(np.ascontiguousarray(frames))[:, None]
         level = self.predictor.noise_level
         if not level:
             return tensor
         # The same noise for every frame and call, so that results never differ by their draw.
-        noise = np.random.default_rng(level).standard_normal((self._rows.resized, self._columns.resized), np.float32)
+        noise = np.random.default_rng(level).standard_normal((self.rows.resized, self.columns.resized), np.float32)
         schedule = copy.deepcopy(self.predictor.network.schedule).cpu()
-        return schedule.add_noise(tensor, torch.tensor([level]), torch.from_numpy(noise[rows.region, columns.region]))
+        part = noise[rows.start : rows.stop, columns.start : columns.stop]
+        return schedule.add_noise(tensor, torch.tensor([level]), torch.from_numpy(part))
 
 
-def _tiles(config: ModelConfig, tile: int | None) -> tuple[int, int]:
-    """Return side and overlap of the tiles, in pixels: the model's, or those asked for."""
-    if tile is None:
-        return config.tile, config.overlap
-    if tile < 64 or tile % config.stride:
+def _side_and_margin(config: ModelConfig, tile: int | None) -> tuple[int, int]:
+    """Return side and margin of the tiles, in pixels: the model's, or those that suit the side asked for."""
+    if tile is not None and (tile < 64 or tile % config.stride):
         raise InputError(f"The tile is {tile} pixels. Choose a multiple of {config.stride}, of at least 64.")
-    return tile, min(config.overlap, tile // 2)
+    side = config.tile if tile is None else tile
+    enough = config.overlap // 2 if config.phases == "batch" else max(_MARGIN, 3 * config.stride)
+    margin = min(config.overlap // 2, enough, side // 4)
+    return side, margin // config.stride * config.stride or margin

@@ -13,7 +13,7 @@ from napari_darl.errors import InputError
 from napari_darl.frames.arrays import MIN_SIZE
 from napari_darl.frames.normalisation import decode
 from napari_darl.inference.loading import Model
-from napari_darl.inference.tiling import pad_to_multiple
+from napari_darl.inference.padding import pad_to_multiple
 
 Frame = npt.NDArray[np.float32]
 

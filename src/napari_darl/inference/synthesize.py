@@ -17,8 +17,8 @@ from napari_darl.frames.arrays import showing
 from napari_darl.frames.missing import filled
 from napari_darl.frames.normalisation import decode, encode, intensity_range, normalise
 from napari_darl.inference.loading import Model, as_model
+from napari_darl.inference.padding import pad_to_multiple
 from napari_darl.inference.reverse import ReverseProcess
-from napari_darl.inference.tiling import pad_to_multiple
 from napari_darl.synthetic.tree_config import FRAME, TreeConfig
 from napari_darl.synthetic.trees import draw_trees
 

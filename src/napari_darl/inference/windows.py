@@ -11,33 +11,27 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from napari_darl.errors import InputError
-from napari_darl.frames.arrays import MIN_SIZE, as_image, iter_frames
+from napari_darl.frames.arrays import as_image, iter_frames
 from napari_darl.frames.channels import colour_of, colours_that_show, select_channel
 from napari_darl.frames.missing import warn_of_missing
 from napari_darl.frames.normalisation import sampling_step
 from napari_darl.frames.regions import EVERYTHING, Index, Region, as_region
-from napari_darl.inference.context import Array, Chunk, Context, Window
+from napari_darl.inference.context import Array, Chunk, Context, Pixels, Window
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
-from napari_darl.inference.parallel import each
+from napari_darl.inference.parallel import ahead, each
 from napari_darl.inference.pipeline import Pipeline, Probability
-from napari_darl.inference.tiling import Tile
 
-_STEPS = 2  # side of a chunk, in steps of the tile grid
-_LONGEST = 4096  # largest side of a chunk, in pixels
 _PIXELS = 2**22  # most pixels of a chunk of several frames
-_STRIP = 4  # columns of windows that are computed row by row, before those to their right
-_KEPT = 2**25  # most pixels of tiles that are kept for neighbouring windows: 128 MiB
 _CONTEXTS = 8  # frames whose context is kept
 
 
 class Windows:
     """An image being segmented, which may be larger than memory.
 
-    A pixel's probability doesn't depend on the window that is asked for: tiles lie on the grid of the whole frame, and
+    A pixel's probability doesn't depend on the window that is asked for: cells lie on the grid of the whole frame, and
     intensities are normalised by those of the whole frame, read on an even grid of pixels.
 
     Parameters
@@ -87,7 +81,7 @@ class Windows:
     >>> from napari_darl.samples import sample_angiogram
     >>> windows = Windows(np.tile(sample_angiogram(), (8, 8)), options=SegmentOptions(resize=1))
     >>> windows.shape, windows.chunk_shape
-    ((4096, 4096), (1664, 1664))
+    ((4096, 4096), (1792, 1792))
     >>> corner = windows.probability((), slice(0, 64), slice(0, 64))
     >>> corner.shape, corner.dtype
     ((64, 64), dtype('float32'))
@@ -131,15 +125,14 @@ class Windows:
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:  # noqa: D102 - among the attributes
-        step = round(_STEPS * (self.pipeline.tile - self.pipeline.overlap) / self.resize)
-        height, width = (min(length, max(MIN_SIZE, min(step, _LONGEST))) for length in self.shape[-2:])
+        height, width = (axis.chunk for axis in (self.pipeline.rows, self.pipeline.columns))
         leading = self.shape[:-2]
         if not leading:
             return (height, width)
         return (*(1,) * (len(leading) - 1), min(leading[-1], max(1, _PIXELS // (height * width))), height, width)
 
     def frames(self, first: Index | None = None) -> Iterator[tuple[Index, Probability]]:
-        """Compute frame by frame, each read once and only when its turn comes.
+        """Compute frame by frame, each read once, while the one before it is computed.
 
         Parameters
         ----------
@@ -153,15 +146,19 @@ class Windows:
         numpy.ndarray of float32, shape (Y, X)
             Its probability.
         """
+        for indices, pixels in ahead(self._batches(first)):
+            yield from zip(indices, self.pipeline(*pixels, self.pipeline.whole), strict=True)
+
+    def _batches(self, first: Index | None) -> Iterator[tuple[list[Index], Pixels]]:
+        """Yield batches of whole frames: their indices, and what they are computed from."""
         pipeline = self.pipeline
-        greys = ((index, pipeline.grey(pixels)) for index, pixels in iter_frames(self.image, first=first))
-        while batch := list(islice(greys, pipeline.at_once())):
+        frames = ((index, pipeline.grey(pixels)) for index, pixels in iter_frames(self.image, first=first))
+        while batch := list(islice(frames, pipeline.at_once())):
             with self._naming_colours():
                 contexts = each(lambda one: pipeline.context(one[1], one[0]), batch, pipeline.predictor.device)
             for (index, _), context in zip(batch, contexts, strict=True):
                 self._warn(index, context)
-            probabilities = pipeline([grey for _, grey in batch], contexts, pipeline.whole)
-            yield from zip((index for index, _ in batch), probabilities, strict=True)
+            yield [index for index, _ in batch], Pixels([grey for _, grey in batch], contexts)
 
     def compute(self, chosen: Sequence[Index] | None = None) -> Probability:
         """Return the probability of the whole image, float32 of shape `shape`; it has to fit into memory.
@@ -181,17 +178,11 @@ class Windows:
         return probability
 
     def frame_windows(self) -> list[Window]:
-        """Return the windows into which chunks cut a frame.
-
-        They go strip by strip, so that the tiles of a window can be used again for the next ones.
-        """
-        height, width = self.chunk_shape[-2:]
-        rows, columns = _cut(self.shape[-2], height), _cut(self.shape[-1], width)
-        strips = [columns[start : start + _STRIP] for start in range(0, len(columns), _STRIP)]
-        return [Window(*window) for strip in strips for window in product(rows, strip)]
+        """Return the windows into which chunks cut a frame, row by row; no two of them need the same tile."""
+        return [Window(*parts) for parts in product(*map(_cut, self.shape[-2:], self.chunk_shape[-2:]))]
 
     def chunks(self) -> list[Chunk]:
-        """Return all chunks in the order in which they are best computed: frame by frame, each strip by strip."""
+        """Return all chunks in the order in which they are best computed: frame by frame, each row by row."""
         leading = self.chunk_shape[:-2]
         starts = [range(0, length, step) for length, step in zip(self.shape[:-2], leading, strict=True)]
         chunks = []
@@ -205,17 +196,31 @@ class Windows:
 
     def __call__(self, chunk: Chunk) -> Probability:
         """Return the probability of a chunk: float32, shape (Y, X) or (frames, Y, X)."""
-        if not chunk.frames[0]:
-            return self.probability((), *chunk.window)
+        return self.compute_chunk(chunk, self.read(chunk))
+
+    def read(self, chunk: Chunk) -> Pixels:
+        """Read what a chunk is computed from."""
+        source = self.pipeline.source(chunk.window)
+        greys = [self._read(index, source) for index in chunk.frames]
+        if source == self.pipeline.whole:
+            contexts = [self._keep_context(index, grey) for index, grey in zip(chunk.frames, greys, strict=True)]
+        else:
+            contexts = [self.context(index) for index in chunk.frames]
+        return Pixels(greys, contexts)
+
+    def compute_chunk(self, chunk: Chunk, pixels: Pixels) -> Probability:
+        """Return the probability of a chunk, as a call does, from what `read` returned."""
         # One by one on a CPU, where batches gain little and a frame's sums would depend on the frames beside it.
         at_once = 1 if self.pipeline.predictor.device.type == "cpu" else self.pipeline.at_once()
-        starts = range(0, len(chunk.frames), at_once)
-        return np.concatenate([self._compute(chunk.frames[n : n + at_once], chunk.window) for n in starts])
+        batches = (slice(start, start + at_once) for start in range(0, len(chunk.frames), at_once))
+        found = [self.pipeline(pixels.greys[b], pixels.contexts[b], chunk.window) for b in batches]
+        probability = np.concatenate(found) if len(found) > 1 else found[0]
+        return probability if chunk.frames[0] else probability[0]
 
     def probability(self, index: Index, rows: slice, columns: slice) -> Probability:
         """Return the probability in a window of the frame at `index`: float32, shape (rows, columns)."""
-        probability: Probability = self._compute([index], Window(rows, columns))[0]
-        return probability
+        window = Window(rows, columns)
+        return self.pipeline(*self.read(Chunk((index,), window)), window)[0]  # type: ignore[no-any-return]
 
     @property
     def sample(self) -> tuple[slice, slice]:
@@ -237,7 +242,7 @@ class Windows:
         The image contributes its shape, its dtype, and the pixels at `sample` of its first and last frame.
         """
         pipeline, rgb = self.pipeline, self.options.rgb
-        settings = self.resize, pipeline.tile, pipeline.overlap, pipeline.options.bright, self.options.bits
+        settings = self.resize, pipeline.tile, pipeline.margin, pipeline.options.bright, self.options.bits
         colours = (rgb, colour_of(self.options.channel)) if rgb else ()
         region = (self.region.content,) if self.region != EVERYTHING else ()
         image = tuple(map(int, self.image.data.shape)), str(self.image.data.dtype)
@@ -278,38 +283,12 @@ class Windows:
             frame = f"{image}: frame {index}, and perhaps others," if index else image
             warn_of_missing(f"{frame} has", context.missing, self.pipeline.whole.size)
 
-    def _compute(self, indices: Sequence[Index], window: Window) -> Probability:
-        source = self.pipeline.source(window)
-        greys = [self._read(index, source) for index in indices]
-        if source == self.pipeline.whole:
-            contexts = [self._keep_context(index, grey) for index, grey in zip(indices, greys, strict=True)]
-        else:
-            contexts = [self.context(index) for index in indices]
-        if len(indices) > 1 or window == self.pipeline.whole:
-            return self.pipeline(greys, contexts, window)
-        return self.pipeline(greys, contexts, window, lambda tiles, tile: self._run_once(tiles, tile, indices[0]))
-
-    def _run_once(self, tiles: Tensor, tile: Tile, index: Index) -> Tensor:
-        """Run the network on a tile, or return what it gave for a neighbouring window."""
-        key = index, tile.rows.start, tile.columns.start
-        with self._lock:
-            if key in self._tiles:
-                self._tiles.move_to_end(key)
-                return self._tiles[key]
-        result = self.pipeline.predictor(tiles)
-        with self._lock:
-            self._tiles[key] = result
-            while len(self._tiles) * self.pipeline.tile**2 > _KEPT:
-                self._tiles.popitem(last=False)
-        return result
-
     def _forget(self) -> None:
         self._lock = Lock()
-        self._tiles: OrderedDict[tuple[Index, int, int], Tensor] = OrderedDict()
         self._contexts: OrderedDict[Index, Context] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_tiles", "_contexts")}
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_contexts")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

@@ -22,6 +22,8 @@ from filelock import FileLock, Timeout
 from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.context import Chunk
+from napari_darl.inference.parallel import ahead
+from napari_darl.inference.pipeline import Probability
 from napari_darl.inference.windows import Windows
 
 if TYPE_CHECKING:
@@ -133,11 +135,14 @@ class _Output:
     def dtypes(self) -> dict[Path, type]:
         return {self.mask: np.uint8} | ({self.probability: np.float32} if self.probability else {})
 
-    def write(self, windows: Windows, chunk: Chunk, number: int) -> int:
+    def compute(self, windows: Windows, chunk: Chunk, number: int) -> int:
         """Compute and write a chunk; return its number."""
+        return self.write(windows(chunk), chunk, number)
+
+    def write(self, probability: Probability, chunk: Chunk, number: int) -> int:
+        """Write a chunk; return its number."""
         import zarr
 
-        probability = windows(chunk)
         if self.probability is not None:
             zarr.open_array(self.probability, mode="r+")[chunk.slices] = probability
         zarr.open_array(self.mask, mode="r+")[chunk.slices] = (probability > self.threshold).astype(np.uint8)
@@ -171,8 +176,14 @@ def _write(
 
 
 def _write_here(output: _Output, windows: Windows, missing: list[tuple[int, Chunk]]) -> Iterator[int]:
-    for number, chunk in missing:
-        yield output.write(windows, chunk, number)
+    """Write chunks; yield the number of each once it is written.
+
+    While a chunk is computed, the next one is read and the one before it is written.
+    """
+    read = ahead((number, chunk, windows.read(chunk)) for number, chunk in missing)
+    computed = ahead((windows.compute_chunk(chunk, pixels), chunk, number) for number, chunk, pixels in read)
+    for found in computed:
+        yield output.write(*found)
 
 
 def _write_on(client: "Client", output: _Output, windows: Windows, missing: list[tuple[int, Chunk]]) -> Iterator[int]:
@@ -190,7 +201,7 @@ def _write_on(client: "Client", output: _Output, windows: Windows, missing: list
             wanted = _WAITING * max(sum(client.nthreads().values()), 1)
             for number, chunk in islice(waiting, max(wanted - working.count(), 0)):
                 key = f"segment-{uuid4().hex}"
-                working.add(client.submit(output.write, shared, chunk, number, key=key, retries=_RETRIES))
+                working.add(client.submit(output.compute, shared, chunk, number, key=key, retries=_RETRIES))
             if not working.count():
                 return
             yield next(working).result()

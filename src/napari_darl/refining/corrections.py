@@ -118,5 +118,5 @@ def _frame(windows: Windows, index: tuple[int, ...], labels: Labels) -> Labelled
     pipeline = windows.pipeline
     grey = pipeline.grey(pixels)
     context = pipeline.context(grey, index)
-    network_input = pipeline.network_input([grey], [context], pipeline.whole)
+    network_input = pipeline.network_input([grey], [context])
     return LabelledFrame(pixels, network_input, pipeline([grey], [context], pipeline.whole)[0], labels)
