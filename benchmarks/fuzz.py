@@ -32,8 +32,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from napari_darl.evaluation.report import markdown_table
 
-HANGS = 60
-"""Seconds after which a case counts as hanging, and its process is ended."""
+HANGS = 600
+"""Seconds after which a case counts as hanging, and its process is ended. Memory is traced, which takes long."""
 
 
 def run(name: str, cases: int, number: int, keep: Path) -> dict[str, Any]:
