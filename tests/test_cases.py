@@ -133,6 +133,20 @@ def test_bits_of_frames_that_begin_within_a_byte(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(saved(tmp_path / "a.dcm", made)).data, bits * np.uint8(255))
 
 
+@pytest.mark.parametrize(("slopes", "wanted"), [((2, 2), 2 * DEEP[:2].astype(int) - 10), ((1, 2), DEEP[:2])])
+def test_rescaling_applies_to_all_frames_or_to_none(tmp_path: Path, slopes: tuple[int, int], wanted: Any) -> None:
+    from pydicom import Dataset
+
+    made, groups = dataset(DEEP[:2], 12), []
+    for slope in slopes:
+        rescaling, group = Dataset(), Dataset()
+        rescaling.RescaleSlope, rescaling.RescaleIntercept, rescaling.RescaleType = slope, -10, "US"
+        group.PixelValueTransformationSequence = [rescaling]
+        groups.append(group)
+    made.PerFrameFunctionalGroupsSequence = groups
+    np.testing.assert_array_equal(read_image(saved(tmp_path / "a.dcm", made)).data, wanted)
+
+
 class OnGpu:
     shape, dtype, ndim, __cuda_array_interface__ = (64, 64), np.dtype("u1"), 2, {"version": 3}
 

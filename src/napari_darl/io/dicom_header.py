@@ -79,8 +79,11 @@ def finisher(header: "Dataset", layout: Layout) -> tuple[Callable[[Array], Array
     if layout.allocated == 1:
         turned = layout.photometric == "MONOCHROME1"
         return lambda frame: ((frame == 0) == turned).astype(np.uint8) * np.uint8(255), (0, 1)
-    slope = (_numbers(header, "RescaleSlope") or [1.0])[0] or 1.0
-    intercept = (_numbers(header, "RescaleIntercept") or [0.0])[0]
+    slopes, intercepts = _numbers(header, "RescaleSlope"), _numbers(header, "RescaleIntercept")
+    if bool(slopes) != bool(intercepts) and "PerFrameFunctionalGroupsSequence" in header:
+        slopes, intercepts = [], []  # one of them isn't the same for all frames
+    slope = (slopes or [1.0])[0] or 1.0
+    intercept = (intercepts or [0.0])[0]
     ends = sorted((low * slope + intercept, high * slope + intercept))
     if max(map(abs, ends)) > np.finfo(np.float32).max:
         raise ValueError("rescaled values overflow float32")
