@@ -109,3 +109,59 @@ def test_training_reads_the_channel_and_the_frames(tmp_path: Path, monkeypatch: 
     frames, bits = seen
     np.testing.assert_array_equal(np.stack(frames), [FRAME, FRAME[::-1]])
     assert bits == 8
+
+
+def test_only_pixels_in_a_region_count(
+    tmp_path: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, regions = tmp_path / "in", tmp_path / "regions"
+    for place in (folder, regions):
+        place.mkdir()
+    inside = np.zeros(FRAME.shape, np.uint8)
+    inside[20:80, 20:90] = 255
+    written = np.where(inside, FRAME, 0) + np.uint8(255) * (np.indices(FRAME.shape).sum(0) % 9 == 0) * (inside == 0)
+    iio.imwrite(folder / "a.png", FRAME)
+    iio.imwrite(folder / "b.png", written.astype(np.uint8))
+    for name in ("a_mask.png", "b.png"):
+        iio.imwrite(regions / name, inside)
+    masks = []
+    for place in (regions, regions / "b.png"):
+        out = tmp_path / f"by_{place.stem}"
+        command = ("segment", folder, "--output", out, "--model", untrained_path, "--region", place)
+        assert run(*command) == 0
+        masks.append([tifffile.imread(out / f"{name}_mask.tif") for name in "ab"])
+        assert run(*command) == 0
+        assert "2 done before" in capsys.readouterr().err
+    np.testing.assert_array_equal(masks[0], masks[1])
+    expected = segment(FRAME, untrained_path, region=inside)
+    np.testing.assert_array_equal(masks[0][0], 255 * expected)
+    assert not masks[0][1][inside == 0].any()
+    assert run(*command[:-2]) == 2  # masks of another region
+    assert "region_sha256" in capsys.readouterr().err
+    assert run(*command[:-2], "--like", out / "a_mask.tif") == 2
+    assert "was made within a region. Pass it again by --region" in capsys.readouterr().err
+    assert run(*command, "--like", out / "a_mask.tif") == 0
+    (regions / "b.png").unlink()
+    command = ("segment", folder, "--output", tmp_path / "half", "--model", untrained_path, "--fov", regions)
+    assert run(*command) == 2
+    assert f"{regions} has no region for {folder / 'b.png'}" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "half").iterdir()] == ["a_mask.tif"]
+    assert run(*command, "--region", regions) == 2
+    assert run("segment", folder, "--output", tmp_path / "none", "--region", tmp_path / "none") == 2
+
+
+def test_the_field_of_view_is_found(tmp_path: Path, untrained_path: Path) -> None:
+    shown = np.zeros((128, 160), np.uint8)
+    y, x = np.indices(shown.shape)
+    disc = np.hypot(y - 64, x - 80) < 60
+    shown[disc] = sample_angiogram()[:128, :160][disc] // 2 + 100
+    tifffile.imwrite(tmp_path / "movie.tif", np.stack([shown, shown[:, ::-1]]), photometric="minisblack")
+    command = ("segment", tmp_path / "movie.tif", "--output", tmp_path, "--model", untrained_path, "--probability")
+    assert run(*command, "--fov", "auto") == 0
+    probability = tifffile.imread(tmp_path / "movie_probability.tif")
+    assert (probability > 0)[:, disc].mean() > 0.7
+    assert not probability[:, np.hypot(y - 64, x - 80) > 63].any()
+    assert json.loads(str(read_provenance(tmp_path / "movie_mask.tif")["settings"])) == {"fov": "auto"}
+    again = ("segment", tmp_path / "movie.tif", "--output", tmp_path / "again", "--model", untrained_path)
+    assert run(*again, "--like", tmp_path / "movie_mask.tif") == 0
+    assert (tmp_path / "again" / "movie_mask.tif").read_bytes() == (tmp_path / "movie_mask.tif").read_bytes()

@@ -4,9 +4,10 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from unicodedata import normalize
 
 from napari_darl.errors import DarlWarning, FileError
 from napari_darl.frames.stacks import series_folders
@@ -32,11 +33,14 @@ class Job:
         Where the `mask` goes and, if it is wanted, the `probability`: TIFF, or zarr if they are written in chunks.
     problem : str
         Why it can't be segmented, in a sentence; empty if it can.
+    region : Path, optional
+        Mask of the pixels that count; by default all of them.
     """
 
     source: Path
     files: Mapping[str, Path]
     problem: str = ""
+    region: Path | None = None
 
     @property
     def in_chunks(self) -> bool:
@@ -78,7 +82,12 @@ def find_images(inputs: Iterable[Path], *, zarr: bool = False, series: bool = Fa
 
 
 def plan(
-    sources: Iterable[Path], output: Path | None, kinds: tuple[str, ...] = ("mask",), *, in_chunks: bool = False
+    sources: Iterable[Path],
+    output: Path | None,
+    kinds: tuple[str, ...] = ("mask",),
+    *,
+    in_chunks: bool = False,
+    regions: Path | None = None,
 ) -> list[Job]:
     """Return a job for each image.
 
@@ -92,16 +101,26 @@ def plan(
         The results that are wanted: `mask`, `probability`.
     in_chunks : bool
         Whether TIFFs are segmented chunk by chunk as well. Zarr always is.
+    regions : Path, optional
+        The mask of the pixels that count in all images, or a folder with one for each image, which has the image's name
+        or that name and `_mask`.
 
     Returns
     -------
     list of Job
-        Those of images whose results would share a file, or would replace an image, have a `problem`.
+        Those of images whose results would share a file, or would replace an image, have a `problem`, and so have
+        those without a region in a folder of regions.
+
+    Raises
+    ------
+    FileError
+        If there are no regions at that place.
     """
     jobs = [_job(path, output, kinds, in_chunks) for path in sources]
     names = Counter(job.files["mask"] for job in jobs)
     taken = {job.source.resolve() for job in jobs}
-    return [_checked(job, names[job.files["mask"]] > 1, taken) for job in jobs]
+    checked = [_checked(job, names[job.files["mask"]] > 1, taken) for job in jobs]
+    return checked if regions is None else _with_regions(checked, regions)
 
 
 def _job(path: Path, output: Path | None, kinds: tuple[str, ...], in_chunks: bool) -> Job:
@@ -124,7 +143,31 @@ def _checked(job: Job, shared: bool, taken: set[Path]) -> Job:
             f"{job.source} is neither zarr nor TIFF, which alone are read chunk by chunk. "
             "Leave --zarr and --cluster out."
         )
-    return Job(job.source, job.files, problem)
+    return replace(job, problem=problem)
+
+
+def _with_regions(jobs: list[Job], regions: Path) -> list[Job]:
+    if not regions.exists():
+        raise FileError(f"{regions} doesn't exist. Check its name and its folder.")
+    if not regions.is_dir():
+        return [replace(job, region=regions) for job in jobs]
+    # Of two files for one image, that named as a mask comes last, and counts.
+    files = sorted(image_paths(regions), key=lambda path: path.stem.endswith("_mask"))
+    named = {_same_name(path).removesuffix("_mask"): path for path in files}
+    found = [(job, named.get(_same_name(job.source))) for job in jobs]
+    return [
+        replace(job, region=region)
+        if region and region.resolve() != job.source.resolve()
+        else replace(
+            job, problem=f"{regions} has no region for {job.source}. Give it the image's name, or leave it out."
+        )
+        for job, region in found
+    ]
+
+
+def _same_name(path: Path) -> str:
+    """Return the stem of a file, in which letters with accents are written in one way."""
+    return normalize("NFC", stem_of(path))
 
 
 def _series_in(folder: Path) -> list[Path]:

@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from napari_darl.batch.jobs import Job
 from napari_darl.errors import InputError
 from napari_darl.frames.selection import FrameNumbers
 from napari_darl.inference.cleaning import Cleaning
@@ -35,6 +35,8 @@ class Recipe:
         Whether movies are averaged over neighbouring frames first.
     frames : FrameNumbers, optional
         The frames of stacks that are segmented; the masks of the others stay empty. By default all.
+    field_of_view : bool
+        Whether only pixels in the field of view count, which is found in each frame. A job's own region comes first.
     """
 
     model: Model
@@ -42,10 +44,19 @@ class Recipe:
     cleaning: Cleaning
     smooth_time: bool = False
     frames: FrameNumbers | None = None
+    field_of_view: bool = False
 
     @property
     def settings(self) -> str:
         """The settings that differ from the defaults, as JSON: equal for recipes that give the same results."""
+        return json.dumps(self._settings(), sort_keys=True)
+
+    def settings_for(self, job: Job) -> str:
+        """Return the settings, as `settings` has them, with the image's own region."""
+        region = {} if job.region is None else {"region_sha256": content_hash(job.region)}
+        return json.dumps(self._settings() | region, sort_keys=True)
+
+    def _settings(self) -> dict[str, Any]:
         default = SegmentOptions(bright=self.model.network.config.bright)
         options = self.options.updated(bright=default.bright if self.options.bright is None else self.options.bright)
         cleaning = Cleaning(threshold=self.model.threshold)
@@ -57,7 +68,8 @@ class Recipe:
         }
         chosen |= {"smooth_time": True} if self.smooth_time else {}
         chosen |= {"frames": self.frames.text} if self.frames else {}
-        return json.dumps(chosen, sort_keys=True)
+        chosen |= {"fov": "auto"} if self.field_of_view else {}
+        return chosen
 
     def check_for_chunks(self) -> None:
         """Raise InputError if the recipe can't be used chunk by chunk, because it needs whole frames."""
@@ -67,16 +79,16 @@ class Recipe:
                 "can't be chosen."
             )
 
-    def provenance(self, source: Path, windows: Windows) -> dict[str, str | float]:
+    def provenance(self, job: Job, windows: Windows) -> dict[str, str | float]:
         """Return what a result says about its making: image, model, settings, and what they came to."""
         options = windows.options
         known = {
             "bits": options.bits,
-            "source": source_name(source),
+            "source": source_name(job.source),
             "slice_distance": options.slice_distance if options.orthogonal else None,
         }
         return self.model.provenance(
-            **{IMAGE: content_hash(source), SETTINGS: self.settings},
+            **{IMAGE: content_hash(job.source), SETTINGS: self.settings_for(job)},
             **self.cleaning.model_dump(),
             smooth_time=self.smooth_time and len(windows.shape) > 2,
             bright=bool(options.bright),

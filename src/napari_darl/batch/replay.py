@@ -37,6 +37,10 @@ class Settings:
         The frames of stacks that are segmented; by default all.
     sha256 : str, optional
         Hash of the model, where a mask names it.
+    field_of_view : bool
+        Whether only pixels in the field of view count, which is found in each frame.
+    in_region : bool
+        Whether a mask was made within a region, which is to be given again.
     """
 
     model: str
@@ -45,6 +49,8 @@ class Settings:
     smooth_time: bool = False
     frames: FrameNumbers | None = None
     sha256: str | None = None
+    field_of_view: bool = False
+    in_region: bool = False
 
     def check(self, model: Model) -> None:
         """Raise InputError if the loaded model isn't the one that the settings come from."""
@@ -76,6 +82,8 @@ def segment_command(settings: Settings, image: str, output: str) -> str:
         arguments.append("--bright" if options.bright else "--dark")
     if settings.smooth_time:
         arguments.append("--smooth-time")
+    if settings.field_of_view:
+        arguments += ["--fov", "auto"]
     if settings.frames:
         arguments += ["--frames", settings.frames.text]
     return shlex.join(arguments)
@@ -107,6 +115,8 @@ def settings_of(mask: Path) -> Settings:
             bool(chosen.get("smooth_time", False)),
             None if frames is None else FrameNumbers(frames),
             str(made["sha256"]),
+            chosen.get("fov") == "auto",
+            "region_sha256" in chosen,
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(f"{mask} doesn't say with which settings it was made. Pass a mask of napari-darl.") from error

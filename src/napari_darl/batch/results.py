@@ -46,21 +46,21 @@ def state_of(job: Job, recipe: Recipe) -> tuple[State, str]:
             return State.FOREIGN, str(error)
         if kind == "mask" and made.get(EDITED) and made.get(IMAGE) == image:
             return State.EDITED, f"{file} was edited."
-        if reason := _difference(file, made, image, recipe):
+        if reason := _difference(file, made, image, recipe.settings_for(job), recipe.model.sha256):
             return State.FOREIGN, reason
     return (State.DONE if len(present) == len(job.files) else State.TO_DO), ""
 
 
-def _difference(file: Path, made: dict[str, str | float | int], image: str, recipe: Recipe) -> str:
-    """Return in a sentence why a result isn't that of an image and a recipe; empty if it is."""
+def _difference(file: Path, made: dict[str, str | float | int], image: str, settings: str, model: str) -> str:
+    """Return in a sentence why a result isn't that of an image, settings and a model; empty if it is."""
     if IMAGE not in made or SETTINGS not in made:
         return f"{file} exists, and doesn't say which image and settings it was made from."
     if made[IMAGE] != image:
         return f"{file} was made from another image."
-    if made.get("sha256") != recipe.model.sha256:
+    if made.get("sha256") != model:
         return f"{file} was made by another model, {made.get('model')}."
-    if made[SETTINGS] != recipe.settings:
-        return f"{file} was made with other settings, {made[SETTINGS]} instead of {recipe.settings}."
+    if made[SETTINGS] != settings:
+        return f"{file} was made with other settings, {made[SETTINGS]} instead of {settings}."
     return ""
 
 

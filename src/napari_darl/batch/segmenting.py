@@ -1,5 +1,6 @@
 """Segment one image of a batch into its files."""
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,12 +12,16 @@ import numpy.typing as npt
 from napari_darl.batch.jobs import Job
 from napari_darl.batch.recipe import Recipe
 from napari_darl.errors import DarlWarning
-from napari_darl.frames.channels import as_grey, colours_that_show
+from napari_darl.evaluation.metrics import above_half
+from napari_darl.frames.arrays import as_image
+from napari_darl.frames.channels import as_grey, colours_that_show, select_channel
+from napari_darl.frames.regions import Region, field_of_view
 from napari_darl.frames.smoothing import smooth_over_time
 from napari_darl.frames.stacks import read_series
 from napari_darl.inference.cleaning import clean_mask
 from napari_darl.inference.orthogonal import windows_for
 from napari_darl.inference.zarr_output import write_zarr
+from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import FileImage, open_image, read_image
 from napari_darl.io.output import write_frames, write_mask
 
@@ -49,7 +54,8 @@ def segment_whole(job: Job, recipe: Recipe, *, overwrite: bool, interrupt: Calla
     if smooth:
         image = as_grey(image, recipe.options.channel)
         image = replace(image, data=smooth_over_time(image.data))
-    windows = windows_for(image, recipe.model, recipe.options, interrupt=interrupt)
+    region = _region(job, recipe, image)
+    windows = windows_for(image, recipe.model, recipe.options, region=region, interrupt=interrupt)
     indices = list(np.ndindex(windows.shape[:-2]))
     chosen = [indices[number] for number in recipe.frames.of(len(indices))] if recipe.frames else None
     probability = windows.compute(chosen)
@@ -61,7 +67,7 @@ def segment_whole(job: Job, recipe: Recipe, *, overwrite: bool, interrupt: Calla
             DarlWarning,
             stacklevel=2,
         )
-    provenance = recipe.provenance(job.source, windows)
+    provenance = recipe.provenance(job, windows)
     results: dict[str, tuple[Callable[..., None], npt.NDArray[Any]]] = {
         "probability": (write_frames, probability),
         "mask": (write_mask, mask),
@@ -84,7 +90,7 @@ def segment_chunks(
     """
     recipe.check_for_chunks()
     image = open_image(job.source, lazy=True)
-    windows = windows_for(image, recipe.model, recipe.options)
+    windows = windows_for(image, recipe.model, recipe.options, region=_region(job, recipe, image))
     provenance = recipe.model.provenance(
         bright=bool(windows.options.bright),
         resize=windows.resize,
@@ -113,3 +119,12 @@ def segment_chunks(
         progress=show,
     )
     return not first[0]
+
+
+def _region(job: Job, recipe: Recipe, image: ImageData[ImageArray]) -> Region | npt.NDArray[np.bool_] | None:
+    """Return the pixels that count; None for all of them."""
+    if job.region is None:
+        chosen = select_channel(as_image(image), recipe.options.channel)
+        return field_of_view(chosen) if recipe.field_of_view else None
+    masks = above_half(as_grey(read_image(job.region), "brightest").data)
+    return masks.reshape(masks.shape[-2:]) if masks.size == math.prod(masks.shape[-2:]) else masks

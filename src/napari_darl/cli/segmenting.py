@@ -65,6 +65,13 @@ def segment(
     channel: Channel = None,
     frames: Frames = None,
     bits: Bits = None,
+    region: Annotated[
+        Path | None, typer.Option(help="Mask of the pixels that count, or a folder of masks named as the images.")
+    ] = None,
+    fov: Annotated[
+        str | None,
+        typer.Option(metavar="auto|PATH", help="Field of view: found in each frame, or a mask or a folder of masks."),
+    ] = None,
     orthogonal: Annotated[
         bool, typer.Option("--orthogonal", help="Segment volumes (Z, Y, X) along all three axes, and average.")
     ] = False,
@@ -107,6 +114,8 @@ def segment(
     from napari_darl.inference.options import SegmentOptions
     from napari_darl.io.identity import stem_of
 
+    if region and fov:
+        raise InputError("--region and --fov both say which pixels count. Pass one of them.")
     if like is None:
         if slice_distance is not None and not orthogonal:
             raise InputError("--slice-distance needs --orthogonal. Pass both, or neither.")
@@ -125,12 +134,15 @@ def segment(
             smallest_piece=smallest_piece,
             largest_hole=largest_hole,
         )
-        settings = Settings(model, options, cleaning, smooth_time, frame_numbers(frames))
+        settings = Settings(model, options, cleaning, smooth_time, frame_numbers(frames), field_of_view=fov == "auto")
     else:
         settings = settings_like(like, context, device)
+        if settings.in_region and not (region or fov):
+            raise InputError(f"{like} was made within a region. Pass it again by --region.")
     kinds = ("mask", "probability") if probability else ("mask",)
     images = find_images(inputs, zarr=True, series=True)
-    jobs = plan(images, output, kinds, in_chunks=to_zarr or cluster is not None)
+    regions = Path(fov) if fov and fov != "auto" else region
+    jobs = plan(images, output, kinds, in_chunks=to_zarr or cluster is not None, regions=regions)
     if measure and any(job.in_chunks for job in jobs):
         raise InputError("Zarr is segmented chunk by chunk. It can't be measured: leave --measure out.")
     loaded = load_model(settings.model, device)
@@ -138,7 +150,8 @@ def segment(
     cleaning = settings.cleaning
     if threshold is None and like is None:
         cleaning = cleaning.updated(threshold=loaded.threshold)
-    recipe = Recipe(loaded, settings.options, cleaning, settings.smooth_time, settings.frames)
+    found = settings.field_of_view or fov == "auto"
+    recipe = Recipe(loaded, settings.options, cleaning, settings.smooth_time, settings.frames, found)
     if jobs and all(job.in_chunks for job in jobs):
         recipe.check_for_chunks()
     if measure:
