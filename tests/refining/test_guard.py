@@ -7,6 +7,7 @@ import torch
 from napari_darl.refining.corrections import LabelledFrame
 from napari_darl.refining.guard import (
     GAIN,
+    LEAST_DICE,
     MOST_DISAGREEMENT,
     Candidate,
     Overlap,
@@ -86,3 +87,9 @@ def test_a_candidate_has_to_be_clearly_better_and_must_not_disagree() -> None:
     assert choose({"original": original, "threshold": Candidate(0.72, 0), "free": Candidate(0.73, 0.1)}) == "threshold"
     assert choose({"original": original, "free": Candidate(1.0, MOST_DISAGREEMENT + 0.01)}) == "original"
     assert choose({"original": original, "free": Candidate(0.8, 0.1, worst_gain=-0.01)}) == "original"
+
+
+def test_gains_among_bad_candidates_are_not_believed() -> None:
+    original = Candidate(0.05, 0.0)
+    assert choose({"original": original, "threshold": Candidate(LEAST_DICE - 0.01, 0.1)}) == "original"
+    assert choose({"original": original, "threshold": Candidate(LEAST_DICE, 0.1)}) == "threshold"

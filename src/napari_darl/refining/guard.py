@@ -3,8 +3,8 @@
 A candidate has to pass two tests.
 
 1. *Held-out corrections.* Corrected frames are split into two folds; a single frame is split into its halves. What is
-   fitted to one fold is compared with the labels of the other. It has to be clearly better in all, and no worse than
-   the original in either fold.
+   fitted to one fold is compared with the labels of the other. It has to be clearly better in all, no worse than the
+   original in either fold, and not bad in itself.
 2. *Disagreement.* Wrong corrections that are wrong in the same way agree with each other, so the first test can't see
    them. Therefore a candidate must also keep most of what the original is sure of where nobody corrected anything.
 """
@@ -22,8 +22,12 @@ Probability = npt.NDArray[np.float32]
 GAIN = 0.02
 """Held-out Dice by which a candidate has to beat a simpler one; smaller differences on two frames may be chance."""
 
-MOST_DISAGREEMENT = 0.3
-"""Greatest disagreement with the original's sure pixels."""
+MOST_DISAGREEMENT = 0.5
+"""Greatest disagreement with the original's sure pixels; a model that doesn't suit the frames is surely wrong often."""
+
+LEAST_DICE = 0.3
+"""Held-out Dice from which a candidate is believed. Corrections that nothing fitted to them predicts contradict each
+other, and then a small gain is chance."""
 
 _THRESHOLDS = np.arange(0.05, 0.96, 0.05)
 
@@ -121,7 +125,8 @@ def choose(report: Mapping[str, Candidate]) -> str:
     """
     best = next(iter(report))
     for name, candidate in report.items():
-        passes = candidate.disagreement <= MOST_DISAGREEMENT and candidate.worst_gain >= 0
+        believed = candidate.dice >= LEAST_DICE and candidate.worst_gain >= 0
+        passes = believed and candidate.disagreement <= MOST_DISAGREEMENT
         if passes and candidate.dice >= report[best].dice + GAIN:
             best = name
     return best
