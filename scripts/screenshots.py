@@ -37,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     for theme in ("dark", "light"):
         get_settings().appearance.theme = theme
-        for take in (command, widget, movie, fundus, folder, train, inspect, doubt, measure, stenosis):
+        for take in (command, widget, proofread, movie, fundus, folder, train, inspect, doubt, measure, stenosis):
             wanted = args.only is None or take.__name__ in args.only
             if wanted and (theme == "dark" or take is widget):
                 viewer = opened()
@@ -88,6 +88,17 @@ def fundus(viewer: napari.Viewer) -> None:
     docked.cleaning.controls["smallest_piece"].setValue(150)
     docked.segment()
     live(0.5, lambda: len(viewer.layers) == 2)
+
+
+def proofread(viewer: napari.Viewer) -> None:
+    """Show a doubtful spot of a frame."""
+    viewer.add_image(frames(), name="angiograms")
+    docked = dock(viewer)
+    docked.segment()
+    live(0.5, lambda: len(viewer.layers) == 2 and not viewer.window._task_status_manager.is_busy())
+    for _ in range(3):
+        docked.refine.spot.click()
+    live(1.5)
 
 
 def folder(viewer: napari.Viewer) -> None:

@@ -99,6 +99,11 @@ class StackPicker(QWidget):
         ]
         return partial(_read_layers, images, self._channel) if images else None
 
+    def source(self) -> Path | Image | None:
+        """Return the folder, file or layer that is chosen; None if it is none or several."""
+        layers = self._layers()
+        return self._chosen if isinstance(self._chosen, Path) else layers[0] if len(layers) == 1 else None
+
     def layer_geometry(self) -> dict[str, Any]:
         """Return keyword arguments with which a layer of a stack (N, Y, X) lies exactly over the chosen layer."""
         layers = self._layers()

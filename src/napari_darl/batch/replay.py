@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,32 @@ class Settings:
             )
 
 
+def shell_command(name: str, inputs: Sequence[str], options: Mapping[str, object]) -> str:
+    """Return a command of napari-darl, quoted for a shell.
+
+    Parameters
+    ----------
+    name : str
+        The command.
+    inputs : sequence of str
+        Its arguments.
+    options : mapping of str to object
+        Names of options, with underscores, and their values. None, False and "" leave an option out, True is a flag.
+
+    Examples
+    --------
+    >>> from napari_darl.batch.replay import shell_command
+    >>> shell_command("assess", ["my frames"], {"model": "fundus", "bright": True, "resize": None})
+    "napari-darl assess 'my frames' --model fundus --bright"
+    """
+    words = ["napari-darl", name, *inputs]
+    for option, value in options.items():
+        if value is None or value is False or value == "":
+            continue
+        words += [f"--{option.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    return shlex.join(words)
+
+
 def segment_command(settings: Settings, image: str, output: str) -> str:
     """Return the command that segments an image with these settings, quoted for a shell.
 
@@ -71,22 +98,13 @@ def segment_command(settings: Settings, image: str, output: str) -> str:
     >>> segment_command(Settings("fundus", cleaning=Cleaning(threshold=0.6)), "my eye.tif", "masks")
     "napari-darl segment 'my eye.tif' --output masks --model fundus --threshold 0.6"
     """
-    options, cleaning = settings.options, settings.cleaning
-    arguments = ["napari-darl", "segment", image, "--output", output, "--model", settings.model]
-    arguments += ["--threshold", str(cleaning.threshold)]
-    chosen = [(name, value) for name, value in cleaning if value and name != "threshold"]
-    chosen += [(n, v) for n, v in options if v != getattr(_PLAIN, n) and n not in (*_AS_FILES_SAY, "bright")]
-    for name, value in chosen:
-        arguments += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
-    if options.bright is not None:
-        arguments.append("--bright" if options.bright else "--dark")
-    if settings.smooth_time:
-        arguments.append("--smooth-time")
-    if settings.field_of_view:
-        arguments += ["--fov", "auto"]
-    if settings.frames:
-        arguments += ["--frames", settings.frames.text]
-    return shlex.join(arguments)
+    changed = {name: value for name, value in settings.options if value != getattr(_PLAIN, name)}
+    bright = changed.pop("bright", None)
+    words: dict[str, object] = {"output": output, "model": settings.model, **dict(settings.cleaning)}
+    words |= {name: value for name, value in changed.items() if name not in _AS_FILES_SAY}
+    words |= {"bright": bright is True, "dark": bright is False, "smooth_time": settings.smooth_time}
+    words |= {"fov": settings.field_of_view and "auto", "frames": settings.frames and settings.frames.text}
+    return shell_command("segment", [image], {name: value for name, value in words.items() if value != 0})
 
 
 def settings_of(mask: Path) -> Settings:

@@ -39,13 +39,13 @@ def test_next_goes_through_the_spots_in_order_and_counts(window: Window, shown: 
     spots = doubtful_spots(result.probability[1], result.cleaning.threshold)
     for number, spot in enumerate(spots[:2], 1):
         press(window, "N")
-        assert widget.refine.told.text() == f"Doubtful spot {number} of {len(spots)}."
+        assert widget.refine.told.text() == f"Doubtful: {number} of {len(spots)}"
         np.testing.assert_allclose(window.viewer.scene.camera.center[-2:], spot * 0.5)
     widget.refine.spot.click()
-    assert widget.refine.told.text().startswith("Doubtful spot 3 ")
+    assert widget.refine.told.text().startswith("Doubtful: 3 ")
     window.viewer.dims.set_current_step(0, 0)
     press(window, "N")
-    assert widget.refine.told.text().startswith("Doubtful spot 1 ")
+    assert widget.refine.told.text().startswith("Doubtful: 1 ")
 
 
 def test_a_piece_is_removed_and_a_gap_joined_and_both_are_undone(window: Window, shown: tuple[Any, Any, Any]) -> None:

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_darl._napari.command_line import copy_button, copy_command
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.inspecting import display, work
 from napari_darl._napari.inspecting.tables import ResultTable
@@ -67,6 +68,8 @@ class InspectWidget(QWidget):
         self.tabs = QTabWidget()
         self.tabs.addTab(self._pairs_tab(), "Synthetic pairs")
         self.tabs.addTab(self._frames_tab(), "Real frames")
+        self.copy = copy_button()
+        self.copy.clicked.connect(self._copy)
         self.state = explanation()
         top = QFormLayout()
         top.addRow("model", self.model)
@@ -74,6 +77,7 @@ class InspectWidget(QWidget):
         column = QVBoxLayout(self)
         column.addLayout(top)
         column.addWidget(self.tabs, 1)
+        column.addWidget(self.copy)
         column.addWidget(self.state)
 
         if any(isinstance(bare(layer), Image) for layer in viewer.layers):
@@ -216,6 +220,20 @@ class InspectWidget(QWidget):
         folder = QFileDialog.getExistingDirectory(self, "Folder for the pairs")
         if folder:
             self.save_pairs(Path(folder))
+
+    def _copy(self) -> None:
+        """Copy what the shown tab does: `synthesize` or `assess`."""
+        model = {"model": self.model.model, "device": self.device.device if self.device.device != "auto" else None}
+        if self.tabs.currentIndex() == 0:
+            stack = None if self.backgrounds.chosen == _SAMPLED else self.backgrounds.source()
+            count, level = self.count.value(), self.noise_level.value()
+            options = {"output": "pairs", "count": count, "backgrounds": stack, "noise_level": level or None, **model}
+            copy_command("synthesize", {}, options)
+        elif (source := self.frames.source()) is None:
+            show_error("No command takes several layers. Choose one layer, a folder or a file of frames.")
+        else:
+            options = {"resize": self.resize_factor.value() or None, self.vessels.currentText(): True, **model}
+            copy_command("assess", {"frames.tif": source}, options)
 
     def _stop(self) -> bool:
         """Stop the task under way, for which all buttons serve; return whether there was one."""

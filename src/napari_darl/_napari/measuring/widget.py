@@ -9,12 +9,23 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QFormLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_darl._napari.command_line import copy_button, copy_command
 from napari_darl._napari.layers import bare, frame_order, frames_shape
 from napari_darl._napari.measuring.compare_tab import CompareTab
 from napari_darl._napari.measuring.controls import PixelSizeForm, layer_choice
-from napari_darl._napari.measuring.layer_scale import LayerScale, layer_scale
+from napari_darl._napari.measuring.layer_scale import PIXEL, LayerScale, frame_time, layer_scale
 from napari_darl._napari.measuring.measurement import Measurement, image_stack
 from napari_darl._napari.measuring.stenosis_tab import Source, StenosisTab
 from napari_darl._napari.measuring.vessels_tab import VesselsTab
@@ -59,6 +70,7 @@ class MeasureWidget(QWidget):
         self.pixel_size = PixelSizeForm()
         self.unit_line = explanation()
         self.button = QPushButton("Measure")
+        self.copy = copy_button()
         self.state = explanation()
         self.vessels = VesselsTab()
         self.stenosis = StenosisTab(viewer, self._source)
@@ -130,12 +142,16 @@ class MeasureWidget(QWidget):
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.unit_line)
-        column.addWidget(self.button)
+        row = QHBoxLayout()
+        row.addWidget(self.button, 2)
+        row.addWidget(self.copy, 1)
+        column.addLayout(row)
         column.addWidget(self.state)
         column.addWidget(self.tabs, 1)
 
     def _connect(self) -> None:
         self.button.clicked.connect(self._clicked)
+        self.copy.clicked.connect(self._copy)
         self.masks.changed.connect(self._mask_changed)
         self.image.changed.connect(self.stenosis.update_found)
         self.stack.currentTextChanged.connect(self._scale_changed)
@@ -169,6 +185,23 @@ class MeasureWidget(QWidget):
             self.measure()
         else:
             self._task.cancel()
+
+    def _copy(self) -> None:
+        if (mask := self.masks.value) is None:
+            show_error(_NO_MASK)
+            return
+        scale, volume = self._scale(mask), self._dimensions == 3
+        known = scale.unit != PIXEL
+        options = {
+            "output": "tables",
+            "images": self.image.value,
+            "pixel_size": ",".join(map(repr, scale.size)) if known else None,
+            "unit": scale.unit if known else None,
+            "frame_time": frame_time(mask, self._dimensions) if not volume else None,
+            "labels": self.separate.isChecked(),
+            "volume": volume,
+        }
+        copy_command("measure", {"mask.tif": mask}, options)
 
     def _take(self, frame: MeasuredFrame) -> None:
         if not isalive(self) or self._running is None:  # type: ignore[no-untyped-call] # closed meanwhile

@@ -54,11 +54,11 @@ class RefineForm(QGroupBox):
             "All pixels of the visible frame count as corrected, not only those that you changed. Its mask stays as "
             "it is. Key G."
         )
-        self.spot = QPushButton("Next doubtful spot")
+        self.spot = QPushButton("Next spot")
         self.spot.setToolTip("Goes to the next of the spots where the mask of the frame is most doubtful. Key N.")
         self.told = explanation()
         self.keys = explanation()
-        self.keys.setText("Keys: N next spot, K remove piece, J join pieces, G finished.")
+        self.keys.setText("Keys: N next, K remove, J join, G finish")
         self.keys.setToolTip("\n".join(f"{key}: {what}" for key, what in KEYS.items()))
         self.button = QPushButton("Refine")
         self.button.setToolTip(
@@ -73,8 +73,10 @@ class RefineForm(QGroupBox):
         choice.addWidget(self.keep)
         choice.addWidget(self.discard)
         column = QVBoxLayout(self)
-        column.addWidget(self.spot)
-        column.addWidget(self.told)
+        looking = QHBoxLayout()
+        looking.addWidget(self.spot)
+        looking.addWidget(self.told, 1)
+        column.addLayout(looking)
         column.addWidget(self.keys)
         column.addWidget(self.finished)
         column.addWidget(self.button)

@@ -81,7 +81,7 @@ class Proofreader(QObject):
             return
         self._at = (self._at + 1) % len(spots)
         _look_at(viewer, result, index, spots[self._at])
-        self.told.emit(f"Doubtful spot {self._at + 1} of {len(spots)}.")
+        self.told.emit(f"Doubtful: {self._at + 1} of {len(spots)}")
 
     def remove(self) -> None:
         """Remove the piece under the cursor."""

@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image
-from napari.utils.notifications import show_info
-from qtpy.QtWidgets import QApplication
 
 from napari_darl._napari.bit_depth import BITS
+from napari_darl._napari.command_line import path_of, show_copied
 from napari_darl._napari.layers import frames_shape, visible_frame
 from napari_darl._napari.segmenting.options import Options
 from napari_darl.errors import InputError
@@ -18,10 +17,10 @@ from napari_darl.inference.cleaning import Cleaning
 if TYPE_CHECKING:
     import napari.viewer
 
-_OUTPUT = "masks"
+_IMAGE, _OUTPUT = "image.tif", "masks"
 
 
-def copy_command(image: Image, options: Options, cleaning: Cleaning, viewer: "napari.viewer.Viewer") -> None:
+def copy_segmenting(image: Image, options: Options, cleaning: Cleaning, viewer: "napari.viewer.Viewer") -> None:
     """Put the command that segments a layer in the same way into the clipboard, and show it.
 
     Raises
@@ -29,22 +28,17 @@ def copy_command(image: Image, options: Options, cleaning: Cleaning, viewer: "na
     InputError
         If no command does the same.
     """
-    command = segment_command_of(image, options, cleaning, viewer)
-    QApplication.clipboard().setText(command)
-    unsaved = "" if image.source.path else " The image isn't a file: save it, and put its name in place of image.tif."
-    show_info(f"Copied: {command}.{unsaved}")
-
-
-def segment_command_of(image: Image, options: Options, cleaning: Cleaning, viewer: "napari.viewer.Viewer") -> str:
-    """Return the command; see `copy_command`."""
     from napari_darl.batch.replay import Settings, segment_command  # imports torch
 
     if options.region != EVERYTHING:
         raise InputError(f"No command has the region '{options.region.name}'. Choose the region 'everything'.")
+    if options.segment.tile is not None:
+        raise InputError("No command has a tile size of its own. Set it to 0 in the preferences.")
     shape, frames = frames_shape(image), None
     if not options.whole and len(shape) > 2:
         frames = FrameNumbers(str(np.ravel_multi_index(visible_frame(image, viewer), shape[:-2])))
     bits = image.metadata.get(BITS)
     segment = options.segment if bits is None else options.segment.updated(bits=int(bits))
+    path = path_of(image)
     settings = Settings(options.model, segment, cleaning, frames=frames)
-    return segment_command(settings, str(image.source.path or "image.tif"), _OUTPUT)
+    show_copied(segment_command(settings, path or _IMAGE, _OUTPUT), [] if path else [_IMAGE])

@@ -58,7 +58,7 @@ class UnsavedEdits(QGroupBox):
             return
         _, self._name, edits = found
         count = len(edits.frames)
-        frames = "one frame" if count == 1 else f"{count} frames"
+        frames = "One frame" if count == 1 else f"{count} frames"
         self.words.setText(f"{frames} of '{edits.about.image}', edited on {edits.about.saved}.")
         self.show()
 

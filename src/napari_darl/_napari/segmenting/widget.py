@@ -20,11 +20,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_darl._napari.command_line import copy_button
 from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, pixels, slice_distance, stack_axes
 from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN, prefer_own_reader
 from napari_darl._napari.pickers import (
     DevicePicker,
     ModelPicker,
+    Scrolling,
     axes_box,
     explanation,
     resize_box,
@@ -34,7 +36,7 @@ from napari_darl._napari.pickers import (
 )
 from napari_darl._napari.refining.form import RefineForm
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
-from napari_darl._napari.segmenting.command import copy_command
+from napari_darl._napari.segmenting.command import copy_segmenting
 from napari_darl._napari.segmenting.options import Options, preferred_options
 from napari_darl._napari.segmenting.region import drawn_region
 from napari_darl._napari.segmenting.segmenter import Segmenter
@@ -89,8 +91,7 @@ class SegmentWidget(QWidget):
         self.button = QPushButton("Segment")
         self.save = QPushButton("Save mask...")
         self.save.setToolTip("Saves a TIFF file that napari opens exactly over the image again.")
-        self.copy = QPushButton("Copy as command")
-        self.copy.setToolTip("Copies the command line that segments the image in the same way.")
+        self.copy = copy_button()
         self.state = explanation()
         self.cleaning = CleaningForm()
         self.refine = RefineForm(viewer)
@@ -154,7 +155,8 @@ class SegmentWidget(QWidget):
         form.addRow("region", self.region.native)
         form.addRow("device", self.device)
         form.addRow(self.device.line)
-        column = QVBoxLayout(self)
+        content = QWidget()
+        column = QVBoxLayout(content)
         column.addWidget(self.unsaved)
         column.addLayout(form)
         column.addWidget(self.button)
@@ -166,6 +168,9 @@ class SegmentWidget(QWidget):
         column.addWidget(self.state)
         column.addWidget(self.refine)
         column.addStretch()
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(Scrolling(content))
 
     def _options(self, image: Image) -> Options:
         preferred = preferred_options()
@@ -225,7 +230,7 @@ class SegmentWidget(QWidget):
             show_error(NO_IMAGE)
             return
         try:
-            copy_command(image, self._options(image), self.cleaning.value, self._viewer)
+            copy_segmenting(image, self._options(image), self.cleaning.value, self._viewer)
         except DarlError as error:
             show_error(str(error))
 

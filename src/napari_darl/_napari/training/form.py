@@ -108,6 +108,37 @@ class TrainingForm(QWidget):
             changes=changes,
         )
 
+    def command_options(self) -> dict[str, Any]:
+        """Return the options of `napari-darl train` that start the same run.
+
+        Raises
+        ------
+        InputError
+            If no command starts the same run.
+        """
+        if self.batch.value():
+            raise InputError("No command has a batch of its own. Set it to the preset's.")
+        chosen = self.backgrounds.chosen
+        pickers = {"angiograms": self.angiograms}
+        if chosen not in (FILLED, FIRST, NONE):
+            pickers["backgrounds"] = self.backgrounds
+        if self.masks.chosen != _DRAWN:
+            pickers["masks"] = self.masks
+        sources = {name: picker.source() for name, picker in pickers.items()}
+        if None in sources.values():
+            raise InputError("No command takes several layers. Choose one layer, a folder or a file for each stack.")
+        return {
+            **sources,
+            "output": str(self.path),
+            "first_frames": self.first_frames.value() if chosen == FIRST else None,
+            "preset": self.preset.currentText(),
+            "c_darl": chosen == NONE,
+            "steps": self.steps.value() or None,
+            "start": self.start_from.currentData(),
+            "seed": self.seed.value() or None,
+            "device": self.device.device if self.device.device != "auto" else None,
+        }
+
     @property
     def path(self) -> Path:
         """The run folder."""

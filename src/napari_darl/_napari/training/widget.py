@@ -6,6 +6,7 @@ import numpy as np
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_darl._napari.command_line import copy_button, copy_command
 from napari_darl._napari.layers import bare
 from napari_darl._napari.pickers import explanation
 from napari_darl._napari.training.form import TrainingForm
@@ -37,12 +38,14 @@ class TrainWidget(QWidget):
         self.bar = QProgressBar()
         self.state = explanation()
         self.plot = LossPlot()
+        self.copy = copy_button()
         self.look = QPushButton("Look at previews")
         self.look.setToolTip("Moves the camera to the previews.")
         self._lay_out()
 
         self.button.clicked.connect(self._clicked)
         self.resume.clicked.connect(self._ask_resume)
+        self.copy.clicked.connect(self._copy)
         self.look.clicked.connect(self.look_at_previews)
         self._session.changed.connect(self._refresh)
         self._session.advanced.connect(self._advanced)
@@ -71,12 +74,19 @@ class TrainWidget(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.button, 2)
         buttons.addWidget(self.resume, 1)
+        buttons.addWidget(self.copy, 1)
         column = QVBoxLayout(self)
         column.addWidget(self.form)
         column.addLayout(buttons)
         for widget in (self.bar, self.state, self.plot, self.look):
             column.addWidget(widget)
         column.addStretch()
+
+    def _copy(self) -> None:
+        try:
+            copy_command("train", {}, self.form.command_options())
+        except DarlError as error:
+            show_error(str(error))
 
     def _clicked(self) -> None:
         if self._session.running:
