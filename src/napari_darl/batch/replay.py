@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_darl.batch.recipe import SETTINGS
 from napari_darl.errors import FileError, InputError
-from napari_darl.frames.regions import EVERYTHING
+from napari_darl.frames.regions import EVERYTHING, FIELD_OF_VIEW
 from napari_darl.frames.selection import FrameNumbers
 from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.loading import Model
@@ -114,15 +114,9 @@ def settings_of(mask: Path) -> Settings:
     ------
     FileError
         If the file is missing, isn't a TIFF, or doesn't say how it was made.
-    InputError
-        If the mask was made within a region.
     """
     made: dict[str, Any] = read_provenance(mask)
-    if made.get("region", EVERYTHING.name) != EVERYTHING.name:
-        raise InputError(
-            f"{mask} was made within the region '{made['region']}', which can't be repeated from a mask. "
-            "Pass the options one by one."
-        )
+    region = made.get("region", EVERYTHING.name)  # napari's name of it
     try:
         chosen = json.loads(made[SETTINGS])
         frames = chosen.get("frames")
@@ -133,8 +127,8 @@ def settings_of(mask: Path) -> Settings:
             bool(chosen.get("smooth_time", False)),
             None if frames is None else FrameNumbers(frames),
             str(made["sha256"]),
-            chosen.get("fov") == "auto",
-            "region_sha256" in chosen,
+            chosen.get("fov") == "auto" or region == FIELD_OF_VIEW,
+            "region_sha256" in chosen or region not in (EVERYTHING.name, FIELD_OF_VIEW),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise FileError(f"{mask} doesn't say with which settings it was made. Pass a mask of napari-darl.") from error

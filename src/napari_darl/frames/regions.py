@@ -19,6 +19,9 @@ from napari_darl.frames.field_of_view import find_field_of_view
 from napari_darl.frames.normalisation import sampling_step
 from napari_darl.io.arrays import ImageArray, ImageData
 
+FIELD_OF_VIEW = "field of view"
+"""Name of the region that `field_of_view` returns."""
+
 Index = tuple[int, ...]
 Mask = npt.NDArray[np.bool_]
 
@@ -53,7 +56,7 @@ def field_of_view(image: ImageData[ImageArray]) -> Region:
     image : ImageData
         As `as_image` returns it.
     """
-    return Region("field of view", partial(_seen, image), "field of view")
+    return Region(FIELD_OF_VIEW, partial(_seen, image), FIELD_OF_VIEW)
 
 
 def as_region(region: Region | npt.ArrayLike | None, shape: tuple[int, ...], name: str = "mask") -> Region:

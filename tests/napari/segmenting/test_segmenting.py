@@ -241,4 +241,8 @@ def test_the_copied_command_and_the_saved_mask_repeat_the_result(window: Window,
     assert QApplication.clipboard().text().endswith("--frames 1")
     widget.region.value = "field of view"
     widget.copy.click()
-    assert "region 'field of view'" in window.messages[-1]
+    assert "--fov auto" in QApplication.clipboard().text()
+    window.viewer.add_labels(np.ones((96, 96), np.uint8), name="drawn")
+    widget.region.value = window.viewer.layers["drawn"].__wrapped__
+    widget.copy.click()
+    assert "region 'drawn'" in window.messages[-1]

@@ -10,7 +10,7 @@ from napari_darl._napari.command_line import path_of, show_copied
 from napari_darl._napari.layers import frames_shape, visible_frame
 from napari_darl._napari.segmenting.options import Options
 from napari_darl.errors import InputError
-from napari_darl.frames.regions import EVERYTHING
+from napari_darl.frames.regions import EVERYTHING, FIELD_OF_VIEW
 from napari_darl.frames.selection import FrameNumbers
 from napari_darl.inference.cleaning import Cleaning
 
@@ -30,8 +30,12 @@ def copy_segmenting(image: Image, options: Options, cleaning: Cleaning, viewer: 
     """
     from napari_darl.batch.replay import Settings, segment_command  # imports torch
 
-    if options.region != EVERYTHING:
-        raise InputError(f"No command has the region '{options.region.name}'. Choose the region 'everything'.")
+    seen = options.region.content == FIELD_OF_VIEW
+    if options.region != EVERYTHING and not seen:
+        raise InputError(
+            f"The region '{options.region.name}' is drawn. Save it as a mask, pass it by --region, and choose "
+            "'everything' to copy the rest."
+        )
     if options.segment.tile is not None:
         raise InputError("No command has a tile size of its own. Set it to 0 in the preferences.")
     shape, frames = frames_shape(image), None
@@ -40,5 +44,5 @@ def copy_segmenting(image: Image, options: Options, cleaning: Cleaning, viewer: 
     bits = image.metadata.get(BITS)
     segment = options.segment if bits is None else options.segment.updated(bits=int(bits))
     path = path_of(image)
-    settings = Settings(options.model, segment, cleaning, frames=frames)
+    settings = Settings(options.model, segment, cleaning, frames=frames, field_of_view=seen)
     show_copied(segment_command(settings, path or _IMAGE, _OUTPUT), [] if path else [_IMAGE])

@@ -16,7 +16,7 @@ from napari_darl._napari.segmenting.result import Result
 from napari_darl._napari.segmenting.run import Run
 from napari_darl._napari.task import Task
 from napari_darl.errors import InputError
-from napari_darl.frames.regions import EVERYTHING, field_of_view
+from napari_darl.frames.regions import EVERYTHING, FIELD_OF_VIEW, field_of_view
 from napari_darl.inference.cleaning import Cleaning
 from napari_darl.io.arrays import ImageData
 
@@ -291,5 +291,5 @@ def _report_if_empty(result: Result) -> None:
 
 def _options(about: About, image: Image) -> Options:
     """Return the options of edits; of a region that was drawn nothing is known but its name."""
-    region = field_of_view(ImageData(pixels(image), bool(image.rgb))) if about.region == "field of view" else EVERYTHING
+    region = field_of_view(ImageData(pixels(image), bool(image.rgb))) if about.region == FIELD_OF_VIEW else EVERYTHING
     return Options(about.model, about.segment, region)
