@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fuzzing.guard import BrokenPropertyError
 from fuzzing.models import run
 from napari_darl import SegmentOptions, Windows, load_model, segment_probability
-from napari_darl.frames.arrays import check_frame
+from napari_darl.frames.arrays import as_image, check_frame
 from napari_darl.inference.loading import Model
 
 _TYPES = (
@@ -157,6 +157,9 @@ def use(case: Frames) -> None:
     """Segment an image whole and in windows, and check each of its frames as training does."""
     shape = np.shape(case.image)
     found = segment_probability(case.image, model(), **case.options)
+    known = np.asarray(as_image(case.image, rgb=case.options["rgb"]).data)
+    if not np.array_equal(known, np.asarray(case.image), equal_nan=known.dtype.kind == "f"):
+        raise BrokenPropertyError("other values than NumPy's")
     wanted = shape[:-1] if case.options["rgb"] else shape
     if found.shape != wanted or found.dtype != np.float32 or not (found >= 0).all() or not (found <= 1).all():
         raise BrokenPropertyError(f"probabilities that are none: {found.shape} {found.dtype}")
