@@ -14,6 +14,8 @@ from napari_darl.io.images import read_image
 
 RNG = np.random.default_rng(0)
 DEEP = RNG.integers(0, 4096, (40, 50, 3), np.uint16)
+COLOURS = RNG.integers(0, 256, (40, 50, 3), np.uint8)
+GREY = COLOURS[..., 0]
 MASK = np.zeros((40, 50), np.uint8)
 MASK[10:20] = 255
 
@@ -68,3 +70,38 @@ def test_orientation_in_exif_data_is_ignored(tmp_path: Path) -> None:
     Image.fromarray(MASK).save(tmp_path / "a.jpg", exif=turned)
     assert read_image(tmp_path / "a.jpg").data.shape == MASK.shape
     assert iio.imread(tmp_path / "a.jpg").shape == MASK.shape  # as napari shows it
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "PNG"])
+def test_lossless_pictures(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    for data in (GREY, COLOURS):
+        iio.imwrite(path, data)
+        image = read_image(path)
+        assert image.rgb == (data.ndim == 3)
+        np.testing.assert_array_equal(image.data, data)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "PA"])
+def test_pictures_of_other_modes(tmp_path, mode):
+    picture = Image.fromarray(COLOURS).convert(mode if mode != "PA" else "P")
+    options = {"transparency": 0} if mode == "PA" else {}
+    picture.save(tmp_path / "a.png", **options)
+    image = read_image(tmp_path / "a.png")
+    grey = mode in ("1", "LA")
+    assert image.rgb != grey
+    assert image.data.dtype == np.uint8
+    np.testing.assert_array_equal(image.data, picture.convert("L" if grey else "RGB"))
+
+
+def test_16_bit_png_and_jpeg(tmp_path):
+    iio.imwrite(tmp_path / "a.png", DEEP[..., 0])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").data, DEEP[..., 0])
+    smooth = np.add.outer(np.arange(40), np.arange(50)).astype(np.uint8)
+    iio.imwrite(tmp_path / "a.jpeg", smooth, quality=95)
+    np.testing.assert_allclose(read_image(tmp_path / "a.jpeg").data, smooth, atol=3)
+    iio.imwrite(tmp_path / "a.jpg", COLOURS)
+    assert read_image(tmp_path / "a.jpg").rgb
+    Image.fromarray(np.stack([smooth, smooth, 255 - smooth], -1)).convert("CMYK").save(tmp_path / "b.jpg", quality=95)
+    colours = read_image(tmp_path / "b.jpg")
+    np.testing.assert_allclose(colours.data[..., 1], smooth, atol=6)  # as RGB, not as CMYK
