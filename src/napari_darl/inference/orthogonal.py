@@ -59,7 +59,6 @@ def windows_for(
     Examples
     --------
     >>> import numpy as np
-    import numpy.typing as npt
     >>> from napari_darl import SegmentOptions, windows_for
     >>> volume = np.random.default_rng(0).random((40, 48, 56))
     >>> options = SegmentOptions(orthogonal=True, slice_distance=2)
