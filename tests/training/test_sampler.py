@@ -171,3 +171,18 @@ def test_frames_without_any_value_are_left_out() -> None:
     with pytest.warns(DarlWarning, match="1 of 5 angiograms"):
         source = sampler(CONFIG, Stacks([*frames(), np.full((64, 64), np.nan)])).angiograms
     assert len(source.frames) == 4
+
+
+def test_the_first_batches_come_from_few_frames_so_that_they_arrive_soon() -> None:
+    stack = [np.roll(sample_angiogram()[:100, :100], 5 * n, 1) for n in range(12)]
+    first, later = sampler(CONFIG, Stacks(stack)), sampler(CONFIG, Stacks(stack))
+    for step in range(5):
+        first.draw(step, 8)
+        assert len(first.angiograms.ridges) <= 4 + 2 * step
+    again = first.draw(2, 8)
+    for one, other in zip(again, later.draw(2, 8), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(later.angiograms.ridges) <= 8
+    for step in range(6, 14):
+        later.draw(step, 8)
+    assert len(later.angiograms.ridges) == 12

@@ -83,6 +83,8 @@ class CropSource:
         self.frames = [filled(frame) for frame in frames]
         self.missing = [missing_pixels(frame) for frame in frames]
         self.side = side
+        self.known: int | None = None  # Frames that are drawn from; None for all.
+        self._order = np.random.default_rng(0).permutation(len(frames))
         self.predict: Callable[[NDArray[Any]], Frame] | None = None
         self.ridges: dict[int, NDArray[np.int8]] = {}
         self.labels: dict[int, NDArray[np.int8]] = {}
@@ -108,6 +110,8 @@ class CropSource:
             Label the crop.
         """
         index = int(rng.integers(len(self.frames)))
+        if self.known is not None and self.known < len(self.frames):
+            index = int(self._order[index % self.known])
         frame = self.frames[index]
         side, size = min(frame.shape), config.size
         # The length, px of this frame, that is taken for 512 px of a 512 x 512 frame.

@@ -23,6 +23,8 @@ from napari_darl.training.draw_config import DrawConfig
 
 Frame = NDArray[np.float32]
 
+_FIRST_FRAMES, _NEW_FRAMES = 4, 2  # that are drawn from in the first step, and more in each later one
+
 
 @dataclass(frozen=True, eq=False)
 class Stacks:
@@ -115,6 +117,9 @@ class Sampler:
 
         The keys of the samples end in 1, 2, ...; the key that ends in 0 is for the draws of the step itself.
         """
+        if self.config.labelled:
+            # Labelling a frame takes as long as several crops, so that the first batches come from few frames.
+            self.angiograms.known = _FIRST_FRAMES + _NEW_FRAMES * step
         keys = [(self.seed, step, sample) for sample in range(1, count + 1)]
         samples = [self._sample(np.random.default_rng(key)) for key in keys]
         angiogram, background, mask, rendered, labels = (

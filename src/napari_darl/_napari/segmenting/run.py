@@ -1,7 +1,7 @@
 """The work of segmenting one layer: it takes what it needs from the layer first, then runs in a thread."""
 
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -14,6 +14,7 @@ from napari.layers import Image
 from napari_darl._napari.bit_depth import bit_depth
 from napari_darl._napari.file_colours import colour_check
 from napari_darl._napari.layers import finest, frames_shape, pixels, visible_centre, visible_frame
+from napari_darl._napari.priority import answering
 from napari_darl._napari.segmenting.options import Options, Part, Provenance, Update
 from napari_darl._napari.task import warm_up
 from napari_darl.inference.cleaning import Cleaning
@@ -63,8 +64,17 @@ class Run:
     def work(self, stop: Event) -> Generator[Update, None, None]:
         """Yield a first update once the model is loaded, then one for each part; called in a thread.
 
-        Frames too large for one window come in several parts, beginning in the middle of what the viewer shows.
+        Frames too large for one window come in several parts, beginning in the middle of what the viewer shows. Until
+        the first part, long work in the background makes way.
         """
+        with ExitStack() as until_first_part:
+            until_first_part.enter_context(answering())
+            for update in self._updates(stop):
+                if update.part is not None:
+                    until_first_part.close()
+                yield update
+
+    def _updates(self, stop: Event) -> Iterator[Update]:
         warm_up()
         from napari_darl.batch.recipe import SETTINGS, Recipe
         from napari_darl.inference.loading import as_model

@@ -13,6 +13,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, Signal
 
 from napari_darl._napari.layers import bare
+from napari_darl._napari.priority import make_way
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.stacks import Reading
 from napari_darl._napari.task import Task, warm_up
@@ -233,6 +234,7 @@ def _work(order: Order, stop: Event) -> Generator[Update, None, None]:
         if state.preview is not None or state.step == total or monotonic() - shown > _PAUSE:
             yield Update(state.step, total, rows, state.preview)
             rows, shown = [], monotonic()
+        make_way(stop)
 
 
 def _trainer(order: Order) -> "Trainer":
