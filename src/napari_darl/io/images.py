@@ -17,6 +17,7 @@ from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured, masked_
 from napari_darl.io.dicom import DICOM_SUFFIXES, DicomMovie, is_dicom, is_dicomdir, read_dicom
 from napari_darl.io.dicom_series import DicomSeries, find_series, listed_files, read_dicom_series, series_note
 from napari_darl.io.lazy import is_zarr, open_lazily
+from napari_darl.io.microscopes import MICROSCOPE_SUFFIXES, read_microscope
 from napari_darl.io.pictures import PICTURE_SUFFIXES, read_picture
 from napari_darl.io.tiff import (
     TIFF_SUFFIXES,
@@ -305,6 +306,10 @@ def _from_dicom(path: Path, movie: DicomMovie) -> FileImage:
     )
 
 
+def _read_microscope(path: Path) -> list[FileImage]:
+    return [replace(image, data=_native(path, image.data)) for image in read_microscope(path)]
+
+
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if data.dtype.kind not in "buif" or data.ndim < 2:
         kind = str(data.dtype)[:40]  # that of a table names each column
@@ -316,6 +321,7 @@ _READERS: dict[str, Callable[[Path], list[FileImage]]] = {
     **dict.fromkeys(TIFF_SUFFIXES, _read_tiff),
     **dict.fromkeys(PICTURE_SUFFIXES, _read_picture),
     ".npy": _read_npy,
+    **dict.fromkeys(MICROSCOPE_SUFFIXES, _read_microscope),
     **dict.fromkeys(DICOM_SUFFIXES, _read_dicom),
 }
 
