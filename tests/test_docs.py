@@ -101,3 +101,10 @@ def test_links_lead_somewhere(page: Path) -> None:
         path = (page.parent / target).resolve() if target else page
         assert path.exists(), target
         assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+
+
+def test_named_tests_exist() -> None:
+    named = re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", "".join(page.read_text(encoding="utf-8") for page in PAGES))
+    assert named
+    for path, name in named:
+        assert f"def {name}" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"

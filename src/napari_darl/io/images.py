@@ -3,11 +3,10 @@
 import math
 import os
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from napari_darl.io.dicom import DICOM_SUFFIXES, DicomMovie, is_dicom, is_dicomd
 from napari_darl.io.dicom_series import DicomSeries, find_series, listed_files, read_dicom_series, series_note
 from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.microscopes import MICROSCOPE_SUFFIXES, read_microscope
+from napari_darl.io.npy import read_npy
 from napari_darl.io.pictures import PICTURE_SUFFIXES, read_picture
 from napari_darl.io.tiff import (
     TIFF_SUFFIXES,
@@ -260,30 +260,9 @@ def _read_picture(path: Path) -> list[FileImage]:
 
 
 def _read_npy(path: Path) -> list[FileImage]:
-    try:
-        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):  # about shapes that overflow
-            data = _npy_array(file)
-    except Exception as error:  # a damaged header is parsed as Python, which raises nearly anything
-        raise FileError(f"{path} isn't a plain array of numbers, or is cut short. Save it with numpy.save.") from error
+    data = read_npy(path)
     rgb = looks_coloured(data.shape)
     return [ImageData(_native(path, data[..., :3] if rgb else data), rgb, path=path)]
-
-
-def _npy_array(file: BinaryIO) -> npt.NDArray[Any]:
-    """Return the array in a file; raise an exception of any kind for Python objects and files that are cut short."""
-    head = file.read(12)
-    # NumPy allocates memory for a header of any length unchecked.
-    if head[6:7] >= b"\2" and int.from_bytes(head[8:12], "little") > os.fstat(file.fileno()).st_size:
-        raise ValueError("a header that is cut short")
-    file.seek(0)
-    version = np.lib.format.read_magic(file)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    shape, columns_first, dtype = read_header[version](file)
-    if dtype.hasobject:
-        raise ValueError("Python objects")
-    # A map can't be larger than its file, so nothing is allocated that isn't there.
-    mapped = np.memmap(file, dtype, "r", file.tell(), shape, "F" if columns_first else "C")
-    return np.array(mapped)
 
 
 def _read_dicom(path: Path) -> list[FileImage]:
