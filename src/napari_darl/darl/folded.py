@@ -14,27 +14,16 @@ What is changed, none of it in the trained weights:
 """
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_darl.darl.config import ModelConfig
-from napari_darl.darl.denoiser import ResidualBlock, Upsample
-from napari_darl.darl.fused_layers import (
-    SLOPE,
-    Convolution,
-    Doubled,
-    NormSwish,
-    Reflected,
-    affine,
-    computes_in_bfloat16,
-    doubled,
-)
-from napari_darl.darl.generator import SSpadeBlock
+from napari_darl.darl.folded_denoiser import FoldedDenoiser
+from napari_darl.darl.folded_generator import FoldedGenerator
+from napari_darl.darl.fused_layers import computes_in_bfloat16
 from napari_darl.darl.model import Darl
 
 
@@ -134,9 +123,10 @@ class FoldedPathA:
     def __init__(self, network: Darl, bfloat16: bool = False) -> None:
         self.precision = "bfloat16" if bfloat16 else "float32"
         self.factor = network.config.stem_factor
+        dtype = torch.bfloat16 if bfloat16 else torch.float32
         with torch.inference_mode():
-            self.denoiser = _Denoiser(network)
-            self.generator = _Generator(network, torch.bfloat16 if bfloat16 else torch.float32)
+            self.denoiser = FoldedDenoiser(network.denoiser)
+            self.generator = FoldedGenerator(network.generator, network.config.calibration, dtype)
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor, t: int = 0) -> Tensor:
@@ -164,154 +154,3 @@ class FoldedPathA:
         probability = self.generator(torch.cat([folded, noise], dim=1))
         blocks = probability.permute(0, 2, 3, 1).reshape(n, rows, columns, f, f)
         return blocks.permute(0, 1, 3, 2, 4).reshape(n, 1, height, width)
-
-
-class _Residual:
-    """A block of the denoiser; the time is in the bias of its first convolution."""
-
-    def __init__(self, block: ResidualBlock) -> None:
-        self.norms = [NormSwish(part[0]) for part in (block.first, block.second)]
-        self.first, self.second = (Convolution.of(part[2]) for part in (block.first, block.second))
-        self.shortcut = Convolution.of(block.shortcut) if isinstance(block.shortcut, nn.Conv2d) else None
-        self.time = block.time
-
-    def bias_at(self, time: Tensor) -> Tensor:
-        """Return the bias of the first convolution at an embedded time (1, C)."""
-        return cast(Tensor, self.first.bias) + cast(Tensor, self.time(time))[0]
-
-    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
-        hidden = self.first(self.norms[0](x), bias)
-        hidden = self.norms[1](hidden)
-        if self.shortcut is None:
-            return self.second(hidden).add_(x)
-        return self.second.add_to(self.shortcut(x), hidden)
-
-
-class _Denoiser:
-    def __init__(self, network: Darl) -> None:
-        source = network.denoiser
-        self.time = source.time
-
-        def made(layer: nn.Module) -> "_Residual | Doubled | Convolution":
-            if isinstance(layer, ResidualBlock):
-                return _Residual(layer)
-            if isinstance(layer, Upsample):
-                return Doubled(layer.conv.weight, layer.conv.bias, torch.float32)
-            return Convolution.of(layer)
-
-        self.down, self.middle, self.up = (
-            [made(layer) for layer in part] for part in (source.down, source.middle, source.up)
-        )
-        self.out = Convolution.of(source.out[-1])
-
-        self.at: tuple[int, dict[_Residual, Tensor]] | None = None
-
-    def __call__(self, x: Tensor, t: int) -> Tensor:
-        at = self.at  # other threads may change it
-        if at is None or at[0] != t:
-            time = self.time(torch.tensor([t], device=x.device))
-            layers = (*self.down, *self.middle, *self.up)
-            at = self.at = t, {layer: layer.bias_at(time) for layer in layers if isinstance(layer, _Residual)}
-        biases = at[1]
-        skips = []
-        for layer in self.down:
-            x = layer(x, biases[layer]) if isinstance(layer, _Residual) else layer(x)
-            skips.append(x)
-        for layer in self.middle:
-            x = cast(_Residual, layer)(x, biases[cast(_Residual, layer)])
-        for layer in self.up:
-            x = layer(torch.cat([x, skips.pop()], dim=1), biases[layer]) if isinstance(layer, _Residual) else layer(x)
-        return self.out(x)
-
-
-def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return what a batch norm in use multiplies each channel by, and adds to it then."""
-    norm = cast(nn.BatchNorm2d, norm)
-    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    scale = (variance + norm.eps).rsqrt()
-    if norm.affine:
-        scale = scale * norm.weight
-    shift = -mean * scale
-    return scale, shift + norm.bias if norm.affine else shift
-
-
-def _of_path_a(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return scale and shift of path A's norm: of a `SwitchableSpade` or a `PathNorm`."""
-    return _scale_and_shift(cast(nn.Module, norm.plain if hasattr(norm, "plain") else norm.a))
-
-
-class _Generator:
-    def __init__(self, network: Darl, dtype: torch.dtype) -> None:
-        source = network.generator
-        self.dtype = dtype
-        inputs = 2 * network.config.stem_factor**2  # without SPADE, zeros for the mask follow
-        self.encoder: list[Reflected | Convolution] = []
-        for layer, norm in zip(source.encoder, source.norms, strict=True):
-            made = Convolution.of(layer).scaled(*_of_path_a(norm))
-            made = replace(made, weight=made.weight[:, :inputs] if not self.encoder else made.weight, activation="relu")
-            made = made.to(torch.float32)
-            self.encoder.append(made if self.encoder else Reflected(made))
-        self.middle = [_Block(cast(SSpadeBlock, block), 0, dtype) for block in source.middle]
-        coarse = list(network.config.generator.widths)[:0:-1]
-        self.decoder = [
-            _Block(cast(SSpadeBlock, block), width, dtype) for block, width in zip(source.decoder, coarse, strict=True)
-        ]
-        out = Convolution.of(source.out)
-        # (tanh x + 1) / 2 is the logistic function of 2 x, and the calibration is linear in 2 x.
-        calibration = network.config.calibration
-        gain, shift = 2 / calibration.temperature, calibration.shift / calibration.temperature
-        bias = gain * cast(Tensor, out.bias) - shift
-        self.out = Reflected(replace(out, weight=gain * out.weight, bias=bias).to(dtype))
-        self.skips = source.skips
-
-    def __call__(self, x: Tensor) -> Tensor:
-        features = []
-        for layer in self.encoder:
-            x = layer(x)
-            features.append(x)
-        x = x.to(self.dtype)
-        for block in self.middle:
-            x = block(x)
-        for block, fine in zip(self.decoder, reversed(features[:-1]), strict=True):
-            x = block.doubled(x, fine.to(self.dtype) if self.skips else None)
-        # Rounded logits keep their sign, and the logistic function of them is in float32.
-        return self.out(F.leaky_relu(x, SLOPE, inplace=True)).float().sigmoid_()
-
-
-class _Block:
-    """A block of the generator, of features or, with `coarse` of its inputs, of doubled and finer features."""
-
-    def __init__(self, block: SSpadeBlock, coarse: int, dtype: torch.dtype) -> None:
-        scale, shift = _of_path_a(block.norm_0)
-        first = Convolution.of(block.conv_0).scaled(*_of_path_a(block.norm_1))
-        self.second = Convolution.of(block.conv_1).to(dtype)
-        if not coarse:
-            self.norm = affine(scale, shift, dtype)
-            self.first = replace(first, activation="leaky_relu").to(dtype)
-            return
-        self.norm = affine(scale[:coarse], shift[:coarse], dtype)
-        self.fine_norm = affine(scale[coarse:], shift[coarse:], dtype)
-        alone = len(scale) == coarse
-        self.doubling = Doubled(first.weight[:, :coarse], first.bias if alone else None, dtype)
-        self.first = replace(first, weight=first.weight[:, coarse:]).to(dtype)
-        # The norm before the shortcut's 1 x 1 convolution has no activation behind it, so it becomes a part of it.
-        scale, shift = _of_path_a(block.norm_s)
-        shortcut = cast(nn.Conv2d, block.conv_s).weight.detach()
-        bias = shortcut[:, :, 0, 0] @ shift
-        shortcut = shortcut * scale[:, None, None]
-        self.shortcut = Convolution(shortcut[:, :coarse], bias).to(dtype)
-        self.fine_shortcut = Convolution(shortcut[:, coarse:], None).to(dtype)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.second(self.first(self.norm(x))).add_(x)
-
-    def doubled(self, x: Tensor, fine: Tensor | None) -> Tensor:
-        """Map features, to be doubled in size, and finer ones."""
-        hidden = self.doubling(self.norm(x))
-        if fine is not None:
-            hidden = self.first.add_to(hidden, self.fine_norm(fine))
-        hidden = F.leaky_relu(hidden, SLOPE, inplace=True)
-        sums = doubled(self.shortcut(x))  # not before, so that less memory is held at once
-        if fine is not None:
-            sums = self.fine_shortcut.add_to(sums, fine)
-        return self.second.add_to(sums, hidden)
