@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 from drawings import straight, vessel
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from napari_darl import InputError, measure
+from napari_darl import DarlWarning, InputError, measure
+from napari_darl.measuring.frame import bright_vessels
 from napari_darl.measuring.skeleton import FREE
 
 
@@ -237,3 +239,18 @@ def test_noise_gives_finite_tables() -> None:
         assert np.isfinite(found.segments["length"]).all()
         assert (found.segments["diameter"] > 0).all()
         assert all(np.isfinite(path).all() for path in found.paths)
+
+
+def test_missing_values_beside_a_vessel_change_no_diameter() -> None:
+    mask = np.zeros((60, 80), bool)
+    mask[26:33, 5:75] = True
+    image = gaussian_filter(np.where(mask, 40.0, 100.0), 1.5)
+    holed = image.copy()
+    holed[:12], holed[:, 78:] = np.nan, np.inf
+    whole = measure(mask, image).segments["diameter_profile"]
+    with pytest.warns(DarlWarning, match="1,056 of 4,800"):
+        found = measure(mask, holed).segments["diameter_profile"]
+    np.testing.assert_allclose(found, whole, rtol=0.01)
+    masked = bright_vessels(np.ma.masked_invalid(holed), mask)
+    assert np.isfinite(masked).all()
+    assert masked[29].mean() > masked[15].mean()

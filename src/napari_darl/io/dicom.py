@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_darl.errors import FileError
+from napari_darl.io.arrays import ImageData, masked_padding
 from napari_darl.io.bounded import BoundedFile
 from napari_darl.io.dicom_header import (
     AGAIN,
@@ -94,6 +95,22 @@ class DicomMovie:
     inverted: bool = False
     is_volume: bool = False
     slice_distance: float | None = None
+
+    def image(self, path: Path) -> ImageData[Array]:
+        """Return the frames of the file `path` as an image, in which padding is masked."""
+        axes = ("Z" if self.is_volume else "T") + ("YXS" if self.rgb else "YX")
+        return ImageData(
+            masked_padding(self.data, self.padding),
+            self.rgb,
+            self.pixel_size,
+            "mm" if self.pixel_size else None,
+            self.bits,
+            axes[-self.data.ndim :],
+            path,
+            at_detector=self.pixel_size_from == "ImagerPixelSpacing",
+            frame_time=self.frame_time,
+            slice_distance=self.slice_distance,
+        )
 
 
 def read_dicom(path: str | os.PathLike[str]) -> DicomMovie:

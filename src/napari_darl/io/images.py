@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import FileError
-from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured, masked_padding
-from napari_darl.io.dicom import DICOM_SUFFIXES, DicomMovie, is_dicom, is_dicomdir, read_dicom
+from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
+from napari_darl.io.dicom import DICOM_SUFFIXES, is_dicom, is_dicomdir, read_dicom
 from napari_darl.io.dicom_series import DicomSeries, find_series, listed_files, read_dicom_series, series_note
 from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.microscopes import MICROSCOPE_SUFFIXES, read_microscope
@@ -146,7 +146,7 @@ def _in_series(paths: list[Path]) -> list[FileImage]:
         if path not in parts:
             images += _read(path)
         elif path in first:
-            images.append(_from_dicom(path, read_dicom_series(parts[path])))
+            images.append(read_dicom_series(parts[path]).image(path))
     return images
 
 
@@ -266,23 +266,7 @@ def _read_npy(path: Path) -> list[FileImage]:
 
 
 def _read_dicom(path: Path) -> list[FileImage]:
-    return [_from_dicom(path, read_dicom(path))]
-
-
-def _from_dicom(path: Path, movie: DicomMovie) -> FileImage:
-    axes = ("Z" if movie.is_volume else "T") + ("YXS" if movie.rgb else "YX")
-    return ImageData(
-        masked_padding(_native(path, movie.data), movie.padding),
-        movie.rgb,
-        movie.pixel_size,
-        "mm" if movie.pixel_size else None,
-        movie.bits,
-        axes[-movie.data.ndim :],
-        path,
-        at_detector=movie.pixel_size_from == "ImagerPixelSpacing",
-        frame_time=movie.frame_time,
-        slice_distance=movie.slice_distance,
-    )
+    return [read_dicom(path).image(path)]
 
 
 def _read_microscope(path: Path) -> list[FileImage]:

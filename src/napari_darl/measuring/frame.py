@@ -11,6 +11,7 @@ from scipy.ndimage import binary_dilation, find_objects
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from napari_darl.frames.missing import filled
 from napari_darl.measuring.branching import branching
 from napari_darl.measuring.centreline import Centrelines, find_centrelines
 from napari_darl.measuring.density import fractal_dimension
@@ -178,8 +179,11 @@ class FrameMeasurer:
 
 
 def bright_vessels(image: npt.NDArray[Any], mask: Mask) -> Floats:
-    """Return a frame as floats in which vessels are brighter than what is next to them; dark ones are inverted."""
-    values = image.astype(np.float64)
+    """Return a frame as floats in which vessels are brighter than what is next to them; dark ones are inverted.
+
+    Missing values take that of the nearest pixel that has one.
+    """
+    values = filled(image).astype(np.float64)
     ring = binary_dilation(mask, iterations=_RING) & ~mask
     if mask.any() and ring.any() and np.median(values[mask]) < np.median(values[ring]):
         return -values

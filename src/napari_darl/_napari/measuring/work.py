@@ -51,7 +51,7 @@ class Stack:
     def __getitem__(self, number: int) -> npt.NDArray[Any]:
         from napari_darl.frames.channels import to_grey
 
-        frame = np.asarray(self.pixels[np.unravel_index(number, self.leading) if self.leading else ...])
+        frame = np.asanyarray(self.pixels[np.unravel_index(number, self.leading) if self.leading else ...])
         return to_grey(frame) if self.rgb else frame
 
 

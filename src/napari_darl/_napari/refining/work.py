@@ -69,7 +69,7 @@ class RefineRun:
         segment = self._options.segment
 
         def image(index: Index) -> ImageData[npt.NDArray[np.generic]]:
-            return ImageData(np.asarray(self._data[index]), rgb=segment.rgb, bits=segment.bits)
+            return ImageData(np.asanyarray(self._data[index]), rgb=segment.rgb, bits=segment.bits)
 
         def progress(done: int, total: int) -> None:
             self.done, self.total = done, total
