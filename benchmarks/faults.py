@@ -69,7 +69,7 @@ def works(*arguments: object) -> None:
 
 
 def same(first: Path, second: Path) -> None:
-    if not (zarr.open_array(first, mode="r")[:] == zarr.open_array(second, mode="r")[:]).all():
+    if not (zarr.open_array(first / "0", mode="r")[:] == zarr.open_array(second / "0", mode="r")[:]).all():
         raise FaultError("another result than undisturbed")
 
 
@@ -94,7 +94,7 @@ def full_disk_while_segmenting(folder: Path, segment: list[object], plain: Path)
         said = refused(*segment, "--probability", "--output", out)
         enlarge(folder / "disk")
         works(*segment, "--probability", "--output", out)
-        same(out / "in_mask.zarr", plain / "in_mask.zarr")
+        same(out / "in_mask.ome.zarr", plain / "in_mask.ome.zarr")
     return said
 
 
@@ -139,7 +139,7 @@ def changed_source(folder: Path, segment: list[object], plain: Path) -> str:
     shutil.rmtree(folder / "in.zarr")
     shutil.move(folder / "kept.zarr", folder / "in.zarr")
     works(*segment, "--output", out)
-    same(out / "in_mask.zarr", plain / "in_mask.zarr")
+    same(out / "in_mask.ome.zarr", plain / "in_mask.ome.zarr")
     return said
 
 
@@ -149,13 +149,13 @@ def two_runs(folder: Path, segment: list[object], plain: Path) -> str:
         [sys.executable, "-c", "from napari_darl.cli import main; main()", *map(str, segment), "--output", str(out)],
         stderr=subprocess.DEVNULL,
     )
-    while not (out / ".in_mask.zarr.lock").exists():
+    while not (out / ".in_mask.ome.zarr.lock").exists():
         if first.poll() is not None:
             raise FaultError("the first run ended at once")
     said = refused(*segment, "--output", out)
     if first.wait():
         raise FaultError("the first run failed")
-    same(out / "in_mask.zarr", plain / "in_mask.zarr")
+    same(out / "in_mask.ome.zarr", plain / "in_mask.ome.zarr")
     return said
 
 
@@ -164,7 +164,7 @@ def out_of_memory(folder: Path, segment: list[object], plain: Path) -> str:
     out = folder / "out"
     said = refused(*segment, "--output", out, program=FORGETFUL.format(fatal=7))
     works(*segment, "--output", out)
-    same(out / "in_mask.zarr", plain / "in_mask.zarr")
+    same(out / "in_mask.ome.zarr", plain / "in_mask.ome.zarr")
     return said
 
 

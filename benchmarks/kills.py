@@ -121,7 +121,9 @@ def segmenting(times: int, chance: random.Random) -> tuple[list[tuple[str | floa
                     known = int(line.split()[0])
                 timer.cancel()
             if known == total:
-                same = bool((zarr.open_array(target, mode="r")[:] == zarr.open_array(plain, mode="r")[:]).all())
+                same = bool(
+                    (zarr.open_array(target / "0", mode="r")[:] == zarr.open_array(plain / "0", mode="r")[:]).all()
+                )
                 failed |= not same
                 rows.append((str(turn), "end", f"{known} of {total}", "the same" if same else "ANOTHER RESULT"))
                 target, known = Path(folder) / f"killed_{turn}_.zarr", 0

@@ -142,7 +142,7 @@ def workers(counts: list[int], side: int, folder: Path) -> str:
     for count, kill in [*((count, False) for count in counts), (counts[-1], True)]:
         target = folder / f"workers_{count}_{kill}.zarr"
         found = apart((side, side), target, 1, count, kill)
-        results.append(zarr.open_array(target, mode="r")[:])
+        results.append(zarr.open_array(target / "0", mode="r")[:])
         name = f"{count}, one killed half-way" if kill else str(count)
         rows.append((name, found["seconds"], rows[0][1] / found["seconds"] if rows else 1.0, found["megabytes"],
                      str(int((results[-1] != results[0]).sum()))))  # fmt: skip

@@ -216,6 +216,11 @@ def test_the_installed_command_answers() -> None:
         assert command in done.stdout
 
 
+def finest(path: Path) -> np.ndarray:
+    """Return the full size of a result in OME-Zarr."""
+    return np.asarray(zarr.open_array(path / "0", mode="r")[:])
+
+
 def test_segment_writes_zarr_part_by_part_and_goes_on(
     tmp_path: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,19 +230,23 @@ def test_segment_writes_zarr_part_by_part_and_goes_on(
     zarr.create_array(source, shape=movie.shape, chunks=(1, 50, 50), dtype=movie.dtype)[:] = movie
     options = ("--output", out, "--model", untrained_path, "--probability")
     assert run("segment", source, *options) == 0
-    mask, probability = (zarr.open_array(out / f"movie_{kind}.zarr", mode="r") for kind in ("mask", "probability"))
-    np.testing.assert_array_equal(mask[:], np.asarray(probability[:]) > 0.5)
-    assert mask.attrs["napari-darl"]["source"] == "movie.zarr"
+    mask, probability = (finest(out / f"movie_{kind}.ome.zarr") for kind in ("mask", "probability"))
+    np.testing.assert_array_equal(mask, probability > 0.5)
+    assert zarr.open_group(out / "movie_mask.ome.zarr", mode="r").attrs["napari-darl"]["source"] == "movie.zarr"
 
     tifffile.imwrite(tmp_path / "movie.tif", movie, photometric="minisblack")
     assert run("segment", tmp_path / "movie.tif", "--zarr", "--output", tmp_path / "of_tiff", *options[2:4]) == 0
-    np.testing.assert_array_equal(zarr.open_array(tmp_path / "of_tiff" / "movie_mask.zarr", mode="r")[:], mask[:])
+    np.testing.assert_array_equal(
+        zarr.open_array(tmp_path / "of_tiff" / "movie_mask.ome.zarr" / "0", mode="r")[:], mask[:]
+    )
 
     tifffile.imwrite(tmp_path / "second.tif", movie[::-1], photometric="minisblack", compression="zlib")
     assert run("segment", source, tmp_path / "second.tif", "--zarr", *options) == 0  # the first is left as it is
-    np.testing.assert_array_equal(zarr.open_array(out / "second_mask.zarr", mode="r")[:], np.asarray(mask[:])[::-1])
+    np.testing.assert_array_equal(
+        zarr.open_array(out / "second_mask.ome.zarr" / "0", mode="r")[:], np.asarray(mask[:])[::-1]
+    )
     assert run("segment", source, *options, "--threshold", 0.4) == 2
-    assert f"{out / 'movie_mask.zarr'} exists already" in capsys.readouterr().err
+    assert f"{out / 'movie_mask.ome.zarr'} exists already" in capsys.readouterr().err
     iio.imwrite(tmp_path / "picture.png", np.zeros((40, 40), np.uint8))
     assert run("segment", tmp_path / "picture.png", "--zarr", "--output", tmp_path / "png") == 2
     assert "picture.png is neither zarr nor TIFF" in capsys.readouterr().err
@@ -253,7 +262,9 @@ def test_segment_writes_zarr_part_by_part_and_goes_on(
         assert run("segment", source, "--output", tmp_path / "halves", *options[2:]) == 2
     assert "Stopped after 1 of 2 chunks" in capsys.readouterr().err
     assert run("segment", source, "--output", tmp_path / "halves", *options[2:]) == 0
-    np.testing.assert_array_equal(zarr.open_array(tmp_path / "halves" / "movie_mask.zarr", mode="r")[:], mask[:])
+    np.testing.assert_array_equal(
+        zarr.open_array(tmp_path / "halves" / "movie_mask.ome.zarr" / "0", mode="r")[:], mask[:]
+    )
 
 
 def test_images_are_never_replaced_and_results_never_taken_for_images(
@@ -274,10 +285,10 @@ def test_images_are_never_replaced_and_results_never_taken_for_images(
     zarr.create_array(frames / "slide.zarr", data=iio.imread(frames / "frame_0.png"))
     for _ in range(2):
         assert run("segment", frames, *options) == 0
-    assert (frames / "slide_mask.zarr").is_dir()
-    assert not (frames / "slide_mask_mask.zarr").exists()
+    assert (frames / "slide_mask.ome.zarr").is_dir()
+    assert not (frames / "slide_mask_mask.ome.zarr").exists()
     assert run("assess", frames, "--model", untrained_path) == 0
-    assert f"Zarr in {frames} is left out" in capsys.readouterr().err
+    assert "| slide " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["assess", "noise"])

@@ -9,9 +9,12 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_darl import cli
 from napari_darl.io.arrays import ImageData
+from napari_darl.io.identity import content_hash
+from napari_darl.io.images import read_image
 from napari_darl.io.output import write_mask
 from napari_darl.samples import sample_angiogram
 from napari_darl.synthetic.raster import Segments, rasterise
@@ -197,3 +200,28 @@ def test_one_line_says_what_is_wrong(
     assert told in error
     assert error.splitlines()[-1].startswith("error: ")
     assert not Path("out").exists()
+
+
+def test_masks_in_zarr_are_measured_and_evaluated_like_tiff(
+    masks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from napari_darl.io.ome_zarr import OmeZarr
+
+    folder, out = tmp_path / "zarr", tmp_path / "out"
+    folder.mkdir()
+    for name in "ab":
+        image = read_image(masks / f"{name}_mask.tif")
+        path = folder / f"{name}_mask.ome.zarr"
+        OmeZarr.of(image, image.data.shape, (64, 64), np.uint8, path).create(path, {})
+        zarr.open_array(path / "0", mode="r+")[:] = image.data > 0
+    assert run("measure", folder, "--output", out, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["a"]["unit"] == "mm"
+    assert found["a"]["length"] == pytest.approx(0.5 * 108, rel=0.015)
+    assert run("measure", folder / "b_mask.ome.zarr", "--output", tmp_path / "one") == 0
+    assert (tmp_path / "one" / "b_segments.csv").is_file()
+    known = json.loads((out / "measurements.json").read_text())["files"]["a"]["mask"]
+    assert known == {"name": "a_mask.ome.zarr", "sha256": content_hash(folder / "a_mask.ome.zarr")}
+    (masks / "a_probability.tif").unlink()
+    assert run("evaluate", folder, masks, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["mean"]["dice"] == 1

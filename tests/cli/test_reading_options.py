@@ -55,7 +55,9 @@ def test_channels_of_a_microscope_lie_over_the_image(tmp_path: Path, untrained_p
     assert told["notes"]["geometry"]["translate"] == [0, 2, 0, 0]
     zarr = pytest.importorskip("zarr")
     assert run(*command[:1], tmp_path / "stack.ome.tif", *command[2:], "--channel", 2, "--zarr") == 0
-    np.testing.assert_array_equal(zarr.open_array(tmp_path / "out" / "stack.ome_mask.zarr")[:] * 255, [[expected]] * 2)
+    np.testing.assert_array_equal(
+        zarr.open_array(tmp_path / "out" / "stack.ome_mask.ome.zarr" / "0")[:] * 255, [[expected]] * 2
+    )
 
 
 def test_chosen_frames(tmp_path: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,8 +108,8 @@ def test_zarr_and_dask_hold_the_same(
     stored[:] = volume
     monkeypatch.setattr(orthogonal, "_VOXELS", 40_000)
     windows = windows_for(open_image(tmp_path / "volume.zarr", lazy=True), model, ORTHOGONAL)
-    write_zarr(windows, tmp_path / "mask.zarr", tmp_path / "probability.zarr")
-    np.testing.assert_array_equal(zarr.open_array(tmp_path / "probability.zarr")[:], whole)
+    write_zarr(windows, tmp_path / "mask.ome.zarr", tmp_path / "probability.ome.zarr")
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "probability.ome.zarr" / "0")[:], whole)
     lazy = lazy_probability(windows_for(da.from_array(volume, chunks=20), model, ORTHOGONAL))
     assert len(lazy.chunks[1]) > 1
     np.testing.assert_array_equal(lazy.compute(scheduler="sync"), whole)

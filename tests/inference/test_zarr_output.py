@@ -55,7 +55,7 @@ def windows(tmp_path: Path) -> Windows:
 
 
 def read(path: Path) -> np.ndarray:
-    return np.asarray(zarr.open_array(path, mode="r")[:])
+    return np.asarray(zarr.open_array(path / "0", mode="r")[:])
 
 
 def whole(windows: Windows) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_a_result_is_written_whole(tmp_path: Path, windows: Windows) -> None:
     assert write(windows, mask, **options) == list(range(total + 1))
     np.testing.assert_array_equal(read(probability), whole(windows))
     np.testing.assert_array_equal(read(mask), read(probability) > 0.4)
-    attributes = zarr.open_array(mask, mode="r").attrs["napari-darl"]
+    attributes = zarr.open_group(mask, mode="r").attrs["napari-darl"]
     assert attributes == MADE | {"threshold": 0.4, "probability": True, "fingerprint": windows.fingerprint()}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["mask.zarr", "probability.zarr"]
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}

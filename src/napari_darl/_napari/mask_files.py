@@ -31,7 +31,10 @@ PLUGIN = "napari-darl"
 MASK_SUFFIXES = (".darl.tif", ".darl.tiff")
 """Suffixes of files that are saved from napari."""
 
-RESULT_SUFFIXES = ("_mask.tif", "_probability.tif", "_uncertainty.tif")
+RESULT_SUFFIXES = (
+    *("_mask.tif", "_probability.tif", "_uncertainty.tif"),
+    *(f"_{kind}.ome.zarr{os.sep}" for kind in ("mask", "probability")),  # napari ends the names of folders so
+)
 """Suffixes of files that the command line writes. Those of other programs are left to napari's own reader."""
 
 

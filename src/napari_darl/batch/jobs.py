@@ -30,7 +30,7 @@ class Job:
     source : Path
         A file, zarr, or a folder of frames that are one series.
     files : mapping of str to Path
-        Where the `mask` goes and, if it is wanted, the `probability`: TIFF, or zarr if they are written in chunks.
+        Where the `mask` goes and, if it is wanted, the `probability`: TIFF, or OME-Zarr if they are written in chunks.
     problem : str
         Why it can't be segmented, in a sentence; empty if it can.
     region : Path, optional
@@ -124,7 +124,7 @@ def plan(
 
 
 def _job(path: Path, output: Path | None, kinds: tuple[str, ...], in_chunks: bool) -> Job:
-    suffix = ".zarr" if in_chunks or is_zarr(path) else ".tif"
+    suffix = ".ome.zarr" if in_chunks or is_zarr(path) else ".tif"
     folder = path.parent if output is None else output
     return Job(path, {kind: folder / f"{stem_of(path)}_{kind}{suffix}" for kind in kinds})
 
@@ -191,7 +191,8 @@ def _images_in(folder: Path, zarrs: list[Path], zarr: bool) -> list[Path]:
         left = f"{results[0].name}{f' and {len(results) - 1} more' if len(results) > 1 else ''}"
         warnings.warn(f"Results in {folder} are left out ({left}).", DarlWarning, stacklevel=3)
     if zarrs and not zarr:
-        warnings.warn(f"Zarr in {folder} is left out. Only segment reads it.", DarlWarning, stacklevel=3)
+        message = f"Zarr in {folder} is left out. Convert it to TIFF to use it here."
+        warnings.warn(message, DarlWarning, stacklevel=3)
     images = [path for path in (*paths, *(zarrs if zarr else ())) if path not in results]
     if not images:
         raise FileError(f"{folder} holds nothing but results. Pass a folder of images.")
@@ -200,10 +201,10 @@ def _images_in(folder: Path, zarrs: list[Path], zarr: bool) -> list[Path]:
 
 def is_result(path: Path) -> bool:
     """Return whether this program wrote a file, by its name and its description."""
-    if not path.stem.endswith(RESULTS):
+    if not stem_of(path).endswith(RESULTS):
         return False
     if path.is_dir():
-        from napari_darl.inference.zarr_output import is_result as is_zarr_result
+        from napari_darl.inference.zarr_results import is_result as is_zarr_result
 
         return find_spec("zarr") is not None and is_zarr_result(path)
     with suppress(FileError):

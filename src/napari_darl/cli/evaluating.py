@@ -48,7 +48,7 @@ def assess(
     from napari_darl.inference.trust import assess as assess_frame
     from napari_darl.io.output import write_frames
 
-    paths = find_images(inputs)
+    paths = find_images(inputs, zarr=True)
     options = SegmentOptions(bright=bright, resize=resize, bits=bits)
     chosen = frame_numbers(frames)
     loaded = load_model(model, device)
@@ -101,9 +101,9 @@ def noise(
     from napari_darl.io.output import write_mask
 
     levels, deviations = numbers(noise_levels, int, "--noise-levels"), numbers(sigmas, float, "--sigmas")
-    pairs = dict(
-        pair_files(frames, truth, by_order=by_order) if truth else [(path, None) for path in find_images([frames])]
-    )
+    pairs: dict[Path, Path | None] = dict.fromkeys([] if truth else find_images([frames], zarr=True))
+    if truth:
+        pairs.update(pair_files(frames, truth, by_order=by_order))
     options = SegmentOptions(bright=bright, resize=resize, bits=bits)
     loaded = load_model(model, device)
     rows = []

@@ -132,17 +132,19 @@ def mask_files(inputs: Iterable[Path]) -> list[Path]:
     FileError
         If a file or folder is missing, or a folder holds none.
     """
+    from napari_darl.io.identity import stem_of
     from napari_darl.io.images import image_paths
+    from napari_darl.io.lazy import is_zarr
 
     found: list[Path] = []
     for entry in inputs:
         if not entry.exists():
             raise FileError(f"{entry} doesn't exist. Check its name and its folder.")
-        if not entry.is_dir():
+        if not entry.is_dir() or is_zarr(entry):
             found.append(entry)
             continue
-        paths = [path for path in image_paths(entry) if not path.stem.endswith(_NOT_MASKS)]
-        named = [path for path in paths if path.stem.endswith(_MASK)]
+        paths = [path for path in image_paths(entry, zarr=True) if not stem_of(path).endswith(_NOT_MASKS)]
+        named = [path for path in paths if stem_of(path).endswith(_MASK)]
         if not paths:
             raise FileError(f"{entry} holds no mask. Give a folder of masks.")
         found += named or paths
@@ -157,9 +159,11 @@ def stems_of(paths: Iterable[Path]) -> dict[str, Path]:
     InputError
         If two have the same name.
     """
+    from napari_darl.io.identity import stem_of
+
     stems: dict[str, Path] = {}
     for path in paths:
-        stem = path.stem.removesuffix(_MASK) or path.stem
+        stem = stem_of(path).removesuffix(_MASK) or stem_of(path)
         if stem in stems:
             raise InputError(f"{stems[stem]} and {path} would both become {stem}_segments.csv. Use two folders.")
         stems[stem] = path
@@ -168,17 +172,19 @@ def stems_of(paths: Iterable[Path]) -> dict[str, Path]:
 
 def paired(stems: dict[str, Path], source: Path | None, name: str) -> dict[str, Path]:
     """Pair masks with the files of a folder by their stems; a single file belongs to all of them."""
+    from napari_darl.io.identity import stem_of
     from napari_darl.io.images import image_paths
+    from napari_darl.io.lazy import is_zarr
 
     if source is None:
         return {}
-    if not source.is_dir():
+    if not source.is_dir() or is_zarr(source):
         if name == "image" and len(stems) > 1:
             raise InputError(f"{source} is one image and there are {len(stems)} masks. Give a folder of images.")
         return dict.fromkeys(stems, source)
     # An image beats a mask of the same stem in its folder, as segment writes them side by side.
-    paths = sorted(image_paths(source), key=lambda path: not path.stem.endswith(_MASK))
-    files = {path.stem.removesuffix(_MASK): path for path in paths}
+    paths = sorted(image_paths(source, zarr=True), key=lambda path: not stem_of(path).endswith(_MASK))
+    files = {stem_of(path).removesuffix(_MASK): path for path in paths}
     if lacking := next((stem for stem in stems if stem not in files), None):
         raise FileError(f"{source} has no {name} named {lacking}. Give it the name of the mask.")
     return {stem: files[stem] for stem in stems}

@@ -81,7 +81,7 @@ def segment(
     ] = None,
     to_zarr: Annotated[
         bool,
-        typer.Option("--zarr", help="Write zarr chunk by chunk, for images of any size; interrupted work resumes."),
+        typer.Option("--zarr", help="Write OME-Zarr chunk by chunk, for images of any size; interrupted work resumes."),
     ] = False,
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to compute on, as tcp://host:8786, or local.")
@@ -102,7 +102,8 @@ def segment(
     Of a folder of folders, each is a series of frames and becomes one mask. With --frames, other frames have empty
     masks.
 
-    Zarr images, and TIFFs with --zarr or --cluster, are never whole in memory. They become <stem>_mask.zarr (0 and 1).
+    Zarr images, and TIFFs with --zarr or --cluster, are never whole in memory. They become <stem>_mask.ome.zarr, whose
+    finest level holds 0 and 1.
     """
     from napari_darl.batch.jobs import find_images, plan
     from napari_darl.batch.recipe import Recipe

@@ -13,7 +13,9 @@ import numpy.typing as npt
 from napari_darl.errors import FileError, InputError
 from napari_darl.evaluation.metrics import MEASURES, Scores, above_half, mean_scores, score
 from napari_darl.frames.channels import as_grey
+from napari_darl.io.identity import stem_of
 from napari_darl.io.images import image_paths, read_image
+from napari_darl.io.lazy import is_zarr
 
 _PROBABILITY = "_probability"
 _ENDINGS = ("_mask", _PROBABILITY)
@@ -102,7 +104,7 @@ def evaluate(
     """
     pairs = pair_files(predictions, truth, by_order=by_order)
     views: dict[Path, Path | None] = {prediction: fov for prediction, _ in pairs}
-    if fov is not None and fov.is_dir():
+    if fov is not None and _is_folder(fov):
         views = dict(pair_files(predictions, fov, by_order=by_order))
     frames: dict[str, Scores] = {}
     for prediction, expert in track(pairs):
@@ -133,12 +135,12 @@ def pair_files(first: Path, second: Path, *, by_order: bool = False) -> list[tup
         If a file or folder is missing, a folder is empty, only one of the two is a folder, two files of a folder
         have the same stem, or a file has no partner.
     """
-    if not (first.is_dir() or second.is_dir()):
+    if not (_is_folder(first) or _is_folder(second)):
         for path in (first, second):
             if not path.exists():
                 raise FileError(f"{path} doesn't exist. Check its name and its folder.")
         return [(first, second)]
-    if not (first.is_dir() and second.is_dir()):
+    if not (_is_folder(first) and _is_folder(second)):
         raise FileError(f"{first} and {second} can't be paired. Pass two files or two folders that exist.")
     lefts, rights = _by_stem(first), _by_stem(second)
     if by_order:
@@ -200,9 +202,13 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     ]
 
 
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not is_zarr(path)
+
+
 def _stem(path: Path) -> str:
     """Return the stem without a `_mask` or `_probability`, its accents composed, as systems store them differently."""
-    stem = unicodedata.normalize("NFC", path.stem)
+    stem = unicodedata.normalize("NFC", stem_of(path))
     for ending in _ENDINGS:
         if stem.endswith(ending):
             return stem.removesuffix(ending)
@@ -210,11 +216,11 @@ def _stem(path: Path) -> str:
 
 
 def _is_probability(path: Path) -> bool:
-    return path.stem.endswith(_PROBABILITY)
+    return stem_of(path).endswith(_PROBABILITY)
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    paths = image_paths(folder)
+    paths = image_paths(folder, zarr=True)
     masks = {_stem(path) for path in paths if not _is_probability(path)}
     files: dict[str, Path] = {}
     for path in paths:
@@ -230,9 +236,9 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 def _probability_beside(path: Path) -> Path | None:
     if _is_probability(path):
         return path
-    stem = path.stem.removesuffix("_mask")
-    candidates = (path.with_name(f"{stem}{_PROBABILITY}{suffix}") for suffix in (".tif", ".tiff"))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    stem = stem_of(path).removesuffix("_mask")
+    candidates = (path.with_name(f"{stem}{_PROBABILITY}{suffix}") for suffix in (".tif", ".tiff", ".ome.zarr"))
+    return next((candidate for candidate in candidates if candidate.exists()), None)
 
 
 def _score_file(prediction: Path, expert: Path, fov: Path | None) -> Iterator[tuple[str, Scores]]:

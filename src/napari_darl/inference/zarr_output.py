@@ -1,8 +1,8 @@
-"""Masks and probabilities written as zarr arrays chunk by chunk, here or on a cluster; interrupted work resumes.
+"""Masks and probabilities written as OME-Zarr chunk by chunk, here or on a cluster; interrupted work resumes.
 
-An unfinished array holds a log, the numbers of the chunks that are written. A chunk is added to it once it is on disk,
-so that a later call computes only what is missing. The log goes when the last chunk is there. The attributes of an
-array say how it is made, with a hash of image, model and options: a result of anything else is never continued.
+An unfinished result holds a log, the numbers of the chunks that are written. A chunk is added to it once it is on disk,
+so that a later call computes only what is missing. Then the coarser levels are made, and the log goes. The attributes
+of a result say how it is made, with a hash of image, model and options: a result of anything else is never continued.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -25,11 +25,12 @@ from napari_darl.inference.context import Chunk
 from napari_darl.inference.parallel import ahead
 from napari_darl.inference.pipeline import Probability
 from napari_darl.inference.windows import Windows
+from napari_darl.inference.zarr_results import LOG, find_state, is_former, warn_of_former
+from napari_darl.io.ome_zarr import FINEST, OmeZarr
 
 if TYPE_CHECKING:
     from distributed import Client
 
-_LOG = ".darl-done"
 _WAITING = 4  # chunks sent ahead for each thread of a cluster, so that none runs dry
 _RETRIES = 3
 
@@ -45,7 +46,7 @@ def write_zarr(
     client: "Client | None" = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Segment an image of any size into zarr arrays, chunk by chunk.
+    """Segment an image of any size into OME-Zarr, chunk by chunk.
 
     Interrupted work resumes: a call with the same image, model, options and paths computes what is missing, and leaves
     a finished result as it is. A result of anything else is refused unless it may be overwritten.
@@ -56,13 +57,14 @@ def write_zarr(
         The image and how to segment it. For a cluster, the image is one that its workers can open, such as a zarr
         array on a shared disk.
     mask : str or Path
-        Zarr array of the mask, uint8 0 and 1, of shape `windows.shape`; created if missing.
+        OME-Zarr label of the mask, such as `in_mask.ome.zarr`; created if missing. Its array `0` is uint8, 0 and 1, of
+        shape `windows.shape`; others are coarser, for viewers. Axes, scale and units are those of the image.
     probability : str or Path, optional
-        Zarr array of the probability, float32 in [0, 1], likewise; by default none is written.
+        OME-Zarr image of the probability, float32 in [0, 1], likewise; by default none is written.
     threshold : float
         Pixels of a greater probability are vessel; above 0 and below 1.
     provenance : mapping, optional
-        How the result is made, kept as attributes of the arrays; by default `windows.model.provenance()`.
+        How the result is made, kept as attributes; by default `windows.model.provenance()`.
     overwrite : bool
         Whether other results at these paths may be replaced.
     client : distributed.Client, optional
@@ -75,7 +77,7 @@ def write_zarr(
     Raises
     ------
     InputError
-        If the threshold isn't between 0 and 1, or zarr isn't installed.
+        If the threshold isn't between 0 and 1, the image has more than five axes, or zarr isn't installed.
     FileError
         If there is another result already, another process is writing it, or it can't be written.
     DarlError
@@ -88,7 +90,7 @@ def write_zarr(
     >>> from napari_darl import Windows, write_zarr
     >>> from napari_darl.samples import sample_angiogram
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_zarr(Windows(sample_angiogram()), Path(folder) / "mask.zarr", progress=print)
+    ...     write_zarr(Windows(sample_angiogram()), Path(folder) / "mask.ome.zarr", progress=print)
     0 1
     1 1
     """
@@ -103,6 +105,7 @@ def write_zarr(
         "fingerprint": windows.fingerprint(),
     }
     total = len(windows.chunks())
+    warn_of_former(output.mask)
     try:
         output.mask.parent.mkdir(parents=True, exist_ok=True)
         with _locked(output.mask), closing(_write(output, windows, attributes, overwrite, client)) as counts:
@@ -117,15 +120,9 @@ def write_zarr(
         ) from error
 
 
-def is_result(path: Path) -> bool:
-    """Return whether `write_zarr` made the array at a path."""
-    description = _described(path)
-    return description is not None and description[0] is not None
-
-
 @dataclass(frozen=True)
 class _Output:
-    """The arrays that are written; what a cluster's workers get."""
+    """What is written; what a cluster's workers get."""
 
     mask: Path
     probability: Path | None
@@ -144,8 +141,8 @@ class _Output:
         import zarr
 
         if self.probability is not None:
-            zarr.open_array(self.probability, mode="r+")[chunk.slices] = probability
-        zarr.open_array(self.mask, mode="r+")[chunk.slices] = (probability > self.threshold).astype(np.uint8)
+            zarr.open_array(self.probability / FINEST, mode="r+")[chunk.slices] = probability
+        zarr.open_array(self.mask / FINEST, mode="r+")[chunk.slices] = (probability > self.threshold).astype(np.uint8)
         return number
 
 
@@ -154,11 +151,11 @@ def _write(
 ) -> Generator[int, None, None]:
     """Write the missing chunks; yield how many are done, at first those of earlier calls."""
     chunks = windows.chunks()
-    if not overwrite and all(_state(path, windows, attributes) == "finished" for path in output.dtypes):
+    if not overwrite and all(find_state(path, windows, attributes) == "finished" for path in output.dtypes):
         yield len(chunks)
         return
     created = [_prepare(path, dtype, windows, attributes, overwrite) for path, dtype in output.dtypes.items()]
-    log = output.mask / _LOG
+    log = output.mask / LOG
     if any(created):
         log.write_text("")
     done = _read_log(log, len(chunks))
@@ -171,8 +168,10 @@ def _write(
             file.flush()
             done.add(number)
             yield len(done)
+    for path, dtype in output.dtypes.items():
+        _layout(path, dtype, windows).build(path)
     for path in reversed(output.dtypes):
-        (path / _LOG).unlink(missing_ok=True)
+        (path / LOG).unlink(missing_ok=True)
 
 
 def _write_here(output: _Output, windows: Windows, missing: list[tuple[int, Chunk]]) -> Iterator[int]:
@@ -212,15 +211,15 @@ def _identity(windows: Windows) -> Windows:
 
 
 def _prepare(path: Path, dtype: type, windows: Windows, attributes: dict[str, Any], overwrite: bool) -> bool:
-    """Create an empty array, unless one of the same attributes can be resumed; return whether it was created."""
-    import zarr
-
-    state = _state(path, windows, attributes)
-    if state == "unfinished" or (state == "finished" and not overwrite):  # the other array isn't finished
+    """Create an empty result, unless one of the same attributes can be resumed; return whether it was created."""
+    state = find_state(path, windows, attributes)
+    if state == "unfinished" or (state == "finished" and not overwrite):  # the other result isn't finished
         return False
     if state is not None:
         if not overwrite:
-            if (path / _LOG).exists():
+            if is_former(path):
+                what = "is an array that a former version wrote"
+            elif (path / LOG).exists():
                 what = "holds an unfinished result of another image or of other settings"
             else:
                 what = "exists already"
@@ -228,34 +227,14 @@ def _prepare(path: Path, dtype: type, windows: Windows, attributes: dict[str, An
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     # Created beside its place, so that it is there whole or not at all.
     draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    zarr.create_array(
-        draft, shape=windows.shape, chunks=windows.chunk_shape, dtype=dtype, attributes={"napari-darl": attributes}
-    )
-    (draft / _LOG).touch()
+    _layout(path, dtype, windows).create(draft, {"napari-darl": attributes})
+    (draft / LOG).touch()
     draft.rename(path)
     return True
 
 
-def _described(path: Path) -> tuple[Any, ...] | None:
-    """Return our attributes, the shape and the chunks of an array; None for anything else."""
-    import zarr
-
-    try:
-        array = zarr.open_array(path, mode="r")
-        return array.attrs.asdict().get("napari-darl"), array.shape, array.chunks
-    except Exception:  # noqa: BLE001 - zarr raises nearly anything for what isn't an array
-        return None
-
-
-def _state(
-    path: Path, windows: Windows, attributes: dict[str, Any]
-) -> Literal["unfinished", "finished", "something else"] | None:
-    """Return what is at the path of a result with these attributes; None if nothing is."""
-    if not path.exists():
-        return None
-    if _described(path) != (attributes, windows.shape, windows.chunk_shape):
-        return "something else"
-    return "unfinished" if (path / _LOG).exists() else "finished"
+def _layout(path: Path, dtype: type, windows: Windows) -> OmeZarr:
+    return OmeZarr.of(windows.image, windows.shape, windows.chunk_shape, dtype, path)
 
 
 def _read_log(log: Path, count: int) -> set[int]:

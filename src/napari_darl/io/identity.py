@@ -11,6 +11,8 @@ from napari_darl.io.lazy import is_zarr
 def content_hash(path: Path) -> str:
     """Return the SHA-256 of a file, or of a folder of images: of their hashes, in natural order.
 
+    That of zarr is made of the names and hashes of all files in it.
+
     Raises
     ------
     FileError
@@ -18,6 +20,10 @@ def content_hash(path: Path) -> str:
     OSError
         If a file can't be read.
     """
+    if is_zarr(path):
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = [f"{file.relative_to(path).as_posix()} {content_hash(file)}\n" for file in files]
+        return sha256("".join(lines).encode()).hexdigest()
     if path.is_dir():
         return sha256("".join(map(content_hash, image_paths(path))).encode()).hexdigest()
     with path.open("rb") as file:
@@ -34,5 +40,10 @@ def source_name(path: Path) -> str | None:
 
 
 def stem_of(path: Path) -> str:
-    """Return the name of an image without its suffix, and without more: DICOM files may be called 1.2.840.3."""
-    return path.stem if path.suffix.lower() in SUPPORTED or is_zarr(path) else path.name
+    """Return the name of an image without its suffix, and without more: DICOM files may be called 1.2.840.3.
+
+    Of an OME-Zarr image called `in.ome.zarr`, it is `in`.
+    """
+    if is_zarr(path):
+        return path.name.removesuffix(path.suffix).removesuffix(".ome")
+    return path.stem if path.suffix.lower() in SUPPORTED else path.name

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -67,12 +67,8 @@ def open_image(path: PathLike, *, lazy: bool | None = None) -> ImageData[ImageAr
     ((960, 999, 3), True, 'YXS')
     """
     file = Path(path)
-    zarr = is_zarr(file)
-    if lazy or (zarr and lazy is None):
+    if lazy or (lazy is None and is_zarr(file)):
         return open_lazily(file)
-    if zarr:
-        image = open_lazily(file)
-        return replace(image, data=np.asarray(image.data[...]))
     return read_image(file)
 
 
@@ -82,8 +78,8 @@ def read_image(path: PathLike) -> FileImage:
     Parameters
     ----------
     path : path-like
-        A TIFF (single or multi-page, ImageJ and OME included), PNG, JPEG, BMP, GIF, netpbm, .npy or DICOM file, or a
-        DICOMDIR that lists one series.
+        A TIFF (single or multi-page, ImageJ and OME included), PNG, JPEG, BMP, GIF, netpbm, .npy or DICOM file, zarr,
+        or a DICOMDIR that lists one series.
 
     Returns
     -------
@@ -127,7 +123,8 @@ def read_images(path: PathLike) -> list[FileImage]:
         As `read_image`, or if a folder holds no image.
     """
     source = Path(path)
-    return _in_series(image_paths(source)) if os.path.isdir(source) else _read(source)
+    folder = os.path.isdir(source) and not is_zarr(source)
+    return _in_series(image_paths(source)) if folder else _read(source)
 
 
 def dicom_series(folder: PathLike) -> list[DicomSeries]:
@@ -150,13 +147,15 @@ def _in_series(paths: list[Path]) -> list[FileImage]:
     return images
 
 
-def image_paths(folder: PathLike) -> list[Path]:
+def image_paths(folder: PathLike, *, zarr: bool = False) -> list[Path]:
     """Return the images of a folder in natural order: frame_2 before frame_10.
 
     Parameters
     ----------
     folder : path-like
         A folder. Its subfolders and hidden files are left out.
+    zarr : bool
+        Whether subfolders that are zarr count.
 
     Returns
     -------
@@ -173,7 +172,7 @@ def image_paths(folder: PathLike) -> list[Path]:
         entries = list(root.iterdir())
     except OSError as error:
         raise FileError(f"{root} can't be listed ({error.strerror}). Pass a folder of images.") from error
-    images = [entry for entry in entries if is_image(entry)]
+    images = [entry for entry in entries if is_image(entry) or (zarr and is_zarr(entry))]
     if not images:
         index = next((entry for entry in entries if is_dicomdir(entry)), None)
         remedy = f"Pass {index}, which lists images." if index else f"Supported kinds are {_supported()}."
@@ -199,6 +198,9 @@ def _supported() -> str:
 
 
 def _read(path: Path) -> list[FileImage]:
+    if is_zarr(path):
+        image = open_lazily(path)
+        return [cast(FileImage, replace(image, data=_native(path, np.asarray(image.data[...]))))]
     if os.path.isdir(path):
         raise FileError(f"{path} is a folder. Pass one of the files in it.")
     if is_dicomdir(path):

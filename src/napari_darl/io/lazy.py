@@ -119,9 +119,10 @@ def _of_zarr(path: Path, array: Any, multiscale: dict[str, Any] | None = None) -
         return ImageData(pixels, rgb=True, path=path)
     size, unit = _ome_pixel_size(multiscale) if multiscale else (None, None)
     axes = _ome_axes(multiscale, pixels.ndim)
-    scale = _ome_scale(multiscale) if multiscale and axes and "Z" in axes else None
-    distance = checked_distance(*scale[axes.index("Z")], unit) if scale and axes else None
-    return ImageData(pixels, False, size, unit, axes=axes, path=path, slice_distance=distance)
+    scale = _ome_scale(multiscale) if multiscale and axes and {"Z", "T"} & set(axes) else None
+    distance = checked_distance(*scale[axes.index("Z")], unit) if scale and axes and "Z" in axes else None
+    time = _frame_time(*scale[axes.index("T")]) if scale and axes and "T" in axes else None
+    return ImageData(pixels, False, size, unit, axes=axes, path=path, slice_distance=distance, frame_time=time)
 
 
 class _LazyPixels:
@@ -245,6 +246,12 @@ def _ome_scale(multiscale: dict[str, Any]) -> list[tuple[Any, Any]]:
     return []
 
 
+def _frame_time(value: Any, unit: Any) -> float | None:
+    """Return the time between frames in ms; None if it isn't a positive number or has no unit of time."""
+    known = isinstance(value, int | float) and math.isfinite(value) and value > 0 and unit in _MILLISECONDS
+    return float(value) * _MILLISECONDS[unit] if known else None
+
+
 def _ome_axes(multiscale: dict[str, Any] | None, dimensions: int) -> str | None:
     """Return one letter per axis; None where the axes have no names of one letter, as in version 0.3 and before."""
     axes = (multiscale or {}).get("axes", [])
@@ -262,4 +269,5 @@ def _ome_channels(attributes: dict[str, Any], image: ImageData[ImageArray]) -> t
     return names if axis >= 0 and len(names) == image.data.shape[axis] and all(names) else None
 
 
+_MILLISECONDS = {"microsecond": 1e-3, "millisecond": 1.0, "second": 1e3, "minute": 6e4, "hour": 3.6e6}
 _UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}
