@@ -1,5 +1,6 @@
 """`napari-darl segment` on many files: it goes on past bad ones, resumes, and replaces nothing unasked."""
 
+import json
 import os
 import shutil
 import signal
@@ -50,7 +51,7 @@ def test_bad_files_are_reported_at_the_end_and_the_rest_resumes(
     tmp_path: Path, folder: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    command = ("segment", folder, "--output", out, "--model", untrained_path)
+    command = ("segment", folder, folder / "a.png", "--output", out, "--model", untrained_path)  # a.png counts once
     assert run(*command) == 2
     *_, counted, first, second = capsys.readouterr().err.splitlines()
     assert counted == f"3 segmented, 2 failed: {out}"
@@ -65,6 +66,13 @@ def test_bad_files_are_reported_at_the_end_and_the_rest_resumes(
     assert f"3 done before, 1 segmented: {out}" in capsys.readouterr().err
     assert before.items() <= times(out).items()
     np.testing.assert_array_equal(tifffile.imread(out / "c_mask.tif"), 255 * segment(FRAME[::-1], untrained_path))
+
+
+def test_assess_goes_on_past_bad_files(folder: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("assess", folder, "--model", untrained_path, "--json") == 2
+    told = capsys.readouterr()
+    assert list(json.loads(told.out)["frames"]) == ["a", "c", "d_0", "d_1", "e"]  # c shows nothing, and scores 0
+    assert told.err.splitlines()[-1].startswith(f"error: {folder / 'b.png'} is damaged")
 
 
 def test_results_of_anything_else_are_left_unless_asked(

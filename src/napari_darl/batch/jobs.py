@@ -49,7 +49,7 @@ class Job:
 
 
 def find_images(inputs: Iterable[Path], *, zarr: bool = False, series: bool = False) -> list[Path]:
-    """Return the images among the inputs and in folders among them, in natural order.
+    """Return the images among the inputs and in folders among them, each once, in natural order.
 
     Results of this program that lie in the folders are left out with a warning, and so is zarr unless `zarr`.
 
@@ -78,7 +78,7 @@ def find_images(inputs: Iterable[Path], *, zarr: bool = False, series: bool = Fa
             zarrs = sorted(path for path in entry.iterdir() if path.is_dir() and is_zarr(path))
             folders = _series_in(entry) if series and not zarrs else []
             found += folders or _images_in(entry, zarrs, zarr)
-    return found
+    return list({path.resolve(): path for path in found}.values())
 
 
 def plan(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from napari_darl.cli.files import named_frames, naming, numbers, with_experts
+from napari_darl.cli.files import Failures, named_frames, naming, numbers, with_experts
 from napari_darl.cli.options import (
     AsJson,
     Bits,
@@ -53,9 +53,13 @@ def assess(
     chosen = frame_numbers(frames)
     loaded = load_model(model, device)
     scores: dict[str, float] = {}
-    for name, frame in tracked(named_frames(paths, channel, chosen), "Assessing", len(paths)):
-        with naming(name):
+    failures = Failures()
+    for name, frame in tracked(named_frames(paths, failures, channel, chosen), "Assessing", len(paths)):
+        trust = None
+        with failures.of(name):
             trust = assess_frame(frame, loaded, options)
+        if trust is None:
+            continue
         scores[name] = trust.score
         if output:
             target = output / f"{name}_uncertainty.tif"
@@ -65,11 +69,13 @@ def assess(
                 provenance=loaded.provenance(bright=decided(bright, loaded)),
                 overwrite=overwrite,
             )
-    average = mean(scores.values())
-    if as_json:
-        typer.echo(json.dumps({"mean": average, "frames": scores}, indent=2))
-    else:
-        typer.echo(markdown_table(("frame", "score"), [*scores.items(), ("mean", average)]))
+    if scores:
+        average = mean(scores.values())
+        if as_json:
+            typer.echo(json.dumps({"mean": average, "frames": scores}, indent=2))
+        else:
+            typer.echo(markdown_table(("frame", "score"), [*scores.items(), ("mean", average)]))
+    failures.report()
 
 
 def noise(

@@ -20,17 +20,20 @@ Frame = ImageData[Any]
 
 
 def named_frames(
-    paths: Iterable[Path], channel: str | None = None, chosen: "FrameNumbers | None" = None
+    paths: Iterable[Path], failures: "Failures", channel: str | None = None, chosen: "FrameNumbers | None" = None
 ) -> Iterator[tuple[str, Frame]]:
     """Yield the chosen grey frames of files with their names: the file's stem, with a number where it holds several.
+
+    Files that can't be read are left out, and collected among the failures.
 
     Raises
     ------
     InputError
         If two frames have the same name; for files of the same stem before any work.
     """
-    for path, frames in _by_file(list(paths), channel):
-        with naming(path):
+    for path, frames in _by_file(list(paths), channel, failures):
+        numbers: Iterable[int] = ()
+        with failures.of(path):
             numbers = chosen.of(len(frames)) if chosen else range(len(frames))
         yield from (frames[number] for number in numbers)
 
@@ -49,7 +52,9 @@ def with_experts(pairs: dict[Path, Path | None], channel: str | None = None) -> 
             yield (*named, mask)
 
 
-def _by_file(paths: list[Path], channel: str | None) -> Iterator[tuple[Path, list[tuple[str, Frame]]]]:
+def _by_file(
+    paths: list[Path], channel: str | None, failures: "Failures | None" = None
+) -> Iterator[tuple[Path, list[tuple[str, Frame]]]]:
     from napari_darl.frames.stacks import read_stack
 
     stems: dict[str, Path] = {}
@@ -57,8 +62,11 @@ def _by_file(paths: list[Path], channel: str | None) -> Iterator[tuple[Path, lis
         _refuse_twin(stems.setdefault(path.stem, path), path, path.stem)
     names: dict[str, Path] = {}
     for path in paths:
-        with naming(path):
+        stack = None
+        with naming(path) if failures is None else failures.of(path):
             stack = read_stack(path, channel)
+        if stack is None:
+            continue
         numbered = len(stack.frames) > 1
         names_here = [f"{path.stem}_{number}" if numbered else path.stem for number in range(len(stack.frames))]
         for name in names_here:
