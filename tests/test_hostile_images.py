@@ -8,6 +8,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 import tifffile
@@ -297,3 +298,18 @@ def test_tiles_that_were_left_out_are_black(tmp_path: Path) -> None:
     wanted[32:, 32:] = 0
     for pixels in (read_image(path).data, open_lazily(path).data[...]):
         np.testing.assert_array_equal(pixels, wanted)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_cut_chunk_of_blosc_is_never_filled_from_memory(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "a.zarr"
+    codec = zarr.codecs.BloscCodec() if version == 3 else numcodecs.Blosc()
+    zarr.create_array(str(path), data=GREY, chunks=(32, 32), zarr_format=version, compressors=codec)
+    np.testing.assert_array_equal(open_lazily(path).data[...], GREY)
+    chunk = path / ("c/1/1" if version == 3 else "1.1")
+    chunk.write_bytes(chunk.read_bytes()[:-20])
+    image = open_lazily(path)
+    np.testing.assert_array_equal(image.data[:32, :32], GREY[:32, :32])
+    refused(lambda: image.data[...], "cut short")
+    chunk.write_bytes(b"\2\1\x21\1" + (2**30).to_bytes(4, "little") * 2 + (16).to_bytes(4, "little"))
+    refused(lambda: open_lazily(path).data[...], "cut short")

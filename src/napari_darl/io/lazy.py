@@ -151,6 +151,8 @@ class ZarrPixels(_LazyPixels):
             raise FileError(f"{path} holds {str(self.dtype)[:40]}, no image. Save frames of real numbers.")
         if any(getattr(codec, "codec_id", None) == "pickle" for codec in (*array.filters, *array.compressors)):
             raise FileError(f"{path} holds Python objects, which are never executed. Export it as an array of numbers.")
+        if any("blosc" in type(codec).__name__.lower() for codec in array.compressors):
+            array.store.blosc = True
         if math.prod(array.chunks) * self.dtype.itemsize > MAX_CHUNK:
             raise FileError(
                 f"{path} has chunks of {array.chunks} pixels, which are too large. Export it in smaller ones."
