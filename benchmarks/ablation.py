@@ -52,6 +52,9 @@ VARIANTS: dict[str, Changes] = {
     "no exposure, shading, gamma": {"draws": {"exposure": 0.0, "shading": 0.0, "gamma": 1.0}},
     "pseudo-masks at full width": {"draws.trees": {"outline": FULL_WIDTH}},
     "teacher beyond the crests": {"draws.teacher": {"crest": 0.5}},
+    "Sato as teacher": {"draws.teacher": {"filter": "sato", "top_hat": 0.0, "seed": None}},
+    "isolated ridges not labelled": {"draws.teacher": {"isolated": False}},
+    "constant learning rates": {"": {"falling": 0.0}},
 }
 
 
