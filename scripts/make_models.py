@@ -63,7 +63,7 @@ TEACHERS = {
 STUDENT_FRAMES = {"default": 200, "fundus": 60}
 """At most so many of the training frames, evenly spread: to label one takes a second for 512 px, five for 1000 px."""
 CALIBRATIONS = {
-    "default": Calibration(cut=0.45, temperature=1.75),
+    "default": Calibration(cut=0.5, temperature=1.15),
     "fundus": Calibration(cut=0.15, temperature=1.55),
     "fluorescence": Calibration(),
 }
