@@ -17,6 +17,7 @@ from napari_darl.configuration import Config
 from napari_darl.inference.loading import Model
 from napari_darl.inference.scale import guess_resize
 from napari_darl.inference.segment import segment_probability
+from napari_darl.training.teacher import long_ridges
 
 SOFT = 127  # Soft labels are int8: this value is a sure vessel, its negative sure background.
 _SUREST = 1e-4  # Probabilities are clipped to here and to 1 - this, so that their logits stay finite.
@@ -32,12 +33,16 @@ class DistillationConfig(Config):
         of them the frame is mirrored.
     unsure
         Pixels whose probability differs from 0.5 by less than this are not labelled.
+    shortest
+        Vessels of the teachers are background if their centreline is shorter, px at a shorter side of 300 px. 0 keeps
+        all.
     finest
         Shorter side, px, at which labels are kept; larger ones are reduced to it.
     """
 
     sizes: tuple[Annotated[float, Field(gt=0.1, le=4)], ...] = Field(default=(1.0, 0.75), min_length=1, max_length=8)
     unsure: float = Field(default=0.1, ge=0, lt=0.5)
+    shortest: int = Field(default=0, ge=0)
     finest: int = Field(default=512, ge=32)
 
 
@@ -94,4 +99,7 @@ def soft_labels(probability: NDArray[np.float32], config: DistillationConfig) ->
     p = ndimage.zoom(probability, factor, order=1) if factor < 1 else probability
     labels = np.round((2 * p - 1) * SOFT).astype(np.int8)
     labels[np.abs(p - 0.5) < config.unsure] = 0
+    if config.shortest:
+        vessel = p > 0.5
+        labels[vessel & ~long_ridges(vessel, round(config.shortest * min(p.shape) / 300))] = -SOFT
     return labels

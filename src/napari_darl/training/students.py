@@ -27,8 +27,12 @@ def _student(
     )
 
 
+_LITE = _student(LITE_CORONARY, DistillationConfig(), (0.35, 1.5), steps=700)
 STUDENTS = {
-    "lite": _student(LITE_CORONARY, DistillationConfig(), (0.35, 1.5), steps=700),
+    "lite": _LITE,
+    "lite, whole": _LITE.updated(
+        draws=_LITE.draws.updated(distillation=DistillationConfig(shortest=60)), steps=200, learning_rate=2e-3
+    ),
     "fundus": _student(LITE_FUNDUS, DistillationConfig(sizes=(1.0, 1.0), finest=960), (0.5, 2.0), steps=500),
 }
-"""Recipes of students by preset."""
+"""Recipes of students. "lite, whole" continues with a student that marks too many short pieces."""

@@ -108,7 +108,7 @@ def sure_labels(frame: NDArray[np.float32], config: TeacherConfig | None = None)
     ridges = response > strong
     if config.seed is not None:
         ridges = hysteresis(response, strong, float(np.quantile(response, 1 - config.seed)), config.seed_pixels)
-    vessel = _long(ridges, config.shortest)
+    vessel = long_ridges(ridges, config.shortest)
     sure = vessel & (response > config.crest * ndimage.maximum_filter(response, 7))
     labels = np.where(response > weak, 0, -1).astype(np.int8)
     if config.isolated:
@@ -152,7 +152,7 @@ def agreed_labels(
     whole = model > 0.5
     if config.grow is not None:
         whole = hysteresis(model, config.grow, _SURE, config.seed_pixels)
-    vessel = _long(whole, round(config.shortest * min(model.shape) / min(labels.shape)))
+    vessel = long_ridges(whole, round(config.shortest * min(model.shape) / min(labels.shape)))
 
     agreed = np.zeros(model.shape, np.int8)
     agreed[(model < 1 - _SURE) & (ridge <= 0)] = -1
@@ -201,7 +201,7 @@ def _ridges(frame: NDArray[np.float32], field: NDArray[np.bool_], config: Teache
     return ridges
 
 
-def _long(ridges: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
+def long_ridges(ridges: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
     """Return the connected ridges whose skeletons have at least `shortest` pixels."""
     parts, count = ndimage.label(ridges, _EIGHT_CONNECTED)
     lengths = np.bincount(parts[skeletonize(ridges)], minlength=count + 1)
