@@ -10,7 +10,7 @@ No mask or label takes part, and the last step's moving average is the model. Th
   doi 10.3390/data3030025), 1000 and 1500 px wide. Eyes without retinopathy are taken twice.
 - `tubenet_sample/OCTA-Data.tif` and `vesselexpress_liver/images/Raw_liver_1.tiff`: the first half of either volume.
 
-`fluorescence` is trained from scratch. `default` and `fundus` are students of two earlier generations (`TEACHERS`),
+`fundus` and `fluorescence` are trained from scratch. `default` is a student of two earlier generations (`TEACHERS`),
 which are read from the history of the repository, where their recipes are, too.
 
 Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`) and
@@ -44,24 +44,23 @@ from napari_darl.training.students import STUDENTS
 Frames = list[NDArray[Any]]
 
 RECIPES = {
-    "default": STUDENTS["lite"],
-    "fundus": STUDENTS["fundus"],
-    "fluorescence": training_config("fluorescence"),
+    "default": (STUDENTS["lite"], STUDENTS["lite, whole"]),
+    "fundus": (training_config("fundus"),),
+    "fluorescence": (training_config("fluorescence"),),
 }
+"""The stages of each training. Each begins with the weights of the one before, a student with its first teacher's."""
+
 TEACHERS = {
     "default": {
         "5ffcadd4": "3d761db7699fcd5aa5775a7758ee8b74d8ba4eb6ef8f995f4beb642727c04404",
         "0a27df9d": "57a4c21590471e6d4c5d6b59a37f92afefab98c4a9f15f591d60b32448a56ae5",
     },
-    "fundus": {
-        "5ffcadd4": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758",
-        "0a27df9d": "ffd9574448237dfdffcf968ba5163b45bb1d02f204ef07d237a5c2e32998b44d",
-    },
 }
-"""Commits of the earlier generations, and the SHA-256 of their weights. A student starts from the first of them."""
+"""Commits of earlier generations that teach a student, and the SHA-256 of their weights."""
 
-STUDENT_FRAMES = {"default": 200, "fundus": 60}
-"""At most so many of the training frames, evenly spread: to label one takes a second for 512 px, five for 1000 px."""
+STUDENT_FRAMES = (200, 100)
+"""Frames of each stage of a student, evenly spread over the training frames: to label one takes a second."""
+
 CALIBRATIONS = {
     "default": Calibration(cut=0.5, temperature=1.15),
     "fundus": Calibration(cut=0.15, temperature=1.55),
@@ -122,7 +121,7 @@ def _phantom(number: int) -> NDArray[np.uint8]:
 def teachers(name: str, folder: Path) -> list[Path]:
     """Write the teachers of a model into a folder, from the history of the repository, and check their hashes."""
     paths = []
-    for commit, sha256 in TEACHERS[name].items():
+    for commit, sha256 in TEACHERS.get(name, {}).items():
         weights = f"{commit}:src/napari_darl/models/{name}.safetensors"
         found = subprocess.run(["git", "show", weights], cwd=Path(__file__).parent, capture_output=True)
         if hashlib.sha256(found.stdout).hexdigest() != sha256:
@@ -133,18 +132,28 @@ def teachers(name: str, folder: Path) -> list[Path]:
     return paths
 
 
-def begin(name: str, stack: Frames, folder: Path, device: str) -> Trainer:
-    """Begin the run of a model, or continue it."""
-    recipe = RECIPES[name]
-    if name in TEACHERS:
-        stack = stack[:: -(-len(stack) // STUDENT_FRAMES[name])]
-    if (folder / "checkpoint.safetensors").exists():
-        return Trainer.resume(folder, stack, steps=recipe.steps, device=device)
-    if name not in TEACHERS:
-        return Trainer(recipe, folder, stack, device=device)
-    paths = teachers(name, folder.parent / "teachers")
-    loaded = [load_model(path, device) for path in paths]
-    return Trainer(recipe, folder, stack, start=starting_networks(paths[0]), teachers=loaded, device=device)
+def train(name: str, data: Path, output: Path, device: str) -> Path:
+    """Train a model stage by stage, or continue; return the model file of the last stage."""
+    frames, models = FRAMES[name](data), teachers(name, output / "teachers")
+    start = models[0] if models else None
+    for number, recipe in enumerate(RECIPES[name]):
+        folder = output / (f"{name}-{number + 1}" if number else name)
+        stack = frames[:: -(-len(frames) // STUDENT_FRAMES[number])] if models else frames
+        if (folder / "checkpoint.safetensors").exists():
+            trainer = Trainer.resume(folder, stack, steps=recipe.steps, device=device)
+        else:
+            trainer = Trainer(
+                recipe,
+                folder,
+                stack,
+                start=starting_networks(start) if start else None,
+                teachers=[load_model(path, device) for path in models],
+                device=device,
+            )
+        for _ in tqdm(trainer.run(), folder.name, total=recipe.steps, initial=trainer.step):
+            pass
+        start = trainer.folder.model
+    return trainer.folder.model
 
 
 def install(name: str, trained: Path) -> Path:
@@ -166,11 +175,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     for name in args.models:
-        folder = args.output / name
-        trainer = begin(name, FRAMES[name](args.data), folder, args.device)
-        for _ in tqdm(trainer.run(), name, total=trainer.config.steps, initial=trainer.step):
-            pass
-        print(install(name, trainer.folder.model))
+        print(install(name, train(name, args.data, args.output, args.device)))
 
 
 if __name__ == "__main__":

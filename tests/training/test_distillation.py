@@ -54,6 +54,17 @@ def test_soft_labels_are_in_proportion_to_the_probability() -> None:
     assert soft_labels(np.zeros((80, 100), np.float32), DistillationConfig(finest=40)).shape == (40, 50)
 
 
+def test_short_vessels_become_background() -> None:
+    probability = np.full((300, 300), 0.02, np.float32)
+    probability[150, 20:280] = probability[40, 20:60] = 0.9
+    labels = soft_labels(probability, DistillationConfig(shortest=60))
+    assert (labels[150, 20:280] == 102).all()
+    assert (labels[40, 20:60] == -127).all()
+    assert (soft_labels(probability, DistillationConfig(shortest=30))[40, 20:60] == 102).all()
+    larger = np.kron(probability, np.ones((2, 2), np.float32))
+    assert (soft_labels(larger, DistillationConfig(shortest=60, finest=600))[80:82, 40:120] == -127).all()
+
+
 def test_the_entropy_of_soft_masks_is_least_at_the_mask() -> None:
     mask = torch.full((1, 1, 4, 4), -0.4)  # A probability of 0.3.
     guesses = torch.linspace(-0.9, 0.9, 19)

@@ -4,7 +4,7 @@ A student starts from the weights of one of its teachers. It sees much noise and
 angiograms than its other losses need.
 """
 
-from napari_darl.training.config import LITE_CORONARY, LITE_FUNDUS, TrainingConfig
+from napari_darl.training.config import LITE_CORONARY, TrainingConfig
 from napari_darl.training.distillation import DistillationConfig
 
 
@@ -33,6 +33,5 @@ STUDENTS = {
     "lite, whole": _LITE.updated(
         draws=_LITE.draws.updated(distillation=DistillationConfig(shortest=60)), steps=200, learning_rate=2e-3
     ),
-    "fundus": _student(LITE_FUNDUS, DistillationConfig(sizes=(1.0, 1.0), finest=960), (0.5, 2.0), steps=500),
 }
 """Recipes of students. "lite, whole" continues with a student that marks too many short pieces."""
