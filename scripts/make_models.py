@@ -62,7 +62,7 @@ STUDENT_FRAMES = (200, 100)
 """Frames of each stage of a student, evenly spread over the training frames: to label one takes a second."""
 
 CALIBRATIONS = {
-    "default": Calibration(cut=0.5, temperature=1.15),
+    "default": Calibration(cut=0.5, temperature=1.11),
     "fundus": Calibration(cut=0.15, temperature=1.55),
     "fluorescence": Calibration(),
 }
