@@ -130,5 +130,5 @@ def settings_of(mask: Path) -> Settings:
             chosen.get("fov") == "auto" or region == FIELD_OF_VIEW,
             "region_sha256" in chosen or region not in (EVERYTHING.name, FIELD_OF_VIEW),
         )
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(f"{mask} doesn't say with which settings it was made. Pass a mask of napari-darl.") from error
