@@ -115,3 +115,16 @@ def test_the_keys_are_free_in_napari(window: Window) -> None:
     assert not taken & KEYS.keys()
     window.open_segment()
     assert {str(key) for key in viewer.keymap} >= KEYS.keys()
+
+
+def test_a_mask_of_another_shape_is_left_alone(window: Window, shown: tuple[Any, Any, Any]) -> None:
+    widget, mask, result = shown
+    mask.data = np.ones((9, 9), np.uint8)
+    for key in KEYS:
+        press(window, key)
+        assert "another shape" in widget.refine.told.text()
+    assert result.claimed
+    widget.refine.refine()
+    assert "Nothing is corrected" in window.messages[-1]
+    window.qtbot.wait(1200)  # edits would be saved now
+    assert mask.data.all()

@@ -27,6 +27,8 @@ def corrections(result: Result) -> dict[Index, Labels]:
         1 vessel, 0 background, -1 not said, by the index of the frame.
     """
     labels: dict[Index, Labels] = {}
+    if result.replaced:
+        return labels
     for index in sorted(result.done):
         mask, own = result.mask(index), result.own_mask(index)
         said = np.ones(mask.shape, np.bool_) if index in result.finished else mask != own

@@ -120,6 +120,9 @@ class Proofreader(QObject):
         if viewer is None or result is None or result.layer not in viewer.layers:
             self.told.emit("There is no mask. Segment the image first.")
             return None
+        if result.replaced:
+            self.told.emit("The mask has another shape than the image.")
+            return None
         return viewer, result, visible_frame(result.image, viewer)
 
     def _under_cursor(self) -> tuple[Result, Index, Point] | None:

@@ -168,7 +168,7 @@ def forget_edits(metadata: dict[str, Any]) -> None:
 def _save(watched: _Watched) -> FileError | None:
     """Write the edited frames, if they have changed since they were last written."""
     suspects, result = set(watched.suspects), watched.result
-    if not suspects:
+    if not suspects or result.replaced:
         return None
     watched.suspects -= suspects
     try:

@@ -81,6 +81,11 @@ class Result:
             return self._restored[index]
         return clean_mask(self.probability[index], self.cleaning).astype(np.bool_)
 
+    @property
+    def replaced(self) -> bool:
+        """Whether the user has given the layer an array of another shape, which holds no frames of the image."""
+        return bool(self.layer.data.shape != self._masks.transpose(np.argsort(self._order)).shape)
+
     def labels(self, index: Index) -> npt.NDArray[Any]:
         """Return a view of a frame of the mask as it is now, (Y, X)."""
         return np.asarray(self.layer.data.transpose(self._order)[index])

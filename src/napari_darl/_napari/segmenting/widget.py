@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -77,7 +76,7 @@ class SegmentWidget(QWidget):
         self.model = ModelPicker(viewer)
         self.vessels = vessels_choice()
         self.resize_factor = resize_box()
-        self.estimate = QLabel()
+        self.estimate = explanation()
         self.frames = QComboBox()
         self.frames.setToolTip("All frames of a stack, the visible one first, or only the visible one.")
         self.channel = QComboBox()
