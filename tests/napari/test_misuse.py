@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QScrollArea
 from windows import Window
 
 from napari_darl._napari.layers import NO_IMAGE
@@ -158,7 +159,10 @@ def test_layers_are_renamed(window: Window) -> None:
 
 def test_unusual_layer_names(window: Window) -> None:
     widget = window.open_segment(resize=1)
-    width = widget.minimumSizeHint().width()
+    content = widget.findChild(QScrollArea).widget()
+    window.viewer.add_image(FRAME, name="a")
+    width = content.minimumSizeHint().width()
+    window.viewer.layers.clear()
     for name in ("long_name_of_a_microscope_" * 9, "R&D", "<b>x</b>", "äöü / \\ : ?", ""):
         window.viewer.add_image(FRAME, name=name)
         widget.resize_factor.setValue(1)
@@ -167,7 +171,7 @@ def test_unusual_layer_names(window: Window) -> None:
         assert widget.cleaning.title().startswith(f"Mask: {mask.name}"[:8].replace("&", "&&"))
         mask.paint((5, 5), 1)
         assert mask.name in widget.state.text()
-        assert widget.minimumSizeHint().width() <= width
+        assert content.minimumSizeHint().width() <= width
         window.viewer.layers.clear()
 
 
