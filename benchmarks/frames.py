@@ -10,7 +10,7 @@ import numpy.typing as npt
 from baselines import BaselineSettings, coronary_field_of_view, fundus_field_of_view
 
 from napari_darl.evaluation.metrics import Mask, above_half
-from napari_darl.evaluation.report import pair_files
+from napari_darl.evaluation.pairing import pair_files
 from napari_darl.frames.channels import to_grey
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
 from napari_darl.io.images import read_image

@@ -10,7 +10,8 @@ import tifffile
 
 from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.evaluation.metrics import MEASURES, Scores
-from napari_darl.evaluation.report import evaluate, markdown_table, pair_files
+from napari_darl.evaluation.pairing import pair_files
+from napari_darl.evaluation.report import evaluate, markdown_table
 
 LINE = np.zeros((40, 40), np.uint8)
 LINE[20, 5:35] = 255

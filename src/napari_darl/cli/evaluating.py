@@ -99,7 +99,7 @@ def noise(
 ) -> None:
     """Show how a model's masks change with noise: at other timesteps of the diffusion, and in the frames."""
     from napari_darl.batch.jobs import find_images
-    from napari_darl.evaluation.report import pair_files
+    from napari_darl.evaluation.pairing import pair_files
     from napari_darl.evaluation.robustness import mean_robustness, robustness, robustness_table
     from napari_darl.inference.loading import load_model
     from napari_darl.inference.noise import noisy_views
@@ -132,7 +132,7 @@ def noise(
 
 def evaluate(
     predictions: Annotated[Path, typer.Argument(help="A mask or a folder of masks.")],
-    truth: Annotated[Path, typer.Argument(help="The expert's mask or masks.")],
+    truth: Annotated[Path, typer.Argument(help="The expert's mask or masks, or a COCO file of polygons.")],
     fov: Annotated[Path | None, typer.Option(help="Fields of view: pixels outside are left out.")] = None,
     as_json: AsJson = False,
     by_order: ByOrder = False,

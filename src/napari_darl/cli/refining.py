@@ -38,7 +38,8 @@ def refine(
     The refined model is no longer label-free. Its file carries its threshold, which segment --model then uses.
     """
     from napari_darl.batch.jobs import find_images
-    from napari_darl.evaluation.report import markdown_table, pair_files
+    from napari_darl.evaluation.pairing import pair_files
+    from napari_darl.evaluation.report import markdown_table
     from napari_darl.inference.options import SegmentOptions
     from napari_darl.io.images import read_image
     from napari_darl.refining.refine import refine as refine_model

@@ -1,7 +1,6 @@
 """Pair files of predictions with expert masks, score each pair, and report the scores."""
 
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
@@ -10,16 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_darl.errors import FileError, InputError
+from napari_darl.errors import InputError
+from napari_darl.evaluation.coco import CocoMask, coco_pairs
 from napari_darl.evaluation.metrics import MEASURES, Scores, above_half, mean_scores, score
+from napari_darl.evaluation.pairing import frame_stem, is_folder, pair_files, probability_beside
 from napari_darl.frames.channels import as_grey
-from napari_darl.io.identity import stem_of
-from napari_darl.io.images import image_paths, read_image
-from napari_darl.io.lazy import is_zarr
-
-_PROBABILITY = "_probability"
-_ENDINGS = ("_mask", _PROBABILITY)
-_NAMED = 3  # files that a message names before it counts the rest
+from napari_darl.io.images import read_image
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Report:
         return json.dumps({"mean": asdict(self.mean), "frames": frames}, indent=2, allow_nan=False)
 
 
-Pairs = list[tuple[Path, Path]]
+Pairs = Sequence[tuple[Path, Path | CocoMask]]
 
 
 def evaluate(
@@ -57,7 +52,7 @@ def evaluate(
     *,
     fov: Path | None = None,
     by_order: bool = False,
-    track: Callable[[Pairs], Iterable[tuple[Path, Path]]] = iter,
+    track: Callable[[Pairs], Iterable[tuple[Path, Path | CocoMask]]] = iter,
 ) -> Report:
     """Score predicted masks against expert masks, frame by frame.
 
@@ -68,7 +63,8 @@ def evaluate(
     Parameters
     ----------
     predictions, truth : Path
-        Two files, or two folders whose files are paired as in `pair_files`.
+        Two files, or two folders whose files are paired as in `pair_files`. The truth may also be a COCO file (.json)
+        of polygons, as ARCADE has them: all of them are vessel, and its images are paired with predictions by name.
     fov : Path, optional
         Field of view; pixels outside it don't count. A file for all frames, or a folder paired like the truth.
         A single frame applies to a whole stack.
@@ -102,62 +98,18 @@ def evaluate(
     >>> report.mean.dice
     1.0
     """
-    pairs = pair_files(predictions, truth, by_order=by_order)
+    pairs: Pairs
+    if truth.suffix.lower() == ".json":
+        pairs = coco_pairs(predictions, truth)
+    else:
+        pairs = pair_files(predictions, truth, by_order=by_order)
     views: dict[Path, Path | None] = {prediction: fov for prediction, _ in pairs}
-    if fov is not None and _is_folder(fov):
+    if fov is not None and is_folder(fov):
         views = dict(pair_files(predictions, fov, by_order=by_order))
     frames: dict[str, Scores] = {}
     for prediction, expert in track(pairs):
         frames.update(_score_file(prediction, expert, views[prediction]))
     return Report(frames, mean_scores(list(frames.values())))
-
-
-def pair_files(first: Path, second: Path, *, by_order: bool = False) -> list[tuple[Path, Path]]:
-    """Pair the images of two folders. Two files are a pair whatever their names.
-
-    Parameters
-    ----------
-    first, second : Path
-        Two files, or two folders. A file whose stem ends in `_probability` is left out where its folder has a
-        mask of that stem.
-    by_order : bool
-        Whether to pair by natural order. Otherwise, two files are a pair if their stems, without a `_mask` or
-        `_probability` at the end, are the same.
-
-    Returns
-    -------
-    list of tuple of Path
-        In the natural order of the first folder.
-
-    Raises
-    ------
-    FileError
-        If a file or folder is missing, a folder is empty, only one of the two is a folder, two files of a folder
-        have the same stem, or a file has no partner.
-    """
-    if not (_is_folder(first) or _is_folder(second)):
-        for path in (first, second):
-            if not path.exists():
-                raise FileError(f"{path} doesn't exist. Check its name and its folder.")
-        return [(first, second)]
-    if not (_is_folder(first) and _is_folder(second)):
-        raise FileError(f"{first} and {second} can't be paired. Pass two files or two folders that exist.")
-    lefts, rights = _by_stem(first), _by_stem(second)
-    if by_order:
-        if len(lefts) != len(rights):
-            raise FileError(
-                f"{first} has {len(lefts)} images and {second} has {len(rights)}. "
-                "To be paired by order, both need the same number."
-            )
-        return list(zip(lefts.values(), rights.values(), strict=True))
-    for have, lack, folder in ((lefts, rights, second), (rights, lefts, first)):
-        if alone := [path.name for stem, path in have.items() if stem not in lack]:
-            more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
-            raise FileError(
-                f"{folder} has no partner for {', '.join(alone[:_NAMED])}{more}. "
-                "Give partners the same name, or pair the files by order."
-            )
-    return [(path, rights[stem]) for stem, path in lefts.items()]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> str:
@@ -202,49 +154,10 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     ]
 
 
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not is_zarr(path)
-
-
-def _stem(path: Path) -> str:
-    """Return the stem without a `_mask` or `_probability`, its accents composed, as systems store them differently."""
-    stem = unicodedata.normalize("NFC", stem_of(path))
-    for ending in _ENDINGS:
-        if stem.endswith(ending):
-            return stem.removesuffix(ending)
-    return stem
-
-
-def _is_probability(path: Path) -> bool:
-    return stem_of(path).endswith(_PROBABILITY)
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    paths = image_paths(folder, zarr=True)
-    masks = {_stem(path) for path in paths if not _is_probability(path)}
-    files: dict[str, Path] = {}
-    for path in paths:
-        stem = _stem(path)
-        if _is_probability(path) and stem in masks:
-            continue
-        if stem in files:
-            raise FileError(f"{folder} has two files for {stem}: {files[stem].name} and {path.name}. Keep one of them.")
-        files[stem] = path
-    return files
-
-
-def _probability_beside(path: Path) -> Path | None:
-    if _is_probability(path):
-        return path
-    stem = stem_of(path).removesuffix("_mask")
-    candidates = (path.with_name(f"{stem}{_PROBABILITY}{suffix}") for suffix in (".tif", ".tiff", ".ome.zarr"))
-    return next((candidate for candidate in candidates if candidate.exists()), None)
-
-
-def _score_file(prediction: Path, expert: Path, fov: Path | None) -> Iterator[tuple[str, Scores]]:
+def _score_file(prediction: Path, expert: Path | CocoMask, fov: Path | None) -> Iterator[tuple[str, Scores]]:
     """Score each frame of a file."""
-    truth = _mask_frames(expert)
-    beside = _probability_beside(prediction)
+    truth = expert.drawn()[None] if isinstance(expert, CocoMask) else _mask_frames(expert)
+    beside = probability_beside(prediction)
     chance = None if beside is None else _probability_frames(beside)
     predicted = chance > 0.5 if chance is not None and beside == prediction else _mask_frames(prediction)
     view = None if fov is None else _mask_frames(fov)
@@ -255,7 +168,7 @@ def _score_file(prediction: Path, expert: Path, fov: Path | None) -> Iterator[tu
             raise InputError(
                 f"{path} has {_size(frames)}, but {expert} has {_size(truth)}. Compare masks of the same frames."
             )
-    stem = _stem(prediction)
+    stem = frame_stem(prediction)
     for page, vessel in enumerate(truth):
         name = stem if len(truth) == 1 else f"{stem}[{page}]"
         try:
