@@ -147,6 +147,14 @@ def test_rescaling_applies_to_all_frames_or_to_none(tmp_path: Path, slopes: tupl
     np.testing.assert_array_equal(read_image(saved(tmp_path / "a.dcm", made)).data, wanted)
 
 
+def test_groups_that_are_no_sequence_leave_the_header_as_it_is(tmp_path: Path) -> None:
+    made = dataset(DEEP[:2], 12, RescaleSlope="2", RescaleIntercept="-10", PixelSpacing=["0.2", "0.3"])
+    made.add_new("SharedFunctionalGroupsSequence", "FL", 1.0)
+    image = read_image(saved(tmp_path / "a.dcm", made))
+    np.testing.assert_array_equal(image.data, 2 * DEEP[:2].astype(int) - 10)
+    assert image.pixel_size == (0.2, 0.3)
+
+
 class OnGpu:
     shape, dtype, ndim, __cuda_array_interface__ = (64, 64), np.dtype("u1"), 2, {"version": 3}
 

@@ -152,10 +152,13 @@ def _numbers(header: "Dataset", keyword: str) -> list[float]:
     Enhanced files keep them in functional groups, either one shared by all frames or one per frame.
     """
     with suppress(Exception):
-        shared = [_groups(group) for group in header.get("SharedFunctionalGroupsSequence") or ()]
-        for datasets in ([header], *shared):
-            if numbers := _values(datasets, keyword):
+        if numbers := _values([header], keyword):
+            return numbers
+    with suppress(Exception):  # groups that are no sequences don't take the numbers above with them
+        for group in header.get("SharedFunctionalGroupsSequence") or ():
+            if numbers := _values(_groups(group), keyword):
                 return numbers
+    with suppress(Exception):
         first, *others = header.get("PerFrameFunctionalGroupsSequence") or [[]]
         numbers = _values(_groups(first), keyword)
         if numbers and all(_values(_groups(other), keyword) == numbers for other in others):
