@@ -12,6 +12,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from qtpy.QtCore import Qt
 from windows import Window
 
 from napari_darl import cli, read_provenance, segment
@@ -100,9 +101,7 @@ def test_stepping_shows_masks_in_place_and_saves_edits(window: Window, images: P
     mask.data[10:20, 30:40] = 1
     mask.refresh()
     expected = mask.data * np.uint8(255)
-    for key, action in viewer.keymap.items():
-        if str(key) == "PageDown":
-            action(viewer)
+    window.qtbot.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_PageDown)
     window.finish()
     assert session.current == 1
     np.testing.assert_array_equal(tifffile.imread(out / "a_mask.tif"), expected)
@@ -111,7 +110,7 @@ def test_stepping_shows_masks_in_place_and_saves_edits(window: Window, images: P
     assert "b.png is damaged" in widget.state.text()
     assert names(window) == []
 
-    session.step(1)
+    window.qtbot.keyClick(widget.folder, Qt.Key.Key_PageDown)
     window.finish()
     image, mask = viewer.layers["c"], viewer.layers["c vessels"]
     assert image.data.shape == mask.data.shape == (2, 96, 112)

@@ -1,10 +1,12 @@
 """The widget *Segment a folder*: its images with their states, and buttons and keys to step through them."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QBrush, QColor, QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -75,6 +77,7 @@ class FolderWidget(QWidget):
         self.images.setHeaderLabels(["image", "state"])
         self.images.setRootIsDecorated(False)
         self.images.setUniformRowHeights(True)
+        self.images.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it would take the keys for stepping
         self.images.setToolTip("Double-click an image to show it.")
         self.images.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.button = QPushButton("Segment all")
@@ -164,8 +167,12 @@ class FolderWidget(QWidget):
         self.images.itemDoubleClicked.connect(lambda item, _: self.session.show(self.images.indexOfTopLevelItem(item)))
         self.session.listed.connect(self._list_again)
         self.session.changed.connect(self._refresh)
-        self._viewer.bind_key(NEXT, lambda _: self.session.step(1), overwrite=True)
-        self._viewer.bind_key(PREVIOUS, lambda _: self.session.step(-1), overwrite=True)
+        for key, by in ((NEXT, 1), (PREVIOUS, -1)):
+            self._viewer.bind_key(key, lambda _, by=by: self.session.step(by), overwrite=True)
+            # The viewer doesn't see keys that are pressed in the widget.
+            shortcut = QShortcut(QKeySequence(key.replace("Page", "Pg")), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(partial(self.session.step, by))
 
     def _model_changed(self) -> None:
         show_polarity(self.vessels, self.model.model)
@@ -214,13 +221,7 @@ class FolderWidget(QWidget):
         item.setText(1, _SHOWN.get(state, state))
         item.setToolTip(1, outcome.reason if outcome else "")
         colour = _COLOURS.get(state)
-        item.setData(1, Qt.ItemDataRole.ForegroundRole, _brush(colour) if colour else None)
-
-
-def _brush(colour: str) -> Any:
-    from qtpy.QtGui import QBrush, QColor
-
-    return QBrush(QColor(colour))
+        item.setData(1, Qt.ItemDataRole.ForegroundRole, QBrush(QColor(colour)) if colour else None)
 
 
 def _path_field(tip: str) -> QLineEdit:
