@@ -1,6 +1,6 @@
 """Measure whether the label-free score orders frames and models as Dice with an expert does.
 
-    python benchmarks/trust.py --data ../data [--sets dca1_dev drive chase_db1] [--models default fundus]
+    python benchmarks/trust.py --data ../data [--sets dca1_dev drive chase_db1] [--models default fundus | --own]
 
 Prints the mean Dice at threshold 0.5, the mean score and Spearman's rank correlation of the two over the frames, for
 each set and model; then the rank correlation over the frames of all sets together, each with the model made for it, and
@@ -46,13 +46,14 @@ def main() -> None:
     parser.add_argument(
         "--models", nargs="+", default=["default", "fundus"], help="bundled names, files or run folders"
     )
+    parser.add_argument("--own", action="store_true", help="measure each set only with the model made for it")
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows, means = [], []
     of_own: dict[str, list[tuple[float, float]]] = {score: [] for score in SCORES}
     for name in args.sets:
         samples = list(load(name, args.data))
-        for model_name in args.models:
+        for model_name in [OWN[name]] if args.own else args.models:
             model = load_model(model_name, "cpu")
             found = [scores(one.grey, one.counted, model) for one in samples]
             dice = [mean_dice([one], [mask]) for one, (mask, _) in zip(samples, found, strict=True)]
