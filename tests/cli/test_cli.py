@@ -117,11 +117,16 @@ def test_two_inputs_never_share_an_output(tmp_path: Path, frames: Path, capsys: 
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"frame_1_mask.tif", "frame_2_mask.tif"}
 
 
-def test_train_resume_segment_and_synthesize(tmp_path: Path, frames: Path) -> None:
+def test_train_resume_segment_and_synthesize(tmp_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs, pairs = tmp_path / "run", tmp_path / "pairs"
     assert started("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 0
     assert run("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 2
-    assert started("train", "--angiograms", frames, "--output", runs, "--steps", 3, "--resume") == 0
+    resumed = ("train", "--angiograms", frames, "--output", runs, "--resume")
+    assert run(*resumed, "--preset", "published", "--seed", 9) == 2
+    assert "Leave --preset and --seed out" in capsys.readouterr().err
+    assert run(*resumed, "--steps", 1) == 2
+    assert "has done 2 steps" in capsys.readouterr().err
+    assert started(*resumed, "--steps", 3) == 0
     with (runs / "losses.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3"]
     assert run("segment", frames / "frame_0.png", "--output", tmp_path / "out", "--model", runs) == 0
@@ -131,6 +136,14 @@ def test_train_resume_segment_and_synthesize(tmp_path: Path, frames: Path) -> No
     angiogram, mask = (iio.imread(pairs / kind / "00001.tif") for kind in ("angiograms", "masks"))
     assert angiogram.shape == mask.shape == (96, 96)
     assert set(np.unique(mask)) <= {0, 255}
+
+
+def test_train_refuses_impossible_seeds_and_missing_stacks(
+    tmp_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("train", "--angiograms", frames, "--output", tmp_path / "run", "--seed", 2**64) == 2
+    assert run("train", "--angiograms", tmp_path / "nosuch", "--output", tmp_path / "run") == 2
+    assert "nosuch doesn't exist" in capsys.readouterr().err
 
 
 def test_pairs_over_sampled_backgrounds_and_their_chain(tmp_path: Path, untrained_path: Path) -> None:
@@ -326,15 +339,3 @@ def test_pairs_are_of_one_run(tmp_path: Path, frames: Path, untrained_path: Path
     for kind in ("angiograms", "backgrounds", "cycle_masks"):
         assert [path.name for path in (tmp_path / "pairs" / kind).iterdir()] == ["00000.tif"]
     assert {path.name for path in (tmp_path / "pairs" / "masks").iterdir()} == {"00000.tif", "mine.tif"}
-
-
-def test_a_resumed_run_stays_what_it_was(tmp_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("train", "--angiograms", frames, "--output", tmp_path / "run")
-    assert run(*options, "--steps", 2) == 0
-    assert run(*options, "--resume", "--preset", "published", "--seed", 9) == 2
-    assert "Leave --preset and --seed out" in capsys.readouterr().err
-    assert run(*options, "--resume", "--steps", 1) == 2
-    assert "has done 2 steps" in capsys.readouterr().err
-    assert run("train", "--angiograms", frames, "--output", tmp_path / "other", "--seed", 2**64) == 2
-    assert run("train", "--angiograms", tmp_path / "nosuch", "--output", tmp_path / "other") == 2
-    assert "nosuch doesn't exist" in capsys.readouterr().err

@@ -106,7 +106,7 @@ def test_zarr_and_dask_hold_the_same(
     whole = windows_for(volume, model, ORTHOGONAL).compute()
     stored = zarr.create_array(tmp_path / "volume.zarr", shape=volume.shape, chunks=(8, 32, 32), dtype=volume.dtype)
     stored[:] = volume
-    monkeypatch.setattr(orthogonal, "_VOXELS", 40_000)
+    monkeypatch.setattr(orthogonal, "_VOXELS", 100_000)
     windows = windows_for(open_image(tmp_path / "volume.zarr", lazy=True), model, ORTHOGONAL)
     write_zarr(windows, tmp_path / "mask.ome.zarr", tmp_path / "probability.ome.zarr")
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "probability.ome.zarr" / "0")[:], whole)
