@@ -16,6 +16,7 @@ from napari_darl import DarlWarning, FileError, InputError, SegmentOptions, Wind
 from napari_darl.inference.zarr_results import is_result
 from napari_darl.io.arrays import ImageData
 from napari_darl.io.ome_zarr import OmeZarr
+from napari_darl.io.output import write_frames
 from napari_darl.samples import sample_angiogram
 
 for model in (
@@ -129,3 +130,15 @@ def test_arrays_of_a_former_version_are_left_alone(tmp_path: Path, source: Path,
     with pytest.raises(FileError, match="is an array that a former version wrote"):
         write_zarr(windows, former)
     assert sorted((path, path.stat().st_mtime_ns) for path in former.rglob("*")) == before
+
+
+def test_time_and_a_detectors_pixel_size_survive(tmp_path: Path) -> None:
+    frame = np.stack([sample_angiogram()[:96, :112]] * 2)
+    movie = ImageData(frame, axes="TYX", pixel_size=(0.3, 0.3), unit="mm", at_detector=True, frame_time=66.7)
+    write_frames(tmp_path / "movie.tif", movie, provenance={})
+    image = open_image(tmp_path / "movie.tif", lazy=True)
+    assert (image.at_detector, image.frame_time) == (True, 66.7)
+    write_zarr(Windows(image, options=SegmentOptions(resize=1)), tmp_path / "movie_mask.ome.zarr")
+    mask = open_image(tmp_path / "movie_mask.ome.zarr")
+    assert (mask.at_detector, mask.frame_time, mask.pixel_size) == (True, 66.7, (0.3, 0.3))
+    assert not open_image(tmp_path / "movie_mask.ome.zarr" / "0").at_detector

@@ -6,7 +6,7 @@ from typing import Any
 
 from napari_builtins.io import napari_get_reader
 
-from napari_darl._napari.geometry import geometry_from_json
+from napari_darl._napari.geometry import AT_DETECTOR, SPACING, geometry_from_json
 from napari_darl._napari.mask_files import PLUGIN, prefer_own_reader
 from napari_darl.inference.zarr_results import is_result
 from napari_darl.io.identity import stem_of
@@ -33,7 +33,7 @@ def _read(path: str) -> list[tuple[Any, dict[str, Any], str]]:
     levels = [group[level["path"]] for level in attributes.get("ome", attributes)["multiscales"][0]["datasets"]]
     meta = {
         "name": stem_of(folder),
-        "metadata": {PLUGIN: attributes["napari-darl"]},
+        "metadata": {PLUGIN: attributes["napari-darl"]} | ({SPACING: AT_DETECTOR} if image.at_detector else {}),
         "multiscale": len(levels) > 1,
         **geometry_from_json(layer_geometry(image), len(image.data.shape)),
     }

@@ -103,6 +103,7 @@ def write_zarr(
         "threshold": cleaning.threshold,
         "probability": probability is not None,
         "fingerprint": windows.fingerprint(),
+        **({"at_detector": True} if windows.image.at_detector else {}),
     }
     total = len(windows.chunks())
     warn_of_former(output.mask)

@@ -1,6 +1,5 @@
 """Open images from files. Every frame is complete, or an error says what to do."""
 
-import math
 import os
 import re
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from napari_darl.io.tiff import (
     series_frames,
     warn_of_pages_left_out,
 )
-from napari_darl.io.tiff_metadata import channel_names, pixel_size, slice_distance, stored_bits
+from napari_darl.io.tiff_metadata import channel_names, own_notes, pixel_size, slice_distance, stored_bits
 
 PathLike = str | os.PathLike[str]
 FileImage = ImageData[npt.NDArray[Any]]
@@ -229,8 +228,7 @@ def _read_tiff(path: Path) -> list[FileImage]:
     with open_tiff(path) as tiff:
         size, unit = pixel_size(tiff)
         distance = slice_distance(tiff, unit)
-        own = (tiff.shaped_metadata or ({},))[0]
-        time = _positive(own.get("frame_time"))
+        at_detector, time = own_notes(tiff)
         for series in full_size_series(tiff):
             image = series_frames(path, tiff, series)
             bits = stored_bits(series, image.data)
@@ -238,7 +236,7 @@ def _read_tiff(path: Path) -> list[FileImage]:
             names = channel_names(tiff, image.axes, image.data.shape)
             image = replace(
                 image,
-                at_detector=own.get("at_detector") is True,
+                at_detector=at_detector,
                 frame_time=time,
                 channels=names,
                 slice_distance=distance,
@@ -249,11 +247,6 @@ def _read_tiff(path: Path) -> list[FileImage]:
     if not images:
         raise FileError(f"{path} holds no image. Copy it again from its source.")
     return images if scenes else joined(images)
-
-
-def _positive(value: object) -> float | None:
-    """Return a value if it is a positive number, else None."""
-    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
 
 
 def _read_picture(path: Path) -> list[FileImage]:

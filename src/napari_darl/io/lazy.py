@@ -30,6 +30,7 @@ from napari_darl.io.tiff_metadata import (
     channel_names,
     checked_distance,
     checked_size,
+    own_notes,
     pixel_size,
     promised_bits,
     slice_distance,
@@ -101,7 +102,9 @@ def _of_node(path: Path, node: Any) -> ImageData[ImageArray]:
     level = node[str(multiscale["datasets"][0]["path"])]
     if not isinstance(level, zarr.Array):
         raise FileError(f"{path} has a level that isn't an array. Export it again.")
-    return _of_zarr(path, level, multiscale)
+    own = node.attrs.asdict().get("napari-darl")
+    at_detector = isinstance(own, dict) and own.get("at_detector") is True
+    return replace(_of_zarr(path, level, multiscale), at_detector=at_detector)
 
 
 def _damaged(path: Path, error: Exception) -> FileError:
@@ -221,9 +224,10 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
         letters = series[0].axes.replace("S", "Q") if frames else series[0].axes
         axes = letters if len(letters) == pixels.ndim else None
         size, unit = pixel_size(tiff)
+        at_detector, time = own_notes(tiff)
         names, distance = channel_names(tiff, axes, pixels.shape), slice_distance(tiff, unit)
         image = ImageData(pixels, rgb, size, unit, promised_bits(series[0]), axes, path, channels=names)
-        return replace(image, slice_distance=distance)
+        return replace(image, slice_distance=distance, at_detector=at_detector, frame_time=time)
 
 
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:

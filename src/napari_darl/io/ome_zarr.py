@@ -6,7 +6,7 @@ Version 0.5 on zarr 3, or 0.4 on zarr 2. Masks are labels with a colour, probabi
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -80,14 +80,16 @@ class OmeZarr:
         InputError
             If there are more than five axes.
         """
-        geometry = layer_geometry(image)
+        leading = len(shape) - 2
+        axes = _axes(image, leading)
+        geometry = layer_geometry(image if _names(image, leading) else replace(image, axes=axes.upper()))
         source = image.path if image.path is not None and is_zarr(image.path) else None
         two = source is not None and not (source / "zarr.json").is_file()
         return cls(
             shape,
             chunks,
             dtype,
-            _axes(image, len(shape) - 2),
+            axes,
             tuple(geometry["scale"]),
             tuple(geometry["units"]),
             2 if two else 3,
@@ -164,13 +166,18 @@ def _axes(image: ImageData[Any], leading: int) -> str:
     """Name the axes; OME-Zarr wants time, channels and depth in this order."""
     if leading >= len(_UNKNOWN):
         raise InputError(f"The image has {leading + 2} axes. OME-Zarr holds up to five: save parts of it.")
-    names = (image.axes or "")[:leading].lower()
-    if len(names) == leading and set(names) <= set(_ORDER):
+    if names := _names(image, leading):
         if list(names) == sorted(set(names), key=_ORDER.index):
             return names + "yx"
         message = f"OME-Zarr has no axes in the order {names}yx. They are called {_UNKNOWN[leading]}yx in the result."
         warnings.warn(message, DarlWarning, stacklevel=2)
     return _UNKNOWN[leading] + "yx"
+
+
+def _names(image: ImageData[Any], leading: int) -> str:
+    """Return the names of the axes before y and x, if OME-Zarr has such axes; else nothing."""
+    names = (image.axes or "")[:leading].lower()
+    return names if len(names) == leading and set(names) <= set(_ORDER) else ""
 
 
 def _axis(letter: str, unit: str) -> dict[str, str]:

@@ -122,6 +122,14 @@ def slice_distance(tiff: tifffile.TiffFile, unit: str | None) -> float | None:
     return None
 
 
+def own_notes(tiff: tifffile.TiffFile) -> tuple[bool, float | None]:
+    """Return what only our files say: whether the pixel size is the detector's, and the time between frames (ms)."""
+    own = (tiff.shaped_metadata or ({},))[0]
+    time = own.get("frame_time")
+    known = float(time) if isinstance(time, int | float) and 0 < time < math.inf else None
+    return own.get("at_detector") is True, known
+
+
 def checked_distance(distance: Any, unit: Any, wanted: str | None) -> float | None:
     """Return a distance in the unit that is wanted, or None if that can't be."""
     size, unit = checked_size((distance, distance), unit)
