@@ -134,8 +134,34 @@ def series(name: str, sizes: list[int], shape: Callable[[int], tuple[int, ...]],
     return f"{table}\n\nTime grows as size ** {growth(pixels, seconds):.2f}.\n" if len(sizes) > 1 else table + "\n"
 
 
+def convolutions(count: int) -> float:
+    """Return how many times as many convolutions a second `count` processes of one thread do as one process."""
+
+    def seconds(processes: int) -> float:
+        running = [subprocess.Popen([sys.executable, "-c", _CONVOLUTIONS], stdout=subprocess.PIPE, text=True)
+                   for _ in range(processes)]  # fmt: skip
+        return float(np.mean([float(process.communicate()[0]) for process in running]))
+
+    rounds = [(seconds(1), seconds(count)) for _ in range(3)]
+    return count * float(np.median([alone / beside for alone, beside in rounds]))
+
+
+_CONVOLUTIONS = """
+import time, torch
+torch.set_num_threads(1)
+layer = torch.nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last).requires_grad_(False)
+features = torch.rand(1, 64, 256, 256).to(memory_format=torch.channels_last)
+end = time.perf_counter() + 8
+count = 0
+while time.perf_counter() < end:
+    layer(features)
+    count += 1
+print(8 / count)
+"""
+
+
 def workers(counts: list[int], side: int, folder: Path) -> str:
-    """Measure workers with one thread each, and for the last number of workers one that is killed."""
+    """Measure workers with one thread each, one that is killed, and how much convolving alone gains."""
     import zarr
 
     rows, results = [], []
@@ -147,7 +173,10 @@ def workers(counts: list[int], side: int, folder: Path) -> str:
         rows.append((name, found["seconds"], rows[0][1] / found["seconds"] if rows else 1.0, found["megabytes"],
                      str(int((results[-1] != results[0]).sum()))))  # fmt: skip
         print(f"workers {name}: {found}", file=sys.stderr, flush=True)
-    return markdown_table(("workers", "s", "speed-up", "peak MB of all", "pixels that differ"), rows)
+    table = markdown_table(("workers", "s", "speed-up", "peak MB of all", "pixels that differ"), rows)
+    possible, reached = convolutions(counts[-1]), rows[len(counts) - 1][2]
+    share = f"{reached:.2f} of {possible:.2f}, {reached / possible:.2f} of it"
+    return f"{table}\n\n{counts[-1]} processes that only convolve do {possible:.2f} times the work of one: {share}."
 
 
 def main() -> None:
