@@ -95,7 +95,7 @@ def test_the_chosen_model_segments(window: Window, model: Path) -> None:
     widget.model.choose(model)
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2 and not window.busy())
-    assert window.viewer.layers[1].metadata["napari-darl"]["model"] == str(model)
+    assert window.viewer.layers[1].metadata["napari-darl"]["model"] == model.name
 
 
 def test_a_released_checkpoint_is_imported_in_the_background(
