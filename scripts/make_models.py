@@ -10,7 +10,7 @@ No mask or label takes part, and the last step's moving average is the model. Th
   doi 10.3390/data3030025), 1000 and 1500 px wide. Eyes without retinopathy are taken twice.
 - `tubenet_sample/OCTA-Data.tif` and `vesselexpress_liver/images/Raw_liver_1.tiff`: the first half of either volume.
 
-`default-student`, which isn't in the package, is a student of two generations of `default` (`TEACHERS`). They are read
+`default` is a student of two earlier generations (`TEACHERS`). They are read
 from the history of the repository, where their recipes are, too.
 
 Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`) and
@@ -37,7 +37,6 @@ from napari_darl.errors import DarlError
 from napari_darl.frames.channels import to_grey
 from napari_darl.inference.loading import load_model, starting_networks
 from napari_darl.io.images import image_paths, read_image
-from napari_darl.models import bundled_models
 from napari_darl.synthetic.fluorescence import phantom_fluorescence
 from napari_darl.training.config import training_config
 from napari_darl.training.students import STUDENTS
@@ -45,27 +44,25 @@ from napari_darl.training.students import STUDENTS
 Frames = list[NDArray[Any]]
 
 RECIPES = {
-    "default": (training_config("lite"),),
-    "default-student": (STUDENTS["lite"], STUDENTS["lite, whole"]),
+    "default": (STUDENTS["lite"], STUDENTS["lite, whole"]),
     "fundus": (training_config("fundus"),),
     "fluorescence": (training_config("fluorescence"),),
 }
 """The stages of each training. Each begins with the weights of the one before, a student with its first teacher's."""
 
 TEACHERS = {
-    "default-student": {
+    "default": {
         "5ffcadd4": "3d761db7699fcd5aa5775a7758ee8b74d8ba4eb6ef8f995f4beb642727c04404",
         "0a27df9d": "57a4c21590471e6d4c5d6b59a37f92afefab98c4a9f15f591d60b32448a56ae5",
     },
 }
-"""Commits with the generations of `default` that teach a student, and the SHA-256 of their weights."""
+"""Commits of earlier generations that teach a student, and the SHA-256 of their weights."""
 
 STUDENT_FRAMES = (200, 100)
 """Frames of each stage of a student, evenly spread over the training frames: to label one takes a second."""
 
 CALIBRATIONS = {
-    "default": Calibration(cut=0.45, temperature=1.75),
-    "default-student": Calibration(cut=0.5, temperature=1.11),
+    "default": Calibration(cut=0.5, temperature=1.11),
     "fundus": Calibration(cut=0.15, temperature=1.55),
     "fluorescence": Calibration(),
 }
@@ -105,7 +102,7 @@ def fluorescence(data: Path) -> Frames:
     ]
 
 
-FRAMES = {"default": coronary, "default-student": coronary, "fundus": fundus, "fluorescence": fluorescence}
+FRAMES = {"default": coronary, "fundus": fundus, "fluorescence": fluorescence}
 
 
 def _grey(path: Path) -> NDArray[Any]:
@@ -159,13 +156,12 @@ def train(name: str, data: Path, output: Path, device: str) -> Path:
     return trainer.folder.model
 
 
-def install(name: str, trained: Path, output: Path) -> Path:
-    """Calibrate a trained model and put it into the package, or into `output` if the package has none of its name."""
+def install(name: str, trained: Path) -> Path:
+    """Calibrate a trained model and put it into the package."""
     tensors, contents = load_tensors(trained, "model")
     network = model_from(tensors, contents, trained)
     network.config = network.config.updated(calibration=CALIBRATIONS[name])
-    folder = Path(napari_darl.models.__file__).parent if name in bundled_models() else output
-    target = folder / f"{name}.safetensors"
+    target = Path(napari_darl.models.__file__).parent / f"{name}.safetensors"
     save_model(target, network, contents.get("info"), half=True)
     return target
 
@@ -175,11 +171,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--output", type=Path, default=Path("runs"), help="folder of the runs")
-    parser.add_argument("--models", nargs="+", default=list(bundled_models()), choices=list(RECIPES))
+    parser.add_argument("--models", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     for name in args.models:
-        print(install(name, train(name, args.data, args.output, args.device), args.output))
+        print(install(name, train(name, args.data, args.output, args.device)))
 
 
 if __name__ == "__main__":
