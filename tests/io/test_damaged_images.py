@@ -14,6 +14,7 @@ from PIL import Image
 
 from napari_darl.errors import FileError
 from napari_darl.io.images import read_image
+from napari_darl.io.lazy import open_lazily
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (40, 50, 3), np.uint8)
@@ -92,6 +93,24 @@ def test_absurd_headers_take_no_memory(tmp_path):
     picture.write_bytes(header)
     with pytest.raises(FileError, match="too many pixels"):
         read_image(picture)
+
+
+def test_tiffs_without_tags_are_an_error_in_parts_too(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"II*\0" + struct.pack("<IHI", 8, 0, 0) + bytes(64))
+    for read in (read_image, open_lazily):
+        with pytest.raises(FileError, match="no image"):
+            read(path)
+
+
+def test_a_bmp_with_too_short_a_palette_is_an_error(tmp_path):
+    path = tmp_path / "a.bmp"
+    iio.imwrite(path, np.arange(2000, dtype=np.uint8).reshape(40, 50))
+    content = bytearray(path.read_bytes())
+    content[46:50] = struct.pack("<I", 1)
+    path.write_bytes(content)
+    with pytest.raises(FileError, match="damaged"):
+        read_image(path)
 
 
 def test_missing_frames_of_ome_are_an_error(tmp_path):

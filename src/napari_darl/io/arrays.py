@@ -8,6 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from napari_darl.errors import FileError
+
 
 class ImageArray(Protocol):
     """What an image needs, lazy or not: a shape, a NumPy dtype and indexing."""
@@ -22,6 +24,13 @@ class ImageArray(Protocol):
 
     def __getitem__(self, index: Any, /) -> Any:
         """Return a part of the image as something that NumPy understands."""
+
+
+def check_image(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Raise FileError unless what a file holds has frames of real numbers."""
+    if dtype.kind not in "buif" or len(shape) < 2:
+        kind = str(dtype)[:40]  # that of a table names each column
+        raise FileError(f"{path} holds {kind} of shape {shape}, no image. Save frames of real numbers.")
 
 
 def looks_coloured(shape: tuple[int, ...]) -> bool:

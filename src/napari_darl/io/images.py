@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import FileError
-from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
+from napari_darl.io.arrays import ImageArray, ImageData, check_image, looks_coloured
 from napari_darl.io.dicom import DICOM_SUFFIXES, is_dicom, is_dicomdir, read_dicom
 from napari_darl.io.dicom_series import DicomSeries, find_series, listed_files, read_dicom_series, series_note
 from napari_darl.io.lazy import is_zarr, open_lazily
@@ -269,9 +269,7 @@ def _read_microscope(path: Path) -> list[FileImage]:
 
 
 def _native(path: Path, data: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if data.dtype.kind not in "buif" or data.ndim < 2:
-        kind = str(data.dtype)[:40]  # that of a table names each column
-        raise FileError(f"{path} holds {kind} of shape {data.shape}, no image. Save frames of real numbers.")
+    check_image(path, data.shape, data.dtype)
     return data.astype(data.dtype.newbyteorder("="), copy=False)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tifffile import PHOTOMETRIC
 
 from napari_darl.errors import FileError, InputError
-from napari_darl.io.arrays import ImageArray, ImageData, looks_coloured
+from napari_darl.io.arrays import ImageArray, ImageData, check_image, looks_coloured
 from napari_darl.io.size_limits import MAX_CHUNK
 from napari_darl.io.tiff import (
     TIFF_SUFFIXES,
@@ -150,8 +150,7 @@ class ZarrPixels(_LazyPixels):
     def __init__(self, path: Path, array: Any) -> None:
         self.path, self.shape, self.dtype, self._array = path, array.shape, array.dtype, array
         self.ndim, self.chunks = len(array.shape), array.chunks
-        if self.dtype.kind not in "buif":
-            raise FileError(f"{path} holds {str(self.dtype)[:40]}, no image. Save frames of real numbers.")
+        check_image(path, self.shape, self.dtype)
         if any(getattr(codec, "codec_id", None) == "pickle" for codec in (*array.filters, *array.compressors)):
             raise FileError(f"{path} holds Python objects, which are never executed. Export it as an array of numbers.")
         if any("blosc" in type(codec).__name__.lower() for codec in array.compressors):
@@ -215,6 +214,7 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
             raise FileError(f"{path} has colours of the kind {kind}. Save it as grey or RGB.")
         if "S" in series[0].axes and not frames and (not rgb or series[0].axes[-1] != "S"):
             raise FileError(f"{path} has channels that aren't interleaved. Save it as grey or RGB.")
+        check_image(path, series[0].shape, series[0].dtype)
         at_once = math.prod(page.chunks)
         if series[0].dataoffset is None and at_once * series[0].dtype.itemsize > MAX_CHUNK:
             raise FileError(f"{path} has tiles of {page.chunks} pixels, which are too large. Save it in smaller ones.")

@@ -78,6 +78,8 @@ def _decoded(content: bytes) -> tuple[npt.NDArray[Any], bool]:
         if frames > 1:
             raise FileError(f"is an animation of {frames} frames. Save it as a multi-page TIFF.")
     mode = iio.immeta(content, plugin="pillow", index=0)["mode"]
+    if content.startswith(b"BM") and mode == "1" and content[28] > 1:
+        raise ValueError("a palette that is too short, which Pillow takes for two colours")
     grey = mode in ("1", "L", "LA") or mode.startswith(("I", "F"))
     target = {"1": "L", "LA": "L"}.get(mode) if grey else "RGB"
     return iio.imread(content, plugin="pillow", index=0, mode=target), not grey
