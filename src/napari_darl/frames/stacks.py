@@ -127,7 +127,7 @@ def read_series(folder: PathLike) -> ImageData[npt.NDArray[Any]]:
     if len(known := dicom_series(folder)) > 1:
         raise InputError(f"{folder} holds several series ({series_note(known)}). Put each into a folder of its own.")
     images = read_images(folder)
-    if len(images) == 1:
+    if len(images) == 1 and images[0].leading_shape:
         return replace(images[0], path=None)
     kinds = dict.fromkeys((image.frame_shape, str(image.data.dtype), image.rgb) for image in images)
     if len(kinds) > 1:

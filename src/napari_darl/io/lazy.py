@@ -102,9 +102,10 @@ def _of_node(path: Path, node: Any) -> ImageData[ImageArray]:
     level = node[str(multiscale["datasets"][0]["path"])]
     if not isinstance(level, zarr.Array):
         raise FileError(f"{path} has a level that isn't an array. Export it again.")
-    own = node.attrs.asdict().get("napari-darl")
+    attributes, image = node.attrs.asdict(), _of_zarr(path, level, multiscale)
+    own = attributes.get("napari-darl")
     at_detector = isinstance(own, dict) and own.get("at_detector") is True
-    return replace(_of_zarr(path, level, multiscale), at_detector=at_detector)
+    return replace(image, channels=_ome_channels(attributes, image), at_detector=at_detector)
 
 
 def _damaged(path: Path, error: Exception) -> FileError:

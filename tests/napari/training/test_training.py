@@ -116,7 +116,7 @@ def test_user_trains_stops_resumes_and_segments(
     segment.button.click()
     window.wait(lambda: "angiograms vessels" in viewer.layers and not window.busy())
     made = viewer.layers["angiograms vessels"].metadata["napari-darl"]
-    assert made["model"] == str(tmp_path / "run" / "model.safetensors")
+    assert made["model"] == "model.safetensors"
 
 
 def test_first_frames_of_series_are_the_backgrounds(window: Window, stacks: Any, tmp_path: Path) -> None:
