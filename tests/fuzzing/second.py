@@ -78,9 +78,17 @@ def check_tiff(images: Images) -> None:
 
 
 def _check_against_napari(images: Images) -> None:
-    """Compare with tifffile's first series, which napari shows, where pixels come as they are stored."""
+    """Compare with tifffile's first series, which napari shows, where pixels come as they are stored.
+
+    Appended pages may begin a series each. napari shows the first only; the package joins them.
+    """
     with _another_library(), tifffile.TiffFile(images[0].path) as tiff:
         page, wanted = tiff.series[0].keyframe, tiff.asarray()
+        if len(images) == 1 and len(tiff.series) > 1 and images[0].data.shape[:1] > (1,):
+            if {series.keyframe.photometric for series in tiff.series} != {page.photometric}:
+                raise _CannotCompareError
+            parts = [series.asarray() for series in tiff.series]
+            wanted = np.concatenate([part.reshape(-1, *images[0].data.shape[1:]) for part in parts])
     plain = page.photometric in (1, 2) and "S" not in tiff.series[0].axes[:-1] and page.bitspersample > 1
     if len(images) > 1 or not plain:
         raise _CannotCompareError
@@ -96,6 +104,8 @@ def _check_against_pillow(images: Images) -> None:
     frames = [frame for image in images for frame in _frames(image)]
     content = images[0].path.read_bytes()
     pages = list(_pages(content))
+    if _in_one_block(content):
+        del pages[1:]  # which tifffile, and so napari, finds behind the first, whatever their own offsets say
     if len(images) > 1:
         raise _CannotCompareError
     if not images[0].rgb and pages[0].ndim == 3:  # planes that are tagged as colours, and are frames
@@ -104,6 +114,11 @@ def _check_against_pillow(images: Images) -> None:
         raise BrokenPropertyError(f"{len(frames)} frames, but {len(pages)} pages by Pillow")
     for frame, page in zip(frames, pages, strict=False):
         _compare(frame, page, "Pillow")
+
+
+def _in_one_block(content: bytes) -> bool:
+    with _another_library(), tifffile.TiffFile(BytesIO(content)) as tiff:
+        return tiff.series[0].dataoffset is not None
 
 
 def _frames(image: ImageData[Array]) -> Array:
