@@ -13,21 +13,13 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from command_line import run
 
-from napari_darl import cli, segment, segment_probability
+from napari_darl import segment, segment_probability
 from napari_darl.io.output import read_description, read_provenance, write_mask
 from napari_darl.samples import sample_angiogram
 
 FRAME = sample_angiogram()[:96, :112]
-
-
-def run(*arguments: object) -> int:
-    """Exit status of `napari-darl ARGUMENTS`, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["napari-darl", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-    return int(exit_.value.code or 0)
 
 
 @pytest.fixture

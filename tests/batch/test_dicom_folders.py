@@ -1,6 +1,5 @@
 """`napari-darl segment` on DICOM as media and exports have it: a folder of slices, a DICOMDIR, and several series."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +8,16 @@ import pytest
 pytest.importorskip("pydicom")
 
 import pydicom
+from command_line import run
 from dicom_files import dataset, saved
 
-from napari_darl import cli, segment
+from napari_darl import segment
 from napari_darl.inference.loading import load_model
 from napari_darl.io.images import read_image
 from napari_darl.io.output import read_description
 from napari_darl.samples import sample_angiogram
 
 SLICES = np.stack([sample_angiogram()[8 * n : 8 * n + 96, :112] for n in range(3)])
-
-
-def run(*arguments: object) -> int:
-    """Exit status of `napari-darl ARGUMENTS`, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["napari-darl", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-    return int(exit_.value.code or 0)
 
 
 def write(folder: Path, series: str) -> Path:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from command_line import run
 
-from napari_darl import __version__, cli, segment
+from napari_darl import __version__, segment
 from napari_darl.frames.smoothing import smooth_over_time
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.windows import Windows
@@ -21,18 +22,6 @@ from napari_darl.inference.zarr_output import _Output
 from napari_darl.io.output import read_provenance
 from napari_darl.samples import sample_angiogram, sample_path
 from napari_darl.synthetic.phantom import phantom_angiogram
-
-
-def run(*arguments: object) -> int:
-    """Exit status of `napari-darl ARGUMENTS`, in this process."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(sys, "argv", ["napari-darl", *map(str, arguments)])
-    try:
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-    finally:
-        patch.undo()
-    return int(exit_.value.code or 0)
 
 
 def started(*arguments: object) -> int:

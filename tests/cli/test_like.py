@@ -1,26 +1,16 @@
 """`segment --like`: a mask's own metadata repeats what made it."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from command_line import run
 
-from napari_darl import cli
 from napari_darl.batch.replay import segment_command, settings_of
 from napari_darl.samples import sample_angiogram
-
-
-def run(*arguments: object) -> int:
-    """Exit status of `napari-darl ARGUMENTS`, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["napari-darl", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-    return int(exit_.value.code or 0)
 
 
 @pytest.fixture

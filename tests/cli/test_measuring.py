@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -10,23 +9,14 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from command_line import run
 
-from napari_darl import cli
 from napari_darl.io.arrays import ImageData
 from napari_darl.io.identity import content_hash
 from napari_darl.io.images import read_image
 from napari_darl.io.output import write_mask
 from napari_darl.samples import sample_angiogram
 from napari_darl.synthetic.raster import Segments, rasterise
-
-
-def run(*arguments: object) -> int:
-    """Exit status of `napari-darl ARGUMENTS`, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["napari-darl", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-    return int(exit_.value.code or 0)
 
 
 def vessel(radius: float = 4.0, length: float = 100.0, outline: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from command_line import run
 
 from napari_darl import SegmentOptions, Windows, cli, segment
 from napari_darl.io.output import read_description, read_provenance
@@ -16,15 +17,6 @@ from napari_darl.samples import sample_angiogram
 FRAME = sample_angiogram()[:96, :112]
 RED = np.stack([FRAME, np.full_like(FRAME, 7), np.zeros_like(FRAME)], -1)
 CELLS = np.stack([FRAME // 2, FRAME[::-1], FRAME])
-
-
-def run(*arguments: object) -> int:
-    """Exit status of `napari-darl ARGUMENTS`, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["napari-darl", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-    return int(exit_.value.code or 0)
 
 
 def test_a_red_signal(tmp_path: Path, untrained_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

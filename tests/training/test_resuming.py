@@ -171,7 +171,7 @@ def test_resuming_with_other_stacks_gives_a_warning(tmp_path: Path, recwarn: pyt
         Trainer.resume(tmp_path, stack(), None, [frame > 0 for frame in stack(seed=5)], steps=2)
     with pytest.warns(DarlWarning, match="backgrounds"):
         list(Trainer.resume(tmp_path, stack(), steps=2).run())
-    Trainer.resume(tmp_path, stack(), steps=3)  # it has gone on with these
+    Trainer.resume(tmp_path, stack(), steps=3)  # that run has saved the fingerprints of these stacks
 
 
 def test_former_checkpoints_say_nothing_of_their_stacks(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:

@@ -84,7 +84,7 @@ def _scene(path: Path, image: Any, scene: str) -> ImageData[npt.NDArray[Any]]:
 
 @contextmanager
 def _in_silence() -> Iterator[None]:
-    """Suppress warnings, and the logs in which bioio tells of each reader that it tried."""
+    """Suppress warnings, and the log messages of bioio about each reader that it tries."""
     log = logging.getLogger("bioio")
     before = log.level
     log.setLevel(logging.CRITICAL)

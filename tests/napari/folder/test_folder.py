@@ -12,22 +12,14 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
+from command_line import run
 from qtpy.QtCore import Qt
 from windows import Window
 
-from napari_darl import cli, read_provenance, segment
+from napari_darl import read_provenance, segment
 from napari_darl.samples import sample_angiogram
 
 FRAME = sample_angiogram()[:96, :112]
-
-
-def run(*arguments: object) -> int:
-    """Exit status of `napari-darl ARGUMENTS`, in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["napari-darl", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-    return int(exit_.value.code or 0)
 
 
 @pytest.fixture
