@@ -13,7 +13,7 @@ WINDOW_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri lib
 	libxcb-shape0 libxcb-xinerama0 libxkbcommon-x11-0
 DISPLAYS := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter-out Linux,$(shell uname -s)))
 
-.PHONY: demo test lint wheel venv models clean
+.PHONY: demo test lint docs wheel venv models clean
 .DELETE_ON_ERROR:
 
 # Without a display, or without the system libraries of a window, the demo only writes its files.
@@ -45,6 +45,10 @@ lint: .venv/dev
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
+# Builds the docs site into build/site: runs the notebooks, and fails at any warning, such as a broken link.
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # Builds the wheel and uses it; no network is needed.
 wheel: .venv/dev
 	rm -rf dist
@@ -72,6 +76,10 @@ clean:
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) '.[all,dev]'
 	@touch .venv/base .venv/all $@
+
+.venv/docs: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) '.[docs]'
+	@touch .venv/base $@
 
 # On Debian, `ensurepip` is in a separate package.
 .venv/bin/python:

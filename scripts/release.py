@@ -2,13 +2,18 @@
 
     python scripts/release.py check v0.1.0
     python scripts/release.py addresses https://github.com/OWNER/REPOSITORY COMMIT
+    python scripts/release.py recipe https://github.com/OWNER/REPOSITORY dist/napari_darl-0.1.0.tar.gz
 
 `check` fails if the tag isn't the version in pyproject.toml, or if CHANGELOG.md has no dated section for it.
 
-`addresses` writes `[project.urls]` into pyproject.toml and makes the README's relative links absolute, as PyPI and the
-napari hub need them. Neither is committed: the address is that of the repository in which the workflow runs.
+`addresses` writes `[project.urls]` into pyproject.toml, makes the README's relative links absolute, as PyPI and the
+napari hub need them, and puts badges below its title. Nothing of it is committed: the address is that of the repository
+in which the workflow runs.
+
+`recipe` writes the recipe for conda-forge beside the source distribution, with its hash and the repository's address.
 """
 
+import hashlib
 import re
 import sys
 import tomllib
@@ -18,6 +23,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LINK = re.compile(r"(!?)(\[[^\]]*\])\((?!\w+:|#)([^)]+)\)")
 """A Markdown link or image with a relative target."""
+
+BADGES = {
+    "PyPI": ("https://img.shields.io/pypi/v/napari-darl", "https://pypi.org/project/napari-darl"),
+    "Python": ("https://img.shields.io/pypi/pyversions/napari-darl", "https://pypi.org/project/napari-darl"),
+    "Licence": ("https://img.shields.io/pypi/l/napari-darl", "{repository}/blob/{commit}/LICENSE"),
+    "CI": ("{repository}/actions/workflows/ci.yml/badge.svg", "{repository}/actions/workflows/ci.yml"),
+    "napari hub": ("https://img.shields.io/badge/napari-hub-blue", "https://napari-hub.org/plugins/napari-darl"),
+}
+"""Name, picture and target of each badge."""
 
 
 def check(tag: str, root: Path = ROOT) -> None:
@@ -39,7 +53,7 @@ def fill_addresses(repository: str, commit: str, root: Path = ROOT) -> None:
     urls = {
         "Homepage": repository,
         "Source Code": repository,
-        "Documentation": f"{repository}#readme",
+        "Documentation": site(repository),
         "Changelog": f"{repository}/blob/{commit}/CHANGELOG.md",
         "Bug Tracker": f"{repository}/issues",
     }
@@ -50,8 +64,29 @@ def fill_addresses(repository: str, commit: str, root: Path = ROOT) -> None:
         image, label, target = link.groups()
         return f"{image}{label}({repository}/{'raw' if image else 'blob'}/{commit}/{target})"
 
+    badges = " ".join(f"[![{name}]({picture})]({target})" for name, (picture, target) in BADGES.items())
     readme = root / "README.md"
-    readme.write_text(LINK.sub(absolute, readme.read_text(encoding="utf-8")), encoding="utf-8")
+    title, text = LINK.sub(absolute, readme.read_text(encoding="utf-8")).split("\n", 1)
+    filled = badges.format(repository=repository, commit=commit)
+    readme.write_text(f"{title}\n\n{filled}\n{text}", encoding="utf-8")
+
+
+def site(repository: str) -> str:
+    """Return the address of the docs site: GitHub Pages gives each repository one."""
+    host, owner, name = repository.removeprefix("https://").split("/")
+    return f"https://{owner.lower()}.github.io/{name}/" if host == "github.com" else f"{repository}#readme"
+
+
+def write_recipe(repository: str, distribution: Path, root: Path = ROOT) -> Path:
+    """Write recipe.yaml beside a source distribution; return its path."""
+    template = (root / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
+    recipe = "".join(line for line in template.splitlines(keepends=True) if not line.startswith("#"))
+    values = {"REPOSITORY": repository, "SHA256": hashlib.sha256(distribution.read_bytes()).hexdigest()}
+    for name, value in values.items():
+        recipe = recipe.replace(f": {name}\n", f": {value}\n")
+    path = distribution.parent / "recipe.yaml"
+    path.write_text(recipe, encoding="utf-8")
+    return path
 
 
 if __name__ == "__main__":
@@ -60,5 +95,7 @@ if __name__ == "__main__":
             check(tag)
         case ["addresses", repository, commit]:
             fill_addresses(repository, commit)
+        case ["recipe", repository, distribution]:
+            write_recipe(repository, Path(distribution))
         case _:
             sys.exit(__doc__)

@@ -1,6 +1,7 @@
-"""README.md and docs/: Python blocks run, commands and options exist, links have targets."""
+"""README.md and docs/: Python blocks run, commands and options exist, links have targets, the site has all pages."""
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,7 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import typer.main
+from command_line import run
 from PIL import Image
+from site_links import PAGES as ROOT_PAGES
+from site_links import relink
 
 import napari_darl
 from napari_darl.cli.commands import app
@@ -28,6 +32,17 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
         texts = [text for name, text in BLOCK.findall(page.read_text(encoding="utf-8")) if name == language]
         yield from ((f"{page.stem} {number}", text) for number, text in enumerate(texts, 1))
 
+
+OTHER_LINES = (
+    (r"(pip|conda) ", "installs packages"),
+    (r"python3 -m venv |source |napari$", "an environment, and napari itself"),
+    (r"make ", "the Makefile, which runs these tests"),
+    (r"python -c ", "needs napari"),
+)
+"""Lines of shell blocks that aren't checked here, and why."""
+
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+"""`make docs` runs them."""
 
 PYTHON = dict(blocks("python"))
 COMMANDS = [line for _, text in blocks("sh") for line in text.replace("\\\n", " ").splitlines() if line.strip()]
@@ -69,6 +84,42 @@ def test_commands_and_options_exist(line: str) -> None:
     commands[command].make_context(command, arguments)
 
 
+def test_every_block_is_checked_or_excepted() -> None:
+    assert {name for page in PAGES for name, _ in BLOCK.findall(page.read_text(encoding="utf-8"))} <= {
+        "sh",
+        "python",
+        "powershell",  # the same as for other systems
+        "mermaid",  # diagrams
+    }
+    others = "|".join(pattern for pattern, _ in OTHER_LINES)
+    known = rf"napari-darl |(\w+=\S+ |xvfb-run .*)?python (benchmarks|scripts)/|xvfb-run .*python scripts/|{others}"
+    assert not [line for line in COMMANDS if not re.match(known, line)]
+
+
+def test_the_commands_of_the_first_ten_minutes_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pydicom")
+    from dicom_files import dataset, saved
+
+    monkeypatch.chdir(tmp_path)
+    frame = sample_angiogram()[128:288, 128:288]
+    (tmp_path / "frames").mkdir()
+    for name in ("angiogram.tif", "frames/1.png"):
+        Image.fromarray(frame).save(name)
+    saved(tmp_path / "run.dcm", dataset(np.stack([frame] * 21)))
+    page = (ROOT / "docs" / "first.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^napari-darl (.*)$", page, re.MULTILINE)
+    assert len(lines) == 4
+    for line in lines:
+        again = ["--overwrite"] if "--frames" in line else []
+        assert run(*shlex.split(line), *again) == 0, line
+    assert {path.name for path in (tmp_path / "masks").glob("*.tif")} == {
+        "1_mask.tif",
+        "angiogram_mask.tif",
+        "run_mask.tif",
+    }
+    assert (tmp_path / "masks" / "angiogram_segments.csv").exists()
+
+
 @pytest.mark.parametrize(
     "line", sorted({line for line in COMMANDS if re.search(r"python (benchmarks|scripts)/", line)})
 )
@@ -101,6 +152,44 @@ def test_links_lead_somewhere(page: Path) -> None:
         path = (page.parent / target).resolve() if target else page
         assert path.exists(), target
         assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_stored_without_outputs_and_use_public_names(path: Path) -> None:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert code
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+    tree = ast.parse("\n".join("".join(cell["source"]) for cell in code))
+    imported = [
+        node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and "napari_darl" in str(node.module)
+    ]
+    assert imported
+    for node in imported:
+        assert node.module == "napari_darl"
+        assert {alias.name for alias in node.names} <= set(napari_darl.__all__)
+    for target, anchor in LINK.findall("".join("".join(cell["source"]) for cell in cells if cell not in code)):
+        page = (path.parent / target).resolve()
+        assert page.exists()
+        assert not anchor or anchor in anchors(page)
+
+
+def test_the_site_has_all_pages_and_all_public_names() -> None:
+    nav = set(re.findall(r": ([\w/]+\.(?:md|ipynb))$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (*(ROOT / "docs").glob("*.md"), *NOTEBOOKS)}
+    assert nav == pages | set(ROOT_PAGES.values())
+    reference = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    names = re.findall(r"^::: napari_darl\.(\w+)$", reference, re.MULTILINE)
+    assert sorted([*names, "__version__"]) == sorted(napari_darl.__all__)
+
+
+def test_links_between_the_site_and_the_repository() -> None:
+    docs, address = ROOT / "docs", "https://example.org/a/b"
+    text = "[a](results.md#x) ![b](images/b.png) [c](../ARCHITECTURE.md#y) [d](../LICENSE) [e](https://f.org) [g](#h)"
+    same = "[a](results.md#x) ![b](images/b.png) [c](architecture.md#y) {} [e](https://f.org) [g](#h)"
+    assert relink(text, docs, "", "main") == same.format("d")
+    assert relink(text, docs, address, "abc") == same.format(f"[d]({address}/blob/abc/LICENSE)")
+    assert relink("[a](docs/files.md) [b](src/napari_darl)", ROOT, "", "main") == "[a](files.md) b"
 
 
 def test_named_tests_exist() -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_darl.measuring.morphometry import Morphometry, measure
     from napari_darl.measuring.stenosis import Stenosis, stenosis
     from napari_darl.refining.refine import Refinement, refine
+    from napari_darl.samples import sample_angiogram, sample_fundus
     from napari_darl.training.config import training_config
     from napari_darl.training.trainer import Trainer
 
@@ -65,6 +66,8 @@ _HOMES = {
     "read_provenance": "io.output",
     "Refinement": "refining.refine",
     "refine": "refining.refine",
+    "sample_angiogram": "samples",
+    "sample_fundus": "samples",
     "segment": "inference.segment",
     "segment_probability": "inference.segment",
     "stenosis": "measuring.stenosis",
@@ -104,6 +107,8 @@ __all__ = [
     "open_image",
     "read_provenance",
     "refine",
+    "sample_angiogram",
+    "sample_fundus",
     "segment",
     "segment_probability",
     "stenosis",

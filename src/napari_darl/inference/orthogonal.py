@@ -41,9 +41,11 @@ def windows_for(
 ) -> Windows:
     """Return an image being segmented: frame by frame or, if `options.orthogonal`, a volume along all three axes.
 
+    All parameters but `image` are those of `Windows`.
+
     Parameters
     ----------
-    image, model, options, region, interrupt
+    image : object
         As in `Windows`; a volume has the shape (Z, Y, X) or, where `options.rgb`, (Z, Y, X, 3 or 4).
 
     Returns

@@ -32,14 +32,13 @@ def segment(
 ) -> npt.NDArray[np.uint8]:
     """Segment vessels.
 
+    All parameters but `threshold` are those of `segment_probability`.
+
     Parameters
     ----------
     threshold : float, optional
         Pixels of a greater probability are vessel; above 0 and below 1. By default 0.5, or what the file of a refined
         model says.
-
-    image, model, rgb, channel, bright, bits, resize, tile, region, device, orthogonal, slice_distance
-        As in `segment_probability`.
 
     Returns
     -------
@@ -180,7 +179,9 @@ def iter_probability(
 
     Parameters
     ----------
-    image, model
+    image : object
+        As in `segment_probability`.
+    model : Model, str or Path, optional
         As in `segment_probability`.
     options : SegmentOptions, optional
         How to segment.

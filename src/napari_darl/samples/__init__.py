@@ -61,6 +61,7 @@ def sample_angiogram(name: str = "angiogram") -> npt.NDArray[np.uint8]:
 
     Examples
     --------
+    >>> from napari_darl import sample_angiogram
     >>> sample_angiogram().shape
     (512, 512)
 
@@ -83,6 +84,7 @@ def sample_fundus() -> npt.NDArray[np.uint8]:
 
     Examples
     --------
+    >>> from napari_darl import sample_fundus
     >>> sample_fundus().shape
     (960, 999, 3)
 
