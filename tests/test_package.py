@@ -50,6 +50,7 @@ BELOW: dict[str, set[str]] = {
     "models": {"darl"},
     "inference": {"darl", "evaluation", "frames", "io", "models", "synthetic"},
     "training": {"darl", "frames", "inference", "io", "synthetic"},
+    "exporting": {"darl", "frames", "inference", "io", "models", "synthetic"},
     "refining": {"darl", "inference", "training"},
 }
 """Part of the package -> the parts that it may import."""

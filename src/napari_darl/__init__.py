@@ -9,6 +9,7 @@ from napari_darl.version import VERSION
 if TYPE_CHECKING:
     from napari_darl.errors import CheckpointError, DarlError, DarlWarning, FileError, InputError
     from napari_darl.evaluation.report import evaluate
+    from napari_darl.exporting.export import export_model
     from napari_darl.inference.cleaning import Cleaning, clean_mask
     from napari_darl.inference.doubt import doubtful_spots
     from napari_darl.inference.lazy import lazy_mask, lazy_probability
@@ -57,6 +58,7 @@ _HOMES = {
     "clean_mask": "inference.cleaning",
     "doubtful_spots": "inference.doubt",
     "evaluate": "evaluation.report",
+    "export_model": "exporting.export",
     "iter_probability": "inference.segment",
     "lazy_mask": "inference.lazy",
     "lazy_probability": "inference.lazy",
@@ -99,6 +101,7 @@ __all__ = [
     "clean_mask",
     "doubtful_spots",
     "evaluate",
+    "export_model",
     "iter_probability",
     "lazy_mask",
     "lazy_probability",

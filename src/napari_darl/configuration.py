@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_darl.errors import InputError
 
+_LONGEST = 100  # characters of a value in a message
+
 
 class Config(BaseModel):
     """Base class of configurations. They are immutable, and an unknown field is an error.
@@ -16,7 +18,7 @@ class Config(BaseModel):
         If a value is invalid or a field is unknown.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     if not TYPE_CHECKING:  # type checkers derive the signature from the fields
 
@@ -46,4 +48,10 @@ def _input_error(name: str, error: ValidationError) -> InputError:
     if not first["loc"]:  # of fields that don't fit together
         return InputError(f"Invalid {name}: {reason}.")
     field = ".".join(map(str, first["loc"]))
-    return InputError(f"Invalid value {first['input']!r} for {field}: {reason}.")
+    return InputError(f"Invalid value {_short(first['input'])} for {field}: {reason}.")
+
+
+def _short(value: object) -> str:
+    """Return a value as Python writes it, with the middle of a long one left out."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"

@@ -166,6 +166,41 @@ def test_a_damaged_file_is_reported_once(
         assert window.messages == [message, message]
 
 
+def test_a_model_is_exported_from_its_card(
+    window: Window, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    from qtpy.QtWidgets import QFileDialog
+
+    from napari_darl._napari.model_card import CardDialog
+
+    widget = window.open_segment()
+    widget.model.choose(model)
+    for name, kind, written in (
+        ("mine", "ONNX graph (*.onnx)", "mine.onnx"),
+        ("mine.onnx", "ONNX graph (*.onnx)", "mine.onnx"),  # the dialog has asked
+        ("mine", "Package for the BioImage Model Zoo (*.zip)", "mine.zip"),
+        ("mine", "ONNX graph (*.onnx)", ""),  # the dialog has asked about another name
+        ("", "", ""),
+    ):
+        (tmp_path / written).is_file() and (tmp_path / written).write_bytes(b"")
+        answer = (str(tmp_path / name) if name else "", kind)
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, answer=answer: answer)
+        widget.model.show_card()
+        (dialog,) = widget.model.findChildren(CardDialog)
+        window.messages.clear()
+        dialog.export_button.click()
+        dialog.reject()
+        window.wait(lambda name=name: bool(window.messages) == bool(name))
+        window.finish()
+        if written:
+            assert window.messages[0].startswith(f"Exported to {tmp_path / written}")
+            assert (tmp_path / written).stat().st_size > 10_000
+        elif name:
+            assert "mine.onnx exists already" in window.messages[0]
+        window.qtbot.wait(50)
+
+
 def card(widget: Any) -> str:
     """Return the text of the model's card, and close the card."""
     from qtpy.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser
@@ -173,7 +208,7 @@ def card(widget: Any) -> str:
     (dialog,) = widget.model.findChildren(QDialog)
     assert dialog.isVisible()
     text: str = dialog.findChild(QTextBrowser).toPlainText()
-    dialog.findChild(QDialogButtonBox).buttons()[0].click()
+    dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Close).click()
     assert not dialog.isVisible()
     return text
 

@@ -10,8 +10,6 @@ from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QFrame,
     QHBoxLayout,
@@ -19,14 +17,13 @@ from qtpy.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QSpinBox,
-    QTextBrowser,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 from superqt.utils import create_worker
 
 from napari_darl._napari.decimals import DecimalBox
+from napari_darl._napari.model_card import show_card
 from napari_darl._napari.model_list import import_released, known_models, remember
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.task import Task, warm_up
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
 
     import napari
 
-_LINK = "#3d8bfd"  # readable in the dark and in the light theme
 _BROWSE, _IMPORT = "Browse...", "Import released .pth..."
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -92,15 +88,7 @@ class ModelPicker(QWidget):
 
     def show_card(self) -> None:
         """Open the model's card."""
-        from napari_darl.inference.loading import describe_model
-
-        try:
-            card = describe_model(self.model)
-        except DarlError as error:
-            show_error(str(error))
-            return
-        dialog = card_dialog(Path(self.model).stem, card, self)
-        dialog.open()
+        show_card(self.model, self, self._viewer)
 
     def _fill(self, chosen: str) -> None:
         self._model = chosen
@@ -268,24 +256,6 @@ def _described(name: str) -> tuple[str, str]:
         return name, describe_device(name)
     except DarlError as error:
         return name, str(error)
-
-
-def card_dialog(title: str, card: str, parent: QWidget) -> QDialog:
-    """Make a window that shows a model card in Markdown."""
-    dialog = QDialog(parent)
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.setWindowTitle(title)
-    dialog.resize(760, 640)
-    text = QTextBrowser()
-    text.setOpenExternalLinks(True)
-    text.setMarkdown(card)
-    text.setHtml(text.toHtml().replace("#0000ff", _LINK))  # Qt's own blue is hard to read in the dark theme
-    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-    buttons.rejected.connect(dialog.reject)
-    column = QVBoxLayout(dialog)
-    column.addWidget(text)
-    column.addWidget(buttons)
-    return dialog
 
 
 def short_name(model: str) -> str:

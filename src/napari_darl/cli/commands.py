@@ -9,7 +9,7 @@ import typer
 from napari_darl.cli.demo import demo
 from napari_darl.cli.evaluating import assess, evaluate, noise
 from napari_darl.cli.measuring import measure, stenosis
-from napari_darl.cli.models import import_checkpoint, models
+from napari_darl.cli.models import export, import_checkpoint, models
 from napari_darl.cli.refining import refine
 from napari_darl.cli.segmenting import segment
 from napari_darl.cli.synthesizing import synthesize
@@ -34,6 +34,7 @@ for command in (
     stenosis,
     refine,
     import_checkpoint,
+    export,
     models,
     demo,
 ):

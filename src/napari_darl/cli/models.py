@@ -1,5 +1,6 @@
-"""The commands about model files: `models` and `import-checkpoint`."""
+"""The commands about model files: `models`, `import-checkpoint` and `export`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,13 @@ from napari_darl.cli.files import refuse_existing
 from napari_darl.cli.options import Overwrite
 from napari_darl.cli.terminal import messages
 from napari_darl.errors import InputError
+
+
+class ExportFormat(StrEnum):
+    """Formats that `export` writes."""
+
+    ONNX = "onnx"
+    BIOIMAGEIO = "bioimageio"
 
 
 def models(
@@ -38,3 +46,21 @@ def import_checkpoint(
     refuse_existing([output], overwrite)
     convert(checkpoint, output)
     messages.print(f"Imported into {output}.")
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Name of a bundled model, a model file or a run folder.")],
+    output: Annotated[Path, typer.Option(help="The file to write, named .onnx, or .zip for bioimageio.")],
+    format: Annotated[
+        ExportFormat, typer.Option(help="An ONNX graph, or a package for the BioImage Model Zoo.")
+    ] = ExportFormat.ONNX,
+    overwrite: Overwrite = False,
+) -> None:
+    """Export a model for programs that don't have napari-darl.
+
+    Beside X.onnx, X.onnx.json says how frames are brought to the graph's input.
+    """
+    from napari_darl.exporting.export import export_model
+
+    written = export_model(model, output, format.value, overwrite=overwrite)
+    messages.print(f"Exported to {' and '.join(map(str, written))}.")

@@ -108,7 +108,7 @@ class Darl(nn.Module):
             Probability of vessel, float32 (N, 1, H, W): (tanh + 1) / 2, corrected by the model's calibration.
         """
         phases = self.split(frames)
-        steps = torch.full((len(phases),), t, device=frames.device)
+        steps = torch.full((phases.shape[0],), t, device=frames.device)
         probability = (self.join(self.path_a(phases, steps).image) + 1) / 2
         calibration = self.config.calibration
         if calibration == Calibration():

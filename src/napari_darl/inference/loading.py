@@ -157,8 +157,18 @@ def describe_model(name_or_path: str | Path) -> str:
     path = model_path(name_or_path)
     _, contents = load_tensors(path, "model", only_contents=True)
     facts = {"file": path, "size": f"{path.stat().st_size / 1e6:.1f} MB", "SHA-256": file_hash(path)}
-    facts |= _info(contents)
-    return "\n".join([f"# {path.stem}", "", *(f"- **{key}**: {value}" for key, value in facts.items())])
+    return _facts(path.stem, facts | _info(contents))
+
+
+def card_of(model: Model) -> str:
+    """Return the card of a loaded model in Markdown, as `describe_model` does, but without the folder of its file."""
+    if model.name in bundled_models():
+        return model_card(model.name)
+    return _facts(Path(model.name).stem, {"SHA-256": model.sha256} | model.info)
+
+
+def _facts(title: str, facts: dict[str, Any]) -> str:
+    return "\n".join([f"# {title}", "", *(f"- **{key}**: {value}" for key, value in facts.items())])
 
 
 def import_checkpoint(checkpoint: Path, target: Path) -> None:
