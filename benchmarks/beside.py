@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from segment_click import PLUGIN, TICK, Window
+from lateness import LateTicks
+from segment_click import PLUGIN, Window
 
 from napari_darl.evaluation.report import markdown_table
 
@@ -66,29 +67,6 @@ def load_table(threads: int, repeats: int) -> str:
     rows = [("quiet", f"{1e3 * quiet:.0f}", "1.00")]
     rows.append(("one busy process a core", f"{1e3 * beside:.0f}", f"{beside / quiet:.2f}"))
     return markdown_table(("machine", "ms a frame", "ratio"), rows)
-
-
-class LateTicks:
-    """Counts by how much a timer of the window is late."""
-
-    def __init__(self) -> None:
-        from qtpy.QtCore import Qt, QTimer
-
-        self.late: list[float] = []
-        self._last = time.perf_counter()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._tick)
-        self._timer.start(round(1000 * TICK))
-
-    def _tick(self) -> None:
-        now = time.perf_counter()
-        self.late.append(max(now - self._last - TICK, 0.0))
-        self._last = now
-
-    def stop(self) -> None:
-        """Stop the timer."""
-        self._timer.stop()
 
 
 def _masks(layers: list[Any], known: set[Any]) -> list[Any]:

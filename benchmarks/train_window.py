@@ -14,40 +14,13 @@ from pathlib import Path
 
 import napari
 import numpy as np
-from qtpy.QtCore import QEventLoop, Qt, QTimer
+from lateness import idle, lateness_row, lateness_table, wait, watched
 
 from napari_darl import Trainer
-from napari_darl.evaluation.report import markdown_table
 from napari_darl.samples import sample_angiogram
 from napari_darl.training.config import training_config
 
-TICK = 0.01  # s
 STEPS = 30
-
-
-def lateness(seconds: float) -> np.ndarray:
-    """Process the events of the window, and return the delay of each tick in ms."""
-    late, last = [], time.perf_counter()
-    timer, loop = QTimer(), QEventLoop()
-    timer.setTimerType(Qt.TimerType.PreciseTimer)
-
-    def tick() -> None:
-        nonlocal last
-        now = time.perf_counter()
-        late.append(max(0.0, now - last - TICK))
-        last = now
-
-    timer.timeout.connect(tick)
-    timer.start(round(1000 * TICK))
-    QTimer.singleShot(round(1000 * seconds), loop.quit)
-    loop.exec()
-    return 1000 * np.array(late)
-
-
-def idle(seconds: float) -> None:
-    loop = QEventLoop()
-    QTimer.singleShot(round(1000 * seconds), loop.quit)
-    loop.exec()
 
 
 def alone(frames: np.ndarray, folder: Path) -> float:
@@ -68,24 +41,23 @@ def main() -> None:
         viewer = napari.Viewer()
         viewer.add_image(frames, name="angiograms")
         widget = viewer.window.add_plugin_dock_widget("napari-darl", "Train a model")[1]
-        widget.folder.setText(f"{folder}/run")
-        widget.preview_every.setValue(20)
+        widget.form.folder.setText(f"{folder}/run")
+        widget.form.preview_every.setValue(20)
         idle(5)
-        rows = [("no training", lateness(args.seconds), None)]
+        with watched() as quiet:
+            idle(args.seconds)
         widget.start()
-        while len(viewer.layers) < 7:
-            idle(0.1)
+        wait(lambda: len(viewer.layers) >= 7)
         began, first = time.perf_counter(), widget.bar.value()
-        late = lateness(args.seconds)
+        with watched() as busy:
+            idle(args.seconds)
         speed = (widget.bar.value() - first) / (time.perf_counter() - began)
-        rows.append(("training", late, speed))
         widget.button.click()
-        while widget.button.text() != "Start":
-            idle(0.1)
+        wait(lambda: widget.button.text() == "Start")
         viewer.close()
-        table = [(name, *np.percentile(late, (50, 99)).tolist(), float(late.max()), rate) for name, late, rate in rows]
-        table.append(("training without a window", None, None, None, alone(frames, Path(folder) / "alone")))
-    print(markdown_table(("", "median, ms", "99 %, ms", "worst, ms", "steps/s"), table))
+        rows = [lateness_row("no training", quiet, None), lateness_row("training", busy, speed)]
+        rows.append(("training without a window", None, None, None, alone(frames, Path(folder) / "alone")))
+    print(lateness_table(rows, "steps/s"))
 
 
 if __name__ == "__main__":
