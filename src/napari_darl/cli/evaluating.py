@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from napari_darl.cli.files import Failures, named_frames, naming, numbers, with_experts
+from napari_darl.cli.files import Failures, named_frames, numbers, with_experts
 from napari_darl.cli.options import (
     AsJson,
     Bits,
@@ -23,6 +23,7 @@ from napari_darl.cli.options import (
     frame_numbers,
 )
 from napari_darl.cli.terminal import tracked
+from napari_darl.errors import InputError
 
 
 def assess(
@@ -97,7 +98,10 @@ def noise(
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Show how a model's masks change with noise: at other timesteps of the diffusion, and in the frames."""
+    """Show how a model's masks change with noise: at other timesteps of the diffusion, and in the frames.
+
+    Files that can't be used are left out of the means and reported at the end, and the exit status is 2.
+    """
     from napari_darl.batch.jobs import find_images
     from napari_darl.evaluation.pairing import pair_files
     from napari_darl.evaluation.robustness import mean_robustness, robustness, robustness_table
@@ -113,8 +117,10 @@ def noise(
     options = SegmentOptions(bright=bright, resize=resize, bits=bits)
     loaded = load_model(model, device)
     rows = []
-    for name, frame, expert in tracked(with_experts(pairs, channel), "Segmenting", len(pairs)):
-        with naming(name):
+    failures = Failures()
+    for name, frame, expert in tracked(with_experts(pairs, failures, channel), "Segmenting", len(pairs)):
+        masks = {}
+        with failures.of(name):
             views = noisy_views(frame, loaded, options, noise_levels=levels, sigmas=deviations)
             masks = {view.noise: view.probability > 0.5 for view in views}
             rows.append(robustness(masks, expert))
@@ -127,7 +133,9 @@ def noise(
                     provenance=loaded.provenance(noise=kind, bright=decided(bright, loaded)),
                     overwrite=overwrite,
                 )
-    typer.echo(robustness_table(mean_robustness(rows)))
+    if rows:
+        typer.echo(robustness_table(mean_robustness(rows)))
+    failures.report()
 
 
 def evaluate(
@@ -139,9 +147,24 @@ def evaluate(
 ) -> None:
     """Compare masks with an expert's: Dice, IoU, precision, recall, clDice.
 
-    Probabilities also get the areas under the ROC and the precision-recall curve.
+    Probabilities also get the areas under the ROC and the precision-recall curve. Files that can't be used are left out
+    of the means and reported at the end, and the exit status is 2.
     """
     from napari_darl.evaluation.report import evaluate as compare
 
-    report = compare(predictions, truth, fov=fov, by_order=by_order, track=lambda pairs: tracked(pairs, "Comparing"))
-    typer.echo(report.to_json() if as_json else report.to_table())
+    failures = Failures()
+    try:
+        report = compare(
+            predictions,
+            truth,
+            fov=fov,
+            by_order=by_order,
+            track=lambda pairs: tracked(pairs, "Comparing"),
+            attempt=failures.of,
+        )
+    except InputError:
+        if not failures:
+            raise  # it is about all files
+    else:
+        typer.echo(report.to_json() if as_json else report.to_table())
+    failures.report()

@@ -38,22 +38,30 @@ def named_frames(
         yield from (frames[number] for number in numbers)
 
 
-def with_experts(pairs: dict[Path, Path | None], channel: str | None = None) -> Iterator[tuple[str, Frame, Any]]:
+def with_experts(
+    pairs: dict[Path, Path | None], failures: "Failures", channel: str | None = None
+) -> Iterator[tuple[str, Frame, Any]]:
     """Yield frames as `named_frames` does, each with the expert's mask, or None where no file of them is given."""
     from napari_darl.evaluation.metrics import above_half
     from napari_darl.frames.stacks import read_stack
 
-    for path, frames in _by_file(list(pairs), channel):
+    for path, frames in _by_file(list(pairs), channel, failures):
         expert = pairs[path]
-        masks = [above_half(m) for m in read_stack(expert, "brightest").frames] if expert else [None] * len(frames)
-        if len(masks) != len(frames):
-            raise InputError(f"{expert} has {len(masks)} masks and {path} has {len(frames)} frames. Pass one for each.")
-        for named, mask in zip(frames, masks, strict=True):
+        masks: list[Any] = [None] * len(frames)
+        if expert:
+            masks = []
+            with failures.of(expert):
+                masks = [above_half(mask) for mask in read_stack(expert, "brightest").frames]
+                if len(masks) != len(frames):
+                    masks, count = [], len(masks)
+                    told = f"{expert} has {count} masks and {path} has {len(frames)} frames. Pass one for each."
+                    raise InputError(told)
+        for named, mask in zip(frames, masks, strict=False):
             yield (*named, mask)
 
 
 def _by_file(
-    paths: list[Path], channel: str | None, failures: "Failures | None" = None
+    paths: list[Path], channel: str | None, failures: "Failures"
 ) -> Iterator[tuple[Path, list[tuple[str, Frame]]]]:
     from napari_darl.frames.stacks import read_stack
 
@@ -63,7 +71,7 @@ def _by_file(
     names: dict[str, Path] = {}
     for path in paths:
         stack = None
-        with naming(path) if failures is None else failures.of(path):
+        with failures.of(path):
             stack = read_stack(path, channel)
         if stack is None:
             continue

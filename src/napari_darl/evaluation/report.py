@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def evaluate(
     fov: Path | None = None,
     by_order: bool = False,
     track: Callable[[Pairs], Iterable[tuple[Path, Path | CocoMask]]] = iter,
+    attempt: Callable[[Path], AbstractContextManager[object]] = nullcontext,
 ) -> Report:
     """Score predicted masks against expert masks, frame by frame.
 
@@ -72,6 +74,9 @@ def evaluate(
         Whether to pair the files of two folders by their natural order instead of by their names.
     track : callable
         Wraps the iteration over pairs of files, for example to show a progress bar.
+    attempt : callable
+        Returns, for a prediction, the context in which it is scored. If the context suppresses an error, the file is
+        left out.
 
     Returns
     -------
@@ -83,7 +88,7 @@ def evaluate(
     FileError
         If a file or folder is missing, unreadable, without an image or without a partner.
     InputError
-        If shapes or numbers of frames differ, or a field of view is empty.
+        If shapes or numbers of frames differ, a field of view is empty, or no file is left.
 
     Examples
     --------
@@ -108,7 +113,10 @@ def evaluate(
         views = dict(pair_files(predictions, fov, by_order=by_order))
     frames: dict[str, Scores] = {}
     for prediction, expert in track(pairs):
-        frames.update(_score_file(prediction, expert, views[prediction]))
+        with attempt(prediction):
+            frames.update(dict(_score_file(prediction, expert, views[prediction])))
+    if not frames:
+        raise InputError(f"No mask of {predictions} could be compared. Their errors say why.")
     return Report(frames, mean_scores(list(frames.values())))
 
 
