@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication
 from windows import Window
 
 from napari_darl import cli
+from napari_darl.errors import DarlError
 from napari_darl.samples import sample_angiogram
 from napari_darl.training.config import training_config
 
@@ -82,6 +83,70 @@ def test_measuring(window: Window, tmp_path: Path) -> None:
     for name, value in found.summary.items():
         if isinstance(value, float):
             assert told[name] == pytest.approx(value, nan_ok=True), name
+
+
+def test_segmenting_a_folder(window: Window, tmp_path: Path, untrained_path: Path) -> None:
+    images = tmp_path / "my images"
+    images.mkdir()
+    write_frames(images / "a.tif")
+    widget = window.dock("Segment a folder")
+    widget.model.choose(str(untrained_path))
+    widget.copy.click()
+    assert "no folder" in window.messages[-1]
+    widget.folder.setText(str(images))
+    widget.cleaning.value = widget.cleaning.value.updated(threshold=0.4)
+    widget.resize_factor.setValue(1.5)
+    words = copied(widget)
+    assert words[1:5] == ["segment", str(images), "--output", str(images)]  # beside the images
+    widget.output.setText(str(tmp_path / "window"))
+    widget.list_images()
+    window.wait(lambda: len(widget.session.outcomes) == 1)
+    widget.button.click()
+    window.finish()
+    run(copied(widget))  # finds the masks done
+    assert widget.session.outcomes[0].state == "done"
+    words[4] = str(tmp_path / "shell")
+    run(words)
+    np.testing.assert_array_equal(
+        tifffile.imread(tmp_path / "shell" / "a_mask.tif"), tifffile.imread(tmp_path / "window" / "a_mask.tif")
+    )
+
+
+def test_refining(window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untrained_path: Path) -> None:
+    path = write_frames(tmp_path / "series.tif")
+    window.viewer.open(str(path), plugin="napari")
+    widget = window.open_segment(1.25)
+    widget.model.choose(str(untrained_path))
+    mask = window.segment(widget)
+    form = widget.refine
+    form.copy_with(tmp_path / "corrections.tif")
+    assert "Nothing is corrected" in window.messages[-1]
+    mask.data[0, 20:30, 20:30] = 1 - mask.data[0, 20:30, 20:30]
+    mask.refresh()
+    form.copy_with(tmp_path / "corrections.tif")
+    words = shlex.split(QApplication.clipboard().text())
+    told: list[Any] = []
+
+    def keep(model: str, corrected: Any, others: Any, *, options: Any, **_: Any) -> None:
+        told.append((model, corrected, others, options))
+        raise DarlError("That is enough.")
+
+    monkeypatch.setattr("napari_darl.refining.refine.refine", keep)
+    form.refine()
+    window.finish()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit):
+            cli.main()
+    (model, ((frame, labels),), (other,), options), (*same, by_shell) = told
+    assert same[0] == model == str(untrained_path)
+    ((movie, stack),), (unsaid,) = same[1:]
+    np.testing.assert_array_equal(movie.data[0], frame.data)
+    np.testing.assert_array_equal(stack[0], labels)
+    assert (stack[1] == -1).all()
+    assert set(np.unique(labels)) == {-1, 0, 1}
+    np.testing.assert_array_equal(unsaid.data, other.data)
+    assert (by_shell.resize, by_shell.bright) == (options.resize, options.bright) == (1.25, False)
 
 
 def test_layers_without_a_file_are_named(window: Window) -> None:

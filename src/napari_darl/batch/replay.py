@@ -89,7 +89,12 @@ def shell_command(name: str, inputs: Sequence[str], options: Mapping[str, object
 
 
 def segment_command(settings: Settings, image: str, output: str) -> str:
-    """Return the command that segments an image with these settings, quoted for a shell.
+    """Return the command that segments an image, or a folder of images, with these settings, quoted for a shell.
+
+    Raises
+    ------
+    InputError
+        If no command has these settings.
 
     Examples
     --------
@@ -98,6 +103,8 @@ def segment_command(settings: Settings, image: str, output: str) -> str:
     >>> segment_command(Settings("fundus", cleaning=Cleaning(threshold=0.6)), "my eye.tif", "masks")
     "napari-darl segment 'my eye.tif' --output masks --model fundus --threshold 0.6"
     """
+    if settings.options.tile is not None:
+        raise InputError("No command has a tile size of its own. Set it to 0 in the preferences.")
     changed = {name: value for name, value in settings.options if value != getattr(_PLAIN, name)}
     bright = changed.pop("bright", None)
     words: dict[str, object] = {"output": output, "model": settings.model, **dict(settings.cleaning)}

@@ -1,5 +1,6 @@
 """The command that refines a model with corrected masks."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +15,19 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from napari_darl.io.arrays import ImageData
+
 _NOT_SAID = 128
 
 
 def refine(
     images: Annotated[Path, typer.Option(help="Folder of corrected images, or one image.")],
     masks: Annotated[
-        Path, typer.Option(help="Their corrected masks: 255 vessel, 0 background, 128 not said. Stems pair them.")
+        Path,
+        typer.Option(
+            help="Their corrected masks: 255 vessel, 0 background, 128 not said. Stems pair them. Frames of a stack of "
+            "which nothing is said count as not corrected."
+        ),
     ],
     output: Annotated[Path, typer.Option(help="File of the refined model, *.safetensors.")],
     others: Annotated[Path | None, typer.Option(help="Folder of images of the same kind, not corrected.")] = None,
@@ -49,9 +56,11 @@ def refine(
     refuse_existing([output], overwrite)
     options = SegmentOptions(bright=bright, resize=resize, channel=channel, bits=bits, device=device)
     corrected: list[tuple[Any, Any]] = []
+    unsaid: list[Any] = []
     for image, mask in pair_files(images, masks):
         with naming(mask):
             corrected.append((read_image(image), _labels(mask)))
+            unsaid += _unsaid_frames(*corrected[-1])
     taken = {image.resolve() for image, _ in pair_files(images, masks)}
     spare = [path for path in (find_images([others]) if others else []) if path.resolve() not in taken]
 
@@ -60,7 +69,7 @@ def refine(
         done = refine_model(
             model,
             corrected,
-            [read_image(path) for path in spare],
+            [*unsaid, *(read_image(path) for path in spare)],
             options=options,
             seed=seed,
             progress=lambda step, total: progress.update(task, completed=step, total=total),
@@ -75,6 +84,20 @@ def refine(
         output.unlink(missing_ok=True)
     done.save(output)
     messages.print(f"{done.choice}, threshold {done.threshold:.2f}, no longer label-free: {output}")
+
+
+def _unsaid_frames(image: "ImageData[Any]", labels: "npt.NDArray[np.int8]") -> "list[ImageData[Any]]":
+    """Return some frames of a stack of which its labels say nothing."""
+    import numpy as np
+
+    from napari_darl.refining.corrections import NOT_SAID, uncorrected_frames
+
+    leading = image.leading_shape
+    if labels.shape != (*leading, *image.frame_shape):  # which `refine` refuses, or a channel is still to be chosen
+        return []
+    said = (labels != NOT_SAID).any(axis=(-2, -1))
+    corrected = {tuple(int(part) for part in index) for index in np.argwhere(said)} if leading else {()}
+    return [replace(image, data=image.data[index], axes=None) for index in uncorrected_frames(leading, corrected)]
 
 
 def _labels(path: Path) -> "npt.NDArray[np.int8]":

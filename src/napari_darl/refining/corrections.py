@@ -1,6 +1,6 @@
 """Corrected frames, as the network sees them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,14 @@ from napari_darl.training.teacher import nearest_pixels
 Labels = npt.NDArray[np.int8]
 """1 vessel, 0 background, -1 not said."""
 
+Index = tuple[int, ...]
+"""Place of a frame in a stack."""
+
 NOT_SAID = -1
 SURE = 0.9
 """Probability from which the original model is sure of vessel; below 1 - SURE it is sure of background."""
+
+_SPARE = 8  # about as many frames of a stack serve as others
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +98,20 @@ def read_corrections(
     if not frames:
         raise InputError("Nothing is corrected: every label is -1 (not said). Label at least one frame.")
     return frames
+
+
+def uncorrected_frames(shape: tuple[int, ...], corrected: Container[Index]) -> list[Index]:
+    """Choose some frames of a stack that nobody corrected, spread over it, for `others` of `refine`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the stack without Y and X.
+    corrected : container of tuple of int
+        Indices of the corrected frames.
+    """
+    spare = [index for index in np.ndindex(shape) if index not in corrected]
+    return spare[:: max(1, len(spare) // _SPARE)]
 
 
 def read_others(others: Sequence[object], model: Model, options: SegmentOptions, at_most: int) -> list[LabelledFrame]:

@@ -9,12 +9,14 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
 from qtpy.QtCore import QSignalBlocker, QTimer
-from qtpy.QtWidgets import QCheckBox, QGroupBox, QHBoxLayout, QInputDialog, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QGroupBox, QHBoxLayout, QInputDialog, QPushButton, QVBoxLayout
 
+from napari_darl._napari.command_line import copy_button
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.layers import Index, frame_order, mask_layer, visible_frame
 from napari_darl._napari.model_list import free_path, remember
 from napari_darl._napari.pickers import explanation
+from napari_darl._napari.refining.command import copy_refining
 from napari_darl._napari.refining.corrections import corrections
 from napari_darl._napari.refining.proofreading import KEYS, Proofreader
 from napari_darl._napari.refining.work import Refined, RefineRun
@@ -64,6 +66,8 @@ class RefineForm(QGroupBox):
         self.button.setToolTip(
             "Train the model for a minute on your corrections. It stays as it is unless that makes it clearly better."
         )
+        self.copy = copy_button()
+        self.copy.setToolTip("Saves your corrections as a file, and copies the command line that refines with it.")
         self.keep = QPushButton("Keep...")
         self.keep.setToolTip("Save the refined model under a name. It is no longer label-free.")
         self.discard = QPushButton("Discard")
@@ -79,7 +83,10 @@ class RefineForm(QGroupBox):
         column.addLayout(looking)
         column.addWidget(self.keys)
         column.addWidget(self.finished)
-        column.addWidget(self.button)
+        run = QHBoxLayout()
+        run.addWidget(self.button, 2)
+        run.addWidget(self.copy, 1)
+        column.addLayout(run)
         column.addLayout(choice)
         column.addWidget(self.state)
         self._timer = QTimer(self)
@@ -90,6 +97,7 @@ class RefineForm(QGroupBox):
         self._proofreader.told.connect(self._tell)
         self.finished.toggled.connect(self._tick)
         self.button.clicked.connect(self._clicked)
+        self.copy.clicked.connect(self._ask_copy)
         self.keep.clicked.connect(self._ask_name)
         self.discard.clicked.connect(self.discard_refined)
         viewer.dims.events.current_step.connect(self.refresh)
@@ -157,6 +165,7 @@ class RefineForm(QGroupBox):
         self.finished.setEnabled(result is not None and not working)
         self.spot.setEnabled(result is not None)
         self.button.setEnabled(result is not None or working)
+        self.copy.setEnabled(result is not None)
         self.button.setText("Stop" if working else "Refine")
         for button in (self.keep, self.discard):
             button.setVisible(self._refined is not None)
@@ -185,6 +194,22 @@ class RefineForm(QGroupBox):
         name, agreed = QInputDialog.getText(self, "Keep the refined model", "Name:", text="refined")
         if agreed and name.strip():
             self.keep_as(name.strip())
+
+    def _ask_copy(self) -> None:
+        if self._result is not None:
+            name = f"{self._result.image.name} corrections.tif"
+            path, _ = QFileDialog.getSaveFileName(self, "Save the corrections", name, "TIFF (*.tif *.tiff)")
+            if path:
+                self.copy_with(Path(path))
+
+    def copy_with(self, path: Path) -> None:
+        """Save the corrections as a file, and copy the command that refines with it; errors become notifications."""
+        if self._result is None:
+            return
+        try:
+            copy_refining(self._result, path)
+        except DarlError as error:
+            show_error(str(error))
 
     def _show_progress(self) -> None:
         if self._run is not None and self._run.total:

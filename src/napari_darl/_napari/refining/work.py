@@ -17,8 +17,6 @@ from napari_darl.refining.corrections import Labels
 if TYPE_CHECKING:
     from napari_darl.refining.refine import Refinement
 
-_OTHERS = 8
-
 
 @dataclass(frozen=True, eq=False)
 class Refined:
@@ -64,6 +62,7 @@ class RefineRun:
         from napari_darl.inference.cleaning import Cleaning, clean_mask
         from napari_darl.inference.windows import Windows
         from napari_darl.io.arrays import ImageData
+        from napari_darl.refining.corrections import uncorrected_frames
         from napari_darl.refining.refine import refine
 
         segment = self._options.segment
@@ -74,13 +73,11 @@ class RefineRun:
         def progress(done: int, total: int) -> None:
             self.done, self.total = done, total
 
-        others = [index for index in np.ndindex(self._shape[:-2]) if index not in self._labels]
-        others = others[:: max(1, len(others) // _OTHERS)]
         try:
             refinement = refine(
                 self._options.model,
                 [(image(index), labels) for index, labels in self._labels.items()],
-                [image(index) for index in others],
+                [image(index) for index in uncorrected_frames(self._shape[:-2], self._labels)],
                 options=segment,
                 progress=progress,
                 stop=stop,

@@ -36,8 +36,6 @@ def copy_segmenting(image: Image, options: Options, cleaning: Cleaning, viewer: 
             f"The region '{options.region.name}' is drawn. Save it as a mask, pass it by --region, and choose "
             "'everything' to copy the rest."
         )
-    if options.segment.tile is not None:
-        raise InputError("No command has a tile size of its own. Set it to 0 in the preferences.")
     shape, frames = frames_shape(image), None
     if not options.whole and len(shape) > 2:
         frames = FrameNumbers(str(np.ravel_multi_index(visible_frame(image, viewer), shape[:-2])))
