@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QApplication
 
 import napari_darl
 from napari_darl._napari.commands import segment_vessels
-from napari_darl._napari.pickers import DevicePicker
+from napari_darl._napari.device_picker import DevicePicker
 from napari_darl._napari.training.session import TrainingSession
 from napari_darl.io.output import write_png
 from napari_darl.samples import sample_angiogram

@@ -234,9 +234,9 @@ def test_the_device_is_described_and_a_missing_one_is_refused(window: Window) ->
     line = widget.device.line
     window.wait(lambda: "Looking" not in line.text())
     assert line.text().startswith(("CPU: ", "GPU: Apple"))
-    widget.device.setCurrentText("cpu")
+    widget.device.choices.setCurrentText("cpu")
     window.wait(lambda: line.text() == "CPU, as chosen")
-    widget.device.setCurrentText("cuda")
+    widget.device.choices.setCurrentText("cuda")
     window.wait(lambda: "'cuda'" in line.text())
     widget.segment()
     window.finish()

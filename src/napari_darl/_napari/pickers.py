@@ -1,4 +1,4 @@
-"""Controls that the widgets share: the choice of the model, of the device and of options."""
+"""Controls that the widgets share: the choice of the model and of options."""
 
 from pathlib import Path
 from threading import Event
@@ -20,13 +20,13 @@ from qtpy.QtWidgets import (
     QToolButton,
     QWidget,
 )
-from superqt.utils import create_worker
+from superqt import QCollapsible
 
 from napari_darl._napari.decimals import DecimalBox
 from napari_darl._napari.model_card import show_card
 from napari_darl._napari.model_list import import_released, known_models, remember
 from napari_darl._napari.settings import read_settings
-from napari_darl._napari.task import Task, warm_up
+from napari_darl._napari.task import Task
 from napari_darl.errors import DarlError
 from napari_darl.models import bundled_models, model_traits
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import napari
 
 _BROWSE, _IMPORT = "Browse...", "Import released .pth..."
-_DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class ModelPicker(QWidget):
@@ -135,35 +134,6 @@ class ModelPicker(QWidget):
         Task(work, self._viewer, title="Importing", total=0, on_yield=choose, on_end=lambda _: None)
 
 
-class DevicePicker(QComboBox):
-    """Chooses the device. `line` describes it and, where it is the CPU, says why."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.addItems(_DEVICES)
-        self.setCurrentText(read_settings().device)
-        self.setToolTip("The device that computes; auto uses a GPU if there is one.")
-        widen(self)
-        self.line = explanation()
-        self.line.setText("Looking for a GPU...")
-        self.currentTextChanged.connect(self._describe)
-        self._describe(self.device)
-
-    @property
-    def device(self) -> str:
-        """The chosen device as `resolve_device` takes it."""
-        return self.currentText()
-
-    def _describe(self, name: str) -> None:
-        # In a thread: it imports torch, and everything else that the first click would wait for.
-        create_worker(_described, name, _connect={"returned": self._show})
-
-    def _show(self, described: tuple[str, str]) -> None:
-        name, line = described
-        if name == self.device:
-            self.line.setText(line)
-
-
 def vessels_choice() -> QComboBox:
     """Make a choice between dark and bright vessels."""
     choices = QComboBox()
@@ -223,6 +193,14 @@ def explanation() -> QLabel:
     return line
 
 
+def more(inner: QWidget) -> QCollapsible:
+    """Put controls that are rarely needed under a title that shows and hides them."""
+    collapsible = QCollapsible("More")
+    collapsible.toggleButton().setToolTip("Shows or hides further options.")
+    collapsible.addWidget(inner)
+    return collapsible
+
+
 class Scrolling(QScrollArea):
     """Scrolls a widget vertically where the window is too low for it, and is never narrower than the widget."""
 
@@ -246,16 +224,6 @@ class Scrolling(QScrollArea):
         if event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)
-
-
-def _described(name: str) -> tuple[str, str]:
-    warm_up()
-    from napari_darl.darl.device import describe_device
-
-    try:
-        return name, describe_device(name)
-    except DarlError as error:
-        return name, str(error)
 
 
 def short_name(model: str) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from napari_darl.cli.demo import demo
 from napari_darl.cli.evaluating import assess, evaluate, noise
+from napari_darl.cli.info import info
 from napari_darl.cli.measuring import measure, stenosis
 from napari_darl.cli.models import export, import_checkpoint, models
 from napari_darl.cli.refining import refine
@@ -36,6 +37,7 @@ for command in (
     import_checkpoint,
     export,
     models,
+    info,
     demo,
 ):
     app.command()(command)

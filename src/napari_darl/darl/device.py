@@ -70,16 +70,19 @@ def working_precision(device: torch.device, choice: str = "auto") -> Callable[[]
         `bfloat16` is autocast. `auto` chooses it on GPUs and processors with bfloat16 arithmetic, else float32.
     """
     if choice == "auto":
-        if device.type == "cuda":
-            gains = torch.cuda.is_bf16_supported()
-        else:
-            known: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # since torch 2.11
-            features = known() if device.type == "cpu" else {}
-            gains = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
-        choice = "bfloat16" if gains else "float32"
+        choice = "bfloat16" if has_bfloat16(device) else "float32"
     if choice == "float32":
         return nullcontext
     return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device computes with bfloat16 by itself, so that it is faster than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    known: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)  # since torch 2.11
+    features = known() if device.type == "cpu" else {}
+    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -16,10 +16,10 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
+from napari_darl._napari.device_picker import DevicePicker
 from napari_darl._napari.model_list import known_models
-from napari_darl._napari.pickers import DevicePicker, short_name, spin_box, widen
+from napari_darl._napari.pickers import more, short_name, spin_box, widen
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.stacks import StackPicker
@@ -183,13 +183,14 @@ class TrainingForm(QWidget):
         self.folder.setToolTip("The run folder: model, checkpoint, losses and settings. Resume continues from it.")
         browse = QToolButton()
         browse.setText("...")
+        browse.setToolTip("Opens a dialog to choose the folder.")
         browse.clicked.connect(self._ask_folder)
         row = QHBoxLayout()
         row.addWidget(self.folder, 1)
         row.addWidget(browse)
         form.addRow("output", row)
 
-    def _more(self) -> QCollapsible:
+    def _more(self) -> QWidget:
         self.masks = StackPicker(
             self._viewer,
             {_DRAWN: "Random trees that look like vessels."},
@@ -213,9 +214,7 @@ class TrainingForm(QWidget):
         form.addRow("save every", self.autosave)
         form.addRow("batch", self.batch)
         form.addRow("seed", self.seed)
-        more = QCollapsible("More")
-        more.addWidget(inner)
-        return more
+        return more(inner)
 
     def _backgrounds_changed(self) -> None:
         self.first_frames.setVisible(self.backgrounds.chosen == FIRST)

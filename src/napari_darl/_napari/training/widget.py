@@ -33,6 +33,7 @@ class TrainWidget(QWidget):
         self._session = TrainingSession.of(viewer)
         self.form = TrainingForm(viewer, self._session.folder)
         self.button = QPushButton("Start")
+        self.button.setToolTip("Starts the run in the background. Stop saves it, and Resume continues it.")
         self.resume = QPushButton("Resume...")
         self.resume.setToolTip("Continues the run in a folder, with the stacks chosen above.")
         self.bar = QProgressBar()
