@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -199,3 +200,8 @@ def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
         metadata={SPACING: AT_DETECTOR} if at_detector(image) else {},
         **geometry(image),
     )
+
+
+def checksum(values: npt.NDArray[Any]) -> int:
+    """Return a checksum of values, by which later changes in place are noticed."""
+    return crc32(np.ascontiguousarray(values).data)

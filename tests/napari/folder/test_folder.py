@@ -17,6 +17,7 @@ from qtpy.QtCore import Qt
 from windows import Window
 
 from napari_darl import read_provenance, segment
+from napari_darl.errors import FileError
 from napari_darl.samples import sample_angiogram
 
 FRAME = sample_angiogram()[:96, :112]
@@ -125,6 +126,47 @@ def test_stepping_shows_masks_in_place_and_saves_edits(window: Window, images: P
     assert (out / "a_mask.tif").stat().st_mtime_ns == before
     assert run("segment", images, "--output", out, "--model", untrained_path, "--overwrite") == 2
     np.testing.assert_array_equal(tifffile.imread(out / "a_mask.tif"), expected)
+
+
+def test_a_stroke_is_saved_a_second_later(window: Window, images: Path, untrained_path: Path) -> None:
+    widget = opened(window, images, untrained_path)
+    out = images.parent / "out"
+    widget.session.show(0)
+    window.finish()
+    mask = window.viewer.__wrapped__.layers["a vessels"]
+    for rows in (slice(0, 5), slice(5, 9)):  # the second stroke follows the first one's save
+        mask.data_setitem((np.repeat(np.arange(rows.start, rows.stop), 2), np.tile([4, 5], rows.stop - rows.start)), 1)
+        expected = mask.data * np.uint8(255)
+        window.wait(lambda wanted=expected: np.array_equal(tifffile.imread(out / "a_mask.tif"), wanted))
+    window.wait(lambda: states(widget)[0] == "edited")
+    assert read_provenance(out / "a_mask.tif")["edited"]
+    before = (out / "a_mask.tif").stat().st_mtime_ns
+    widget.session.step(1)
+    window.finish()
+    assert (out / "a_mask.tif").stat().st_mtime_ns == before
+
+
+def test_a_stroke_that_cannot_be_saved_is_told_once(
+    window: Window, images: Path, untrained_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget = opened(window, images, untrained_path)
+    widget.session.show(0)
+    window.finish()
+
+    def full(*_: Any) -> None:
+        raise FileError("The disk is full.")
+
+    monkeypatch.setattr("napari_darl.batch.results.write_edited", full)
+    mask = window.viewer.__wrapped__.layers["a vessels"]
+    mask.data_setitem((np.array([3]), np.array([4])), 1)
+    window.wait(lambda: window.messages == ["The disk is full."])
+    widget.next.click()
+    assert widget.session.current == 0
+    assert window.messages == ["The disk is full."]
+    monkeypatch.undo()
+    widget.next.click()
+    window.finish()
+    assert widget.session.current == 1
 
 
 def test_edits_are_saved_when_the_layer_goes_or_the_window_closes(

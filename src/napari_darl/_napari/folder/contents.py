@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
-import numpy.typing as npt
 from napari.layers import Image, Labels
-from napari.utils.notifications import show_warning
 
 from napari_darl._napari.bit_depth import BITS
 from napari_darl._napari.geometry import AT_DETECTOR, SPACING
-from napari_darl._napari.layers import bare, vessel_colours
+from napari_darl._napari.layers import bare, checksum, vessel_colours
 from napari_darl._napari.mask_files import PLUGIN
 from napari_darl.io import output
 from napari_darl.io.identity import content_hash, stem_of
@@ -99,6 +97,7 @@ class Shown:
         self.image: Image = bare(viewer.add_layer(_image_layer(contents)))
         self.mask: Labels | None = None
         self._saved = 0
+        self._saving = Lock()
         self.show_mask(contents)
 
     def show_mask(self, contents: Contents) -> None:
@@ -107,7 +106,7 @@ class Shown:
             return
         self.contents = contents
         labels = (contents.mask.data != 0).astype(np.uint8)
-        self._saved = _hash(labels)
+        self._saved = checksum(labels)
         provenance = (contents.description or {}).get("provenance")
         layer = Labels(
             labels,
@@ -124,10 +123,15 @@ class Shown:
     @property
     def edited(self) -> bool:
         """Whether the mask has changed since it was read or saved."""
-        return self.mask is not None and self.contents.ours and _hash(self.mask.data) != self._saved
+        return self.mask is not None and self.contents.ours and checksum(self.mask.data) != self._saved
+
+    @property
+    def has_further_labels(self) -> bool:
+        """Whether the mask has labels above 1, which its file can't tell from vessel."""
+        return self.mask is not None and bool(self.mask.data.max() > 1)
 
     def save(self) -> bool:
-        """Save the mask to its file if it was edited; return whether it was.
+        """Save the mask to its file if it was edited; return whether it was. A thread may call it.
 
         Raises
         ------
@@ -136,14 +140,13 @@ class Shown:
         """
         from napari_darl.batch.results import write_edited
 
-        if self.mask is None or self.contents.mask is None or not self.edited:
-            return False
-        labels = self.mask.data
-        if labels.max() > 1:
-            show_warning(f"{self.contents.file.name} holds vessel or background only: labels above 1 are vessel there.")
-        mask = replace(self.contents.mask, data=labels != 0)
-        write_edited(self.contents.file, mask, self.contents.description or {})
-        self._saved = _hash(labels)
+        with self._saving:  # a thread that began earlier must not write last
+            if self.mask is None or self.contents.mask is None or not self.edited:
+                return False
+            labels = self.mask.data.copy()
+            mask = replace(self.contents.mask, data=labels != 0)
+            write_edited(self.contents.file, mask, self.contents.description or {})
+            self._saved = checksum(labels)
         return True
 
     def remove(self) -> None:
@@ -176,7 +179,3 @@ def _mask_geometry(contents: Contents, dimensions: int) -> dict[str, Any]:
 
 def _changed(file: Path) -> int:
     return file.stat().st_mtime_ns if file.exists() else 0
-
-
-def _hash(labels: npt.NDArray[Any]) -> int:
-    return crc32(np.ascontiguousarray(labels).data)

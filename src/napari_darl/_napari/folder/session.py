@@ -8,11 +8,11 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_darl._napari.folder.contents import Contents, Shown, read_contents
 from napari_darl._napari.folder.runner import Runner
+from napari_darl._napari.folder.saver import Saver
 from napari_darl._napari.folder.work import Listing, Order, Step, list_images
 from napari_darl._napari.layers import bare
 from napari_darl._napari.task import Task
@@ -29,7 +29,8 @@ _sessions: "WeakKeyDictionary[napari.Viewer, FolderSession]" = WeakKeyDictionary
 class FolderSession(QObject):
     """Segments a folder and shows its images one at a time; get it from `FolderSession.of(viewer)`.
 
-    An edited mask is saved to its file when another image is shown, when its layer is removed, and when napari closes.
+    An edited mask is saved to its file a second after each stroke, when another image is shown, when its layer is
+    removed, and when napari closes.
 
     Attributes
     ----------
@@ -70,6 +71,8 @@ class FolderSession(QObject):
         self._again: Path | None = None  # what to show when the new list is there
         self._listing_task: Task | None = None
         self._opening: Task | None = None
+        self._saver = Saver()
+        self._saver.saved.connect(self._saved)
         self.runner.stepped.connect(self._stepped)
         self.runner.ended.connect(self._ended)
         viewer.layers.events.removed.connect(self._layer_removed)
@@ -149,19 +152,15 @@ class FolderSession(QObject):
 
     def save(self) -> bool:
         """Save the mask that is shown if it was edited; return False if that failed."""
+        return self.shown is None or self._saver.save(self.shown)
+
+    def _saved(self, shown: Shown) -> None:
         from napari_darl.batch.results import State
         from napari_darl.batch.run import Outcome
 
-        if self.shown is None or self.current is None or self.listing is None:
-            return True
-        try:
-            if self.shown.save():
-                self.outcomes[self.current] = Outcome(self.listing.jobs[self.current], State.EDITED)
-                self.changed.emit(self.current)
-        except DarlError as error:
-            show_error(str(error))
-            return False
-        return True
+        if shown is self.shown and self.current is not None and self.listing is not None:
+            self.outcomes[self.current] = Outcome(self.listing.jobs[self.current], State.EDITED)
+            self.changed.emit(self.current)
 
     def _leave(self) -> bool:
         """Save and remove what is shown; return False if it can't be saved, so that it stays."""
@@ -229,6 +228,7 @@ class FolderSession(QObject):
             self.shown = Shown(contents, viewer)
         else:
             self.shown.show_mask(contents)
+        self._saver.watch(self.shown)
         self._read_ahead()
         self.changed.emit(number)
 

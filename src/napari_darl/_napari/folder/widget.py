@@ -22,14 +22,15 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
+from napari_darl._napari.command_line import copy_button, show_copied
+from napari_darl._napari.device_picker import DevicePicker
 from napari_darl._napari.folder.session import FolderSession
 from napari_darl._napari.folder.work import Order
 from napari_darl._napari.pickers import (
-    DevicePicker,
     ModelPicker,
     explanation,
+    more,
     resize_box,
     show_polarity,
     vessels_choice,
@@ -37,6 +38,7 @@ from napari_darl._napari.pickers import (
 )
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.options import preferred_options
+from napari_darl.errors import DarlError
 from napari_darl.models import model_threshold
 
 if TYPE_CHECKING:
@@ -53,8 +55,8 @@ _SHOWN = {"foreign": "left as it is"}
 class FolderWidget(QWidget):
     """Segments a folder with the names, files and rules of `napari-darl segment`, and steps through the masks.
 
-    Policy: a mask that is painted on is saved to its file as soon as another image is shown, and never replaced after
-    that. Masks of other settings, and files that aren't this program's, are shown and left as they are.
+    Policy: a mask that is painted on is saved to its file a second after each stroke, and never replaced after that.
+    Masks of other settings, and files that aren't this program's, are shown and left as they are.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
@@ -77,10 +79,12 @@ class FolderWidget(QWidget):
         self.images.setHeaderLabels(["image", "state"])
         self.images.setRootIsDecorated(False)
         self.images.setUniformRowHeights(True)
-        self.images.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it would take the keys for stepping
-        self.images.setToolTip("Double-click an image to show it.")
+        self.images.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the viewer
+        self.images.setToolTip("A double click or Enter shows an image.")
         self.images.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.button = QPushButton("Segment all")
+        self.button.setToolTip("Segments all images that aren't done, from the shown one onwards, in the background.")
+        self.copy = copy_button()
         self.previous, self.next = QPushButton("Previous"), QPushButton("Next")
         self.previous.setToolTip(f"Shows the image before this one ({PREVIOUS}). An edited mask is saved first.")
         self.next.setToolTip(f"Shows the next image ({NEXT}). An edited mask is saved first.")
@@ -126,26 +130,27 @@ class FolderWidget(QWidget):
         form.addRow("masks", _with_button(self.output, self))
         form.addRow("model", self.model)
         inner = QWidget()
-        more = QFormLayout(inner)
-        more.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        more.addRow("vessels", self.vessels)
-        more.addRow("channel", self.channel)
-        more.addRow("resize", self.resize_factor)
-        more.addRow(self.cleaning)
-        more.addRow("device", self.device)
-        more.addRow(self.device.line)
-        collapsed = QCollapsible("More")
-        collapsed.addWidget(inner)
+        further = QFormLayout(inner)
+        further.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        further.addRow("vessels", self.vessels)
+        further.addRow("channel", self.channel)
+        further.addRow("resize", self.resize_factor)
+        further.addRow(self.cleaning)
+        further.addRow("device", self.device)
+        further.addRow(self.device.line)
         steps = QHBoxLayout()
         for button in (self.previous, self.next, self.save):
             steps.addWidget(button)
         column = QVBoxLayout(self)
         column.addLayout(form)
-        column.addWidget(collapsed)
+        column.addWidget(more(inner))
         column.addWidget(self.images, 1)
         column.addWidget(self.state)
         column.addWidget(self.progress)
-        column.addWidget(self.button)
+        run = QHBoxLayout()
+        run.addWidget(self.button, 2)
+        run.addWidget(self.copy, 1)
+        column.addLayout(run)
         column.addLayout(steps)
 
     def _connect(self) -> None:
@@ -161,10 +166,11 @@ class FolderWidget(QWidget):
             changed.connect(self._timer.start)
         self._timer.timeout.connect(self.list_images)
         self.button.clicked.connect(self._clicked)
+        self.copy.clicked.connect(self._copy)
         self.previous.clicked.connect(lambda: self.session.step(-1))
         self.next.clicked.connect(lambda: self.session.step(1))
         self.save.clicked.connect(self.session.save)
-        self.images.itemDoubleClicked.connect(lambda item, _: self.session.show(self.images.indexOfTopLevelItem(item)))
+        self.images.itemActivated.connect(lambda item, _: self.session.show(self.images.indexOfTopLevelItem(item)))
         self.session.listed.connect(self._list_again)
         self.session.changed.connect(self._refresh)
         for key, by in ((NEXT, 1), (PREVIOUS, -1)):
@@ -186,6 +192,19 @@ class FolderWidget(QWidget):
             show_error("There are no images. Choose a folder of images.")
         else:
             self.session.segment_all()
+
+    def _copy(self) -> None:
+        from napari_darl.batch.replay import Settings, segment_command  # imports torch
+
+        if not self.folder.text().strip():
+            show_error("There is no folder. Choose a folder of images.")
+            return
+        order = self.order()
+        settings = Settings(order.model, order.options, order.cleaning)
+        try:
+            show_copied(segment_command(settings, str(order.folder), str(order.output or order.folder)), [])
+        except DarlError as error:
+            show_error(str(error))
 
     def _list_again(self) -> None:
         self.images.clear()
@@ -240,6 +259,7 @@ def _with_button(field: QLineEdit, parent: QWidget) -> QHBoxLayout:
 
     button = QToolButton()
     button.setText("...")
+    button.setToolTip(f"Opens a dialog. {field.toolTip()}")
     button.clicked.connect(ask)
     row = QHBoxLayout()
     row.addWidget(field, 1)

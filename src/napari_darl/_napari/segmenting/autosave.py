@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
-from zlib import crc32
 
 import numpy as np
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QCoreApplication, QObject, QTimer
 from superqt.utils import create_worker
 
-from napari_darl._napari.layers import Index, pixels
+from napari_darl._napari.layers import Index, checksum, pixels
 from napari_darl._napari.segmenting.edits import EDITS, About, Digest, Edits, EditStore, Frame, frame_digest
 from napari_darl._napari.segmenting.result import Result
 from napari_darl._napari.settings import read_settings
@@ -201,7 +200,7 @@ def _known(digests: dict[Index, str], digest: Digest) -> Digest:
 
 
 def _check(result: Result, index: Index) -> tuple[int, bool]:
-    return crc32(np.ascontiguousarray(result.labels(index)).data), index in result.finished
+    return checksum(result.labels(index)), index in result.finished
 
 
 def _frame(result: Result, index: Index, digest: str) -> Frame:

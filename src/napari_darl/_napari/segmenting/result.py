@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels
 
 from napari_darl._napari.geometry import geometry
-from napari_darl._napari.layers import Index, finest, frame_order, frames_shape
+from napari_darl._napari.layers import Index, checksum, finest, frame_order, frames_shape
 from napari_darl._napari.segmenting.options import Options, Part, Provenance, Update
 from napari_darl.inference.cleaning import Cleaning, clean_mask
 
@@ -216,7 +215,7 @@ class Result:
 
     def _put(self, index: Index, window: Window, mask: npt.NDArray[np.uint8]) -> None:
         self._masks[index][window] = mask
-        self._written.setdefault(index, []).append((window, _hash(mask)))
+        self._written.setdefault(index, []).append((window, checksum(mask)))
 
     def _may_write(self, index: Index) -> bool:
         """Return whether a frame may be replaced. napari emits nothing for values changed in place: compare them."""
@@ -231,7 +230,7 @@ class Result:
     def _differs(self, index: Index, frame: npt.NDArray[Any]) -> bool:
         if index not in self._written:
             return bool(frame.any())
-        return any(_hash(frame[window]) != written for window, written in self._written[index])
+        return any(checksum(frame[window]) != written for window, written in self._written[index])
 
     def _refresh(self) -> None:
         self.layer.refresh(extent=False, highlight=False)
@@ -240,7 +239,3 @@ class Result:
         if not self.claimed:
             self.claimed = True
             self._on_claim()
-
-
-def _hash(mask: npt.NDArray[Any]) -> int:
-    return crc32(np.ascontiguousarray(mask).data)
