@@ -55,7 +55,8 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     settings._clear_plugin_settings_cache()
-    settings.get_plugin_settings("napari-darl").segmenting.model_folder = str(tmp_path / "models")
+    own = settings.get_plugin_settings("napari-darl").segmenting
+    own.model_folder, own.suggest_model = str(tmp_path / "models"), False
     qtbot = request.getfixturevalue("qtbot")
     viewer = request.getfixturevalue("make_napari_viewer_proxy")(strict_qt=True)
     manager = viewer.__wrapped__.window._task_status_manager

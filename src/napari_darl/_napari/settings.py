@@ -17,12 +17,15 @@ class Settings:
         `auto`, `cpu`, `cuda` or `mps`.
     tile : int or None
         Side of the tiles in which frames are segmented, in pixels; None takes the model's own.
+    suggest : bool
+        Whether the Segment widget suggests a model.
     models : Path
         Folder of the user's models.
     """
 
     device: str = "auto"
     tile: int | None = None
+    suggest: bool = True
     models: Path = user_data_path("napari-darl", appauthor=False) / "models"
 
     @property
@@ -48,5 +51,16 @@ def read_settings() -> Settings:
     return Settings(
         device=str(chosen.device),
         tile=int(chosen.tile_size) or None,
+        suggest=bool(chosen.suggest_model),
         models=Path(expanduser(folder)) if folder else Settings.models,
     )
+
+
+def stop_suggesting() -> None:
+    """Note for good that the user wants no more suggestions; without a page of preferences, nothing can be noted."""
+    try:
+        from napari.settings import get_plugin_settings
+
+        get_plugin_settings("napari-darl").segmenting.suggest_model = False
+    except (ImportError, KeyError):
+        return

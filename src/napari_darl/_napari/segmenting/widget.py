@@ -20,10 +20,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_darl._napari.command_line import copy_button
+from napari_darl._napari.device_picker import DevicePicker
 from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, pixels, slice_distance, stack_axes
 from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN, prefer_own_reader
 from napari_darl._napari.pickers import (
-    DevicePicker,
     ModelPicker,
     Scrolling,
     axes_box,
@@ -36,6 +36,7 @@ from napari_darl._napari.pickers import (
 from napari_darl._napari.refining.form import RefineForm
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.command import copy_segmenting
+from napari_darl._napari.segmenting.hint import ModelHint
 from napari_darl._napari.segmenting.options import Options, preferred_options
 from napari_darl._napari.segmenting.region import drawn_region
 from napari_darl._napari.segmenting.segmenter import Segmenter
@@ -88,6 +89,7 @@ class SegmentWidget(QWidget):
         for choices in (self.image.native, self.frames, self.channel, self.region.native):
             widen(choices)
         self.button = QPushButton("Segment")
+        self.button.setToolTip("Segments the image in the background. A second click cancels.")
         self.save = QPushButton("Save mask...")
         self.save.setToolTip("Saves a TIFF file that napari opens exactly over the image again.")
         self.copy = copy_button()
@@ -95,8 +97,10 @@ class SegmentWidget(QWidget):
         self.cleaning = CleaningForm()
         self.refine = RefineForm(viewer)
         self.unsaved = UnsavedEdits(viewer)
+        self.hint = ModelHint(viewer)
         self._lay_out()
         self._connect()
+        self.hint.show_chosen(self.model.model)
         self._layers_changed()
         if self._segmenter.newest_model:
             self.model.choose(self._segmenter.newest_model)
@@ -111,7 +115,8 @@ class SegmentWidget(QWidget):
         self.resize_factor.valueChanged.connect(self._resize_changed)
         self.frames.currentIndexChanged.connect(self._show_axes)
         self.model.changed.connect(self._estimate)
-        self.model.changed.connect(self._show_polarity)
+        self.model.changed.connect(self._model_changed)
+        self.hint.accepted.connect(self.model.choose)
         self.cleaning.changed.connect(self._clean)
         self._segmenter.changed.connect(self._refresh)
         self._segmenter.offered.connect(self.model.choose)
@@ -157,6 +162,7 @@ class SegmentWidget(QWidget):
         content = QWidget()
         column = QVBoxLayout(content)
         column.addWidget(self.unsaved)
+        column.addWidget(self.hint)
         column.addLayout(form)
         column.addWidget(self.button)
         column.addWidget(self.cleaning)
@@ -271,6 +277,7 @@ class SegmentWidget(QWidget):
             self.frames.setEnabled(bool(stacked))
         self._show_axes()
         self.unsaved.look_for(image)
+        self.hint.look_at(image)
         self._estimate()
         self._refresh()
 
@@ -289,8 +296,9 @@ class SegmentWidget(QWidget):
                 self.resize_factor.setValue(guess_resize(height, width, traits.side, traits.reach))
         self._resize_shown()
 
-    def _show_polarity(self) -> None:
+    def _model_changed(self) -> None:
         show_polarity(self.vessels, self.model.model)
+        self.hint.show_chosen(self.model.model)
 
     def _resize_changed(self) -> None:
         self._estimated = False
