@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Image, Labels, Layer
 from windows import Window
 
+from napari_darl._napari.inspecting.display import Results
 from napari_darl._napari.layers import visible_frame
 from napari_darl._napari.stacks import stack_geometry
 from napari_darl.errors import DarlError
@@ -68,9 +70,39 @@ def test_user_steps_through_pairs(window: Window, frames: np.ndarray) -> None:
         assert viewer.dims.point[0] == pytest.approx(fake.data_to_world((pair, 0, 0))[0])
         assert pair == int(np.argsort(dice, kind="stable")[row])
 
+    first = list(viewer.layers)
+    viewer.layers["pairs: cycle mask"].visible = False
+    widget.count.setValue(2)
     widget.make.click()
     window.wait(lambda: done(window, widget))
-    assert "pairs: synthetic angiogram [1]" in viewer.layers  # the first ones are the user's
+    assert [layer.name for layer in viewer.layers] == names
+    assert not set(first[1:]) & set(viewer.layers)
+    assert len(viewer.layers["pairs: synthetic angiogram"].data) == 2
+    assert [layer.visible for layer in viewer.layers] == [True, False, True, True, False]
+    widget.pairs.selectRow(1)
+    assert viewer.dims.point[0] == pytest.approx(viewer.layers[2].data_to_world((1, 0, 0))[0])
+
+
+@pytest.mark.parametrize("change", ["renamed", "painted"])
+def test_results_that_the_user_changed_stay(window: Window, change: str) -> None:
+    results = Results(window.viewer)
+
+    def shown(value: int) -> list[Layer]:
+        layers = [Image(np.full((8, 8), value), name="frame"), Labels(np.full((8, 8), value), name="mask")]
+        results.show(layers)
+        return layers
+
+    first = shown(1)
+    if change == "renamed":
+        first[0].name = "mine"
+    else:
+        first[1].data[2, 3] = 0
+    second = shown(2)
+    third = shown(3)
+    layers = window.viewer.__wrapped__.layers
+    assert list(layers) == [*first, *third]
+    assert not set(second) & set(layers)
+    assert third[1].name == "mask [1]"  # as napari names what has a taken name
 
 
 def test_user_looks_for_doubtful_frames(window: Window, frames: np.ndarray) -> None:

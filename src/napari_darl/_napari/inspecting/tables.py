@@ -15,6 +15,8 @@ class ResultTable(QTableWidget):
     ----------
     *header : str
         Names of the columns.
+    tip : str
+        What the rows are.
 
     Signals
     -------
@@ -24,7 +26,7 @@ class ResultTable(QTableWidget):
 
     chosen = Signal(int)
 
-    def __init__(self, *header: str) -> None:
+    def __init__(self, *header: str, tip: str) -> None:
         super().__init__(0, len(header))
         self.setHorizontalHeaderLabels(header)
         self.verticalHeader().hide()
@@ -32,6 +34,8 @@ class ResultTable(QTableWidget):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setMinimumHeight(110)
+        self.setTabKeyNavigation(False)  # Tab leaves the table; the arrow keys go through it
+        self.setToolTip(f"{tip} A selected row is shown in the viewer.")
         self.itemSelectionChanged.connect(self._selected)
 
     def fill(self, rows: Iterable[Sequence[float | str]]) -> None:

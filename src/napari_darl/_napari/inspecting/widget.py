@@ -1,5 +1,6 @@
 """The Inspect widget: synthetic pairs and what path A finds in them, and how sure path A is of real frames."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,12 +22,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_darl._napari.command_line import copy_button, copy_command
+from napari_darl._napari.device_picker import DevicePicker
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.inspecting import display, work
 from napari_darl._napari.inspecting.tables import ResultTable
 from napari_darl._napari.layers import bare, frames_shape, layout, visible_frame
 from napari_darl._napari.pickers import (
-    DevicePicker,
     ModelPicker,
     explanation,
     resize_box,
@@ -52,8 +53,8 @@ _SAMPLED = "none: sampled from noise"
 class InspectWidget(QWidget):
     """Shows what a model does, so that it can be judged without ground truth.
 
-    Policy: one task at a time. Each click adds new layers, which belong to the user from then on. The tables refer to
-    the latest ones.
+    Policy: one task at a time. Each result replaces the layers of the former one, unless the user has renamed or edited
+    one of these. The tables refer to the latest ones.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
@@ -61,6 +62,7 @@ class InspectWidget(QWidget):
         self._viewer = viewer
         self._task: Task | None = None
         self._stacks: dict[ResultTable, Image] = {}
+        self._results: defaultdict[str, display.Results] = defaultdict(partial(display.Results, viewer))
         self.model = ModelPicker(viewer)
         if newest := Segmenter.of(viewer).newest_model:
             self.model.choose(newest)
@@ -68,6 +70,8 @@ class InspectWidget(QWidget):
         self.tabs = QTabWidget()
         self.tabs.addTab(self._pairs_tab(), "Synthetic pairs")
         self.tabs.addTab(self._frames_tab(), "Real frames")
+        self.tabs.setTabToolTip(0, "What path B makes, and what path A finds in it.")
+        self.tabs.setTabToolTip(1, "How sure path A is of your own frames.")
         self.copy = copy_button()
         self.copy.clicked.connect(self._copy)
         self.state = explanation()
@@ -94,11 +98,12 @@ class InspectWidget(QWidget):
         self.count = spin_box(1, 10_000, 8, "Number of pairs.")
         self.noise_level = spin_box(0, 1999, 0, "Timestep up to which backgrounds are noised; 0 adds no noise.")
         self.make = QPushButton("Make pairs")
+        self.make.setToolTip("Makes synthetic angiograms with their masks, and segments them again.")
         self.chain = QPushButton("Show chain")
         self.chain.setToolTip("Shows as a stack how the denoiser makes a background from noise, step by step.")
         self.save = QPushButton("Save pairs...")
         self.save.setToolTip("Makes the pairs again, of all sizes, and saves them in a folder to train other networks.")
-        self.pairs = ResultTable("pair", "Dice", "clDice")
+        self.pairs = ResultTable("pair", "Dice", "clDice", tip="The cycle masks against the pseudo-masks.")
         self.make.clicked.connect(self._make_pairs)
         self.save.clicked.connect(self._ask_save)
         self.chain.clicked.connect(self._show_chain)
@@ -122,13 +127,14 @@ class InspectWidget(QWidget):
         self.model.changed.connect(self._show_polarity)
         self.resize_factor = resize_box(may_estimate=True)
         self.assess = QPushButton("Assess frames")
-        self.scores = ResultTable("frame", "score")
+        self.assess.setToolTip("Scores each frame without labels, and adds maps of uncertainty.")
+        self.scores = ResultTable("frame", "score", tip="How sure the model is of each frame, 0 to 1.")
         self.words = explanation()
         self.levels = QLineEdit("50, 100, 200, 400")
         self.levels.setToolTip("Timesteps, separated by commas, up to which the visible frame is noised.")
         self.try_noise = QPushButton("Try noise")
         self.try_noise.setToolTip("Segments the visible frame at these timesteps, and with Gaussian noise.")
-        self.noises = ResultTable("view", "noise", "vessel %", "Dice")
+        self.noises = ResultTable("view", "noise", "vessel %", "Dice", tip="Masks under noise against that without it.")
         self.assess.clicked.connect(self._assess)
         self.try_noise.clicked.connect(self._try_noise)
 
@@ -188,7 +194,7 @@ class InspectWidget(QWidget):
         if self._stop():
             return
         sampling = partial(work.sample_background, self.model.model, self.device.device)
-        self._run(sampling, "Sampling", partial(display.add_reverse_process, self._viewer))
+        self._run(sampling, "Sampling", lambda steps: self._results["chain"].show([display.chain_layer(steps)]))
 
     def _try_noise(self) -> None:
         if self._stop() or (settings := self._frame_settings()) is None:
@@ -271,7 +277,9 @@ class InspectWidget(QWidget):
         self._task = Task(job, self._viewer, title=title, total=0, on_yield=receive, on_end=end)
 
     def _show_pairs(self, where: "Geometry", results: "list[JudgedPair]") -> None:
-        self._stacks[self.pairs] = display.add_pairs(self._viewer, results, where)
+        layers = display.pair_layers(results, where)
+        self._results["pairs"].show(layers)
+        self._stacks[self.pairs] = layers[1]
         self.pairs.fill((result.dice, result.cldice) for result in results)
         self.pairs.selectRow(0)
         dice, cldice = (np.mean(values) for values in zip(*((r.dice, r.cldice) for r in results), strict=True))
@@ -283,7 +291,8 @@ class InspectWidget(QWidget):
     def _show_scores(self, where: "Geometry", laid_out: Callable[[Any], Any], results: "list[Trust]") -> None:
         maps = laid_out(np.stack([trust.uncertainty for trust in results]))
         scores = [trust.score for trust in results]
-        self._stacks[self.scores] = display.add_uncertainty(self._viewer, maps, where)
+        self._stacks[self.scores] = layer = display.uncertainty_layer(maps, where)
+        self._results["uncertainty"].show([layer])
         self.scores.fill((score,) for score in scores)
         worst = int(np.argmin(scores))
         self.words.setText(
@@ -293,7 +302,9 @@ class InspectWidget(QWidget):
         )
 
     def _show_noise(self, where: "Geometry", results: "list[NoisyResult]") -> None:
-        self._stacks[self.noises] = display.add_noisy_views(self._viewer, results, where)
+        layers = display.noise_layers(results, where)
+        self._results["noise"].show(layers)
+        self._stacks[self.noises] = layers[0]
         rows = [result.robustness for result in results]
         self.noises.fill((row.noise, row.vessel, row.agreement) for row in rows)
         self.noises.selectRow(0)
