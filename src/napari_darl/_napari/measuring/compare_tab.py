@@ -40,7 +40,9 @@ class CompareTab(QWidget):
             viewer, Labels, "The mask to compare with, such as an expert's.", optional=True, leave_out=self._hidden
         )
         self.button = QPushButton("Compare")
-        self.scores = value_table("frame", "Dice", "clDice", "precision", "recall")
+        self.button.setToolTip("Scores each frame, and adds a layer of differences.")
+        tip = "The mask against the other one, which counts as the truth."
+        self.scores = value_table("frame", "Dice", "clDice", "precision", "recall", tip=tip)
         self.state = explanation()
         form = QFormLayout()
         form.addRow("with", self.other.native)

@@ -73,6 +73,7 @@ class PixelSizeForm(QWidget):
         self.side.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.unit = QComboBox()
         self.unit.addItems(_UNITS)
+        self.unit.setToolTip("Unit of the side of a pixel.")
         self.source = "as you set it"
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

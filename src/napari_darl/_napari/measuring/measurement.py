@@ -8,12 +8,12 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_darl import __version__
-from napari_darl._napari.layers import frame_order, frames_shape, pixels, to_world, visible_frame
+from napari_darl._napari.layers import checksum, frame_order, frames_shape, pixels, to_world, visible_frame
 from napari_darl._napari.mask_files import PLUGIN
 from napari_darl._napari.measuring.layer_scale import LayerScale, frame_time
 from napari_darl._napari.measuring.overlay import MOST_PATHS, Overlay
 from napari_darl._napari.measuring.tables import shown
-from napari_darl._napari.measuring.work import MeasuredFrame, Stack, hashed
+from napari_darl._napari.measuring.work import MeasuredFrame, Stack
 from napari_darl.errors import InputError
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Measurement:
         stack = mask_stack(self.mask, self.stack.dimensions)
         if stack.leading != self.stack.leading:
             return "The mask has other frames."
-        if number < len(self.frames) and hashed(stack[number]) != self.frames[number].hash:
+        if number < len(self.frames) and checksum(stack[number]) != self.frames[number].hash:
             return "The mask was edited."
         return ""
 

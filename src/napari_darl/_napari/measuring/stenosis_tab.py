@@ -64,6 +64,7 @@ class StenosisTab(QWidget):
         self.place = QPushButton("Place points")
         self.place.setToolTip("The next two clicks in the viewer are the ends of the stretch to be measured.")
         self.save = QPushButton("Save curve...")
+        self.save.setToolTip("Saves position, diameter and reference along the vessel as CSV.")
         self.save.setEnabled(False)
         self.plot = StenosisPlot()
         self.result = explanation()

@@ -6,8 +6,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 
-def value_table(*header: str) -> QTableWidget:
-    """Make an empty table of whole rows."""
+def value_table(*header: str, tip: str) -> QTableWidget:
+    """Make an empty table of whole rows; `tip` says what they are."""
     table = QTableWidget(0, len(header))
     table.setHorizontalHeaderLabels(header)
     table.verticalHeader().hide()
@@ -15,6 +15,8 @@ def value_table(*header: str) -> QTableWidget:
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     table.setMinimumHeight(110)
+    table.setTabKeyNavigation(False)  # Tab leaves the table; the arrow keys go through it
+    table.setToolTip(tip)
     return table
 
 

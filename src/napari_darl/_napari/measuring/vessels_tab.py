@@ -36,13 +36,14 @@ class VesselsTab(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.summary = value_table("measure", "value", "unit")
+        self.summary = value_table("measure", "value", "unit", tip="The frame that the viewer shows.")
         self.features = QPushButton("Show tables")
         self.features.setToolTip("napari's own table of the selected layer: sort, copy, save; a row selects its path.")
         self.save = QPushButton("Save tables...")
         self.save.setToolTip("Segments, branch points and frames as CSV, and where they come from as JSON.")
         self.legend = explanation()
         self.quantity = QComboBox()
+        self.quantity.setToolTip("What the curve below shows of each frame.")
         widen(self.quantity)
         self.curve = MovieCurve()
         self.peak = explanation()

@@ -39,6 +39,13 @@ if TYPE_CHECKING:
 
 _MOVIE, _VOLUME = "movie", "volume"
 _PAUSE = 150  # ms without another change, before paths are drawn anew
+_TABS = (
+    "Lengths, diameters and branch points, frame by frame.",
+    "Diameters along a vessel between two points.",
+    "Scores against another mask.",
+)
+"""Tooltips of the tabs."""
+
 _NO_MASK = "There is no mask. Segment an image, open a mask, or draw a Labels layer."
 
 
@@ -70,6 +77,7 @@ class MeasureWidget(QWidget):
         self.pixel_size = PixelSizeForm()
         self.unit_line = explanation()
         self.button = QPushButton("Measure")
+        self.button.setToolTip("Measures all frames of the mask in the background. A second click stops.")
         self.copy = copy_button()
         self.state = explanation()
         self.vessels = VesselsTab()
@@ -139,6 +147,8 @@ class MeasureWidget(QWidget):
         self.tabs.addTab(self.vessels, "Vessels")
         self.tabs.addTab(self.stenosis, "Stenosis")
         self.tabs.addTab(self.compare, "Compare")
+        for number, tip in enumerate(_TABS):
+            self.tabs.setTabToolTip(number, tip)
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.unit_line)

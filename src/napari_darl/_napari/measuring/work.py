@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from threading import Event
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_darl._napari.layers import checksum
 from napari_darl.errors import InputError
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def measuring(
         if stop.is_set():
             return
         frame = masks[number].copy()  # it may be painted on meanwhile
-        yield MeasuredFrame(number, measurer.measure(frame, None if images is None else images[number]), hashed(frame))
+        tables = measurer.measure(frame, None if images is None else images[number])
+        yield MeasuredFrame(number, tables, checksum(frame))
 
 
 def comparing(masks: Stack, others: Stack, stop: Event) -> Generator[ComparedFrame, None, None]:
@@ -100,11 +101,6 @@ def comparing(masks: Stack, others: Stack, stop: Event) -> Generator[ComparedFra
         found, truth = masks[number] != 0, others[number] != 0
         differences = np.where(found & truth, 1, np.where(found, 2, np.where(truth, 3, 0))).astype(np.uint8)
         yield ComparedFrame(number, score(found, truth), differences)
-
-
-def hashed(frame: npt.NDArray[Any]) -> int:
-    """Return a hash of a frame's values."""
-    return crc32(np.ascontiguousarray(frame).data)
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ class StenosisFinder:
         from napari_darl.measuring.vessel_path import VesselPaths
 
         mask = request.mask != 0
-        key, size = hashed(request.mask), np.array(request.size)
+        key, size = checksum(request.mask), np.array(request.size)
         if self._known is None or self._known[:2] != (key, request.size):
             self._known = key, request.size, VesselPaths(mask, size)
         try:
