@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 import typer.main
 from command_line import run
 from PIL import Image
@@ -18,7 +19,7 @@ from site_links import relink
 
 import napari_darl
 from napari_darl.cli.commands import app
-from napari_darl.samples import sample_angiogram
+from napari_darl.samples import sample_angiogram, sample_fundus
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -98,28 +99,62 @@ def test_every_block_is_checked_or_excepted() -> None:
     assert not [line for line in COMMANDS if not re.match(known, line)]
 
 
-def test_the_commands_of_the_first_ten_minutes_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pydicom")
-    from dicom_files import dataset, saved
+NOT_RUN = (
+    (r"\.\./data/", "needs data sets that aren't in the repository"),
+    (r"--cluster", "needs a scheduler; tests/inference/test_zarr_output.py starts one"),
+    (r"--channel CD31", "needs a microscope's file; tests/cli/test_reading_options.py makes one"),
+    (r"refine |refined\.safetensors", "takes a minute; tests/cli/test_refining.py refines in less"),
+    (r"train |runs/", "takes minutes to hours; tests/cli/test_cli.py trains for some steps"),
+)
+"""Commands of the docs that are parsed, but not run, and why."""
 
-    monkeypatch.chdir(tmp_path)
+RUN = [line for line in COMMANDS if line.startswith("napari-darl ") and "..." not in line]
+RUN = sorted(
+    {line.split(" #")[0].strip() for line in RUN if not any(re.search(pattern, line) for pattern, _ in NOT_RUN)}
+)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the commands of the docs name."""
     frame = sample_angiogram()[128:288, 128:288]
-    (tmp_path / "frames").mkdir()
-    for name in ("angiogram.tif", "frames/1.png"):
+    vessel = np.zeros((256, 256), np.uint8)
+    for y in range(110, 211):
+        middle = round(80 + (y - 120) * 15 / 80)
+        vessel[y, middle - 6 : middle + 7] = 255
+    monkeypatch.chdir(tmp_path)
+    for folder in ("frames", "experts", "empty"):
+        (tmp_path / folder).mkdir()
+    for name in ("frames/1.png", "empty/1.png", "angiogram.png", "angiogram.tif"):
         Image.fromarray(frame).save(name)
-    saved(tmp_path / "run.dcm", dataset(np.stack([frame] * 21)))
-    page = (ROOT / "docs" / "first.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^napari-darl (.*)$", page, re.MULTILINE)
-    assert len(lines) == 4
-    for line in lines:
-        again = ["--overwrite"] if "--frames" in line else []
-        assert run(*shlex.split(line), *again) == 0, line
-    assert {path.name for path in (tmp_path / "masks").glob("*.tif")} == {
-        "1_mask.tif",
-        "angiogram_mask.tif",
-        "run_mask.tif",
-    }
-    assert (tmp_path / "masks" / "angiogram_segments.csv").exists()
+    Image.fromarray(sample_fundus()[400:600, 400:600]).save("fundus.jpg")
+    Image.fromarray(vessel[:160, :160]).save("experts/1.png")
+    Image.fromarray(np.full_like(frame, 255)).save("fov.png")
+    tifffile.imwrite("movie.tif", np.stack([frame] * 3), photometric="minisblack")
+    tifffile.imwrite("octa.tif", 255 - np.stack([frame[:64, :64]] * 2), photometric="minisblack")
+    tifffile.imwrite("slide.tif", frame, tile=(64, 64))
+    tifffile.imwrite("run.tif", np.stack([255 - vessel // 2] * 13))
+    tifffile.imwrite("run_mask.tif", np.stack([vessel] * 13))
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", RUN)
+def test_commands_run(line: str, lab: Path) -> None:
+    words = shlex.split(line)[1:]
+    if "run.dcm" in words:
+        pytest.importorskip("pydicom")
+        from dicom_files import dataset, saved
+
+        saved(lab / "run.dcm", dataset(np.stack([sample_angiogram()[128:192, 128:192]] * 21)))
+    if "slide.zarr" in words or "--zarr" in words:
+        zarr = pytest.importorskip("zarr")
+        zarr.create_array("slide.zarr", shape=(64, 64), chunks=(64, 64), dtype="u1")[:] = np.eye(64) * 255
+    if words[0] == "measure":
+        (lab / "masks").mkdir()
+        Image.open("experts/1.png").save("masks/1_mask.tif")
+    before = set(lab.rglob("*"))
+    assert run(*(word if word != "100" else 1 for word in words)) == 0  # of 100 pairs, one is enough
+    assert words[0] in ("assess", "noise", "stenosis") or set(lab.rglob("*")) > before, "nothing was written"
 
 
 @pytest.mark.parametrize(
