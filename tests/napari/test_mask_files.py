@@ -212,8 +212,11 @@ def test_napari_learns_once_which_reader_opens_our_files(tmp_path, settings):
     assert settings.plugins.extension2reader == {}
     settings.plugins.extension2reader = {"*.tif": "other", "*.darl.tiff": "napari"}
     saved(tmp_path / "a.darl.tif", Labels(MASK))
-    folders = (f"*_mask.ome.zarr{os.sep}", f"*_probability.ome.zarr{os.sep}")
-    results = ("*_mask.tif", "*_probability.tif", "*_uncertainty.tif", *folders)
+    folders = (
+        f"*{name}{os.sep}" for name in ("_mask.ome.zarr", "_probability.ome.zarr", f".zarr{os.sep}labels{os.sep}*")
+    )
+    ome = ("*_mask.ome.tif", "*_probability.ome.tif")
+    results = ("*_mask.tif", "*_probability.tif", "*_uncertainty.tif", *ome, *folders)
     expected = {"*.darl.tif": "napari-darl", "*.darl.tiff": "napari", **dict.fromkeys(results, "napari-darl")}
     expected["*.tif"] = "other"
     assert list(settings.plugins.extension2reader.items()) == list(expected.items())

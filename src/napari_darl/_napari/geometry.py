@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Labels, Layer
+from napari import current_viewer
+from napari.layers import Image, Labels, Layer
 
 from napari_darl.errors import InputError
 
@@ -41,6 +43,39 @@ def geometry(layer: Layer) -> dict[str, Any]:
     """
     numbers = {key: np.array(getattr(layer, key), float).tolist() for key in _NUMBERS}
     return numbers | {key: tuple(getattr(layer, key)) for key in _NAMES}
+
+
+def geometry_over(file: object, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the geometry of the open image of a file, over which its mask lies whichever reader has opened it.
+
+    Parameters
+    ----------
+    file : object
+        Name of the image's file, without its folder, as results carry it.
+    shape : tuple of int
+        Shape of the mask.
+
+    Returns
+    -------
+    dict
+        As from `geometry`; empty unless all open images of that name and shape have the same.
+    """
+    viewer = current_viewer()
+    found = [
+        geometry(layer)
+        for layer in (viewer.layers if viewer is not None else ())
+        if isinstance(layer, Image) and _file_name(layer) == file and _shape(layer) == tuple(shape)
+    ]
+    return found[0] if found and all(one == found[0] for one in found) else {}
+
+
+def _file_name(layer: Image) -> str | None:
+    return None if layer.source.path is None else Path(layer.source.path).name
+
+
+def _shape(layer: Image) -> tuple[int, ...]:
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    return tuple(shape[: layer.ndim])
 
 
 def at_detector(layer: Layer) -> bool:

@@ -15,11 +15,19 @@ import numpy.typing as npt
 from napari.settings import get_settings
 from napari_builtins.io import imsave_extensions, napari_get_reader, napari_write_labels
 
-from napari_darl._napari.geometry import AT_DETECTOR, SPACING, geometry_from_json, geometry_to_json, pixel_size
+from napari_darl._napari.geometry import (
+    AT_DETECTOR,
+    SPACING,
+    geometry_from_json,
+    geometry_over,
+    geometry_to_json,
+    pixel_size,
+)
 from napari_darl._napari.segmenting.edits import EDITS
 from napari_darl.errors import DarlWarning, FileError, InputError
 from napari_darl.io import output
 from napari_darl.io.arrays import ImageData
+from napari_darl.io.identity import stem_of
 from napari_darl.io.images import FileImage, read_image
 from napari_darl.io.tiff import TIFF_SUFFIXES
 
@@ -32,10 +40,11 @@ MASK_SUFFIXES = (".darl.tif", ".darl.tiff")
 """Suffixes of files that are saved from napari."""
 
 RESULT_SUFFIXES = (
-    *("_mask.tif", "_probability.tif", "_uncertainty.tif"),
+    *("_mask.tif", "_probability.tif", "_uncertainty.tif", "_mask.ome.tif", "_probability.ome.tif"),
     *(f"_{kind}.ome.zarr{os.sep}" for kind in ("mask", "probability")),  # napari ends the names of folders so
+    f".zarr{os.sep}labels{os.sep}*{os.sep}",
 )
-"""Suffixes of files that the command line writes. Those of other programs are left to napari's own reader."""
+"""Ends of the paths of files that the command line writes. Those of other programs are left to napari's own reader."""
 
 
 def write_mask(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -136,9 +145,11 @@ def _read(path: str) -> list[LayerData]:
     image = read_image(path)
     result = not path.lower().endswith(MASK_SUFFIXES)
     if result and image.data.dtype.kind == "f":
-        look = {"name": Path(path).stem, "colormap": "magma", "contrast_limits": (0, 1)}
-        notes = (output.read_description(path) or {}).get("notes", {})
-        return [(image.data, look | _geometry(path, notes, image), "image")]
+        look = {"name": stem_of(Path(path)), "colormap": "magma", "contrast_limits": (0, 1)}
+        described = output.read_description(path) or {}
+        return [
+            (image.data, look | _geometry(path, described.get("notes", {}), image) | _over(described, image), "image")
+        ]
     if image.rgb or image.data.dtype.kind not in "iu":
         raise InputError(f"{path} holds an image, not labels. Open it with napari's own reader.")
     # Labels other than masks have 32 bits or more, see `_widened`.
@@ -151,12 +162,18 @@ def _read(path: str) -> list[LayerData]:
     notes = description.get("notes", {})
     provenance = description.get("provenance")
     meta = {
-        "name": str(notes.get("name") or (Path(path).stem if result else Path(path).name.split(".darl.")[0])),
+        "name": str(notes.get("name") or (stem_of(Path(path)) if result else Path(path).name.split(".darl.")[0])),
         "metadata": ({PLUGIN: provenance} if provenance else {})
         | ({SPACING: AT_DETECTOR} if image.at_detector else {}),
     }
     prefer_own_reader()
-    return [(labels, meta | _geometry(path, notes, image), "labels")]
+    over = _over(description, image) if result else {}
+    return [(labels, meta | _geometry(path, notes, image) | over, "labels")]
+
+
+def _over(description: Mapping[str, Any], image: FileImage) -> dict[str, Any]:
+    """Return the geometry of the open image that a result was made of; nothing if there is none."""
+    return geometry_over(description.get("provenance", {}).get("source"), image.data.shape)
 
 
 def _geometry(path: str, notes: Mapping[str, Any], image: FileImage) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from unicodedata import normalize
@@ -16,9 +17,18 @@ from napari_darl.io.images import dicom_series, image_paths
 from napari_darl.io.lazy import is_zarr, opens_lazily
 from napari_darl.io.output import read_description
 from napari_darl.io.tiff import TIFF_SUFFIXES
+from napari_darl.io.zarr_labels import is_ome_image, label_path
 
 RESULTS = ("_mask", "_probability", "_uncertainty")
 """Ends of the stems of results."""
+
+
+class Form(StrEnum):
+    """What results are written as; the values are ends of their names."""
+
+    TIFF = ".tif"
+    OME_TIFF = ".ome.tif"
+    OME_ZARR = ".ome.zarr"
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Job:
     source : Path
         A file, zarr, or a folder of frames that are one series.
     files : mapping of str to Path
-        Where the `mask` goes and, if it is wanted, the `probability`: TIFF, or OME-Zarr if they are written in chunks.
+        Where the `mask` goes and, if it is wanted, the `probability`, each in its form.
     problem : str
         Why it can't be segmented, in a sentence; empty if it can.
     region : Path, optional
@@ -45,7 +55,7 @@ class Job:
     @property
     def in_chunks(self) -> bool:
         """Whether the image is segmented chunk by chunk, into zarr."""
-        return self.files["mask"].suffix == ".zarr"
+        return self.files["mask"].suffix not in TIFF_SUFFIXES
 
 
 def find_images(inputs: Iterable[Path], *, zarr: bool = False, series: bool = False) -> list[Path]:
@@ -86,7 +96,8 @@ def plan(
     output: Path | None,
     kinds: tuple[str, ...] = ("mask",),
     *,
-    in_chunks: bool = False,
+    form: Form = Form.TIFF,
+    label: str | None = None,
     regions: Path | None = None,
 ) -> list[Job]:
     """Return a job for each image.
@@ -99,8 +110,10 @@ def plan(
         Folder for the results; None for the folder of each image.
     kinds : tuple of str
         The results that are wanted: `mask`, `probability`.
-    in_chunks : bool
-        Whether TIFFs are segmented chunk by chunk as well. Zarr always is.
+    form : Form
+        What they are written as. Of zarr images, OME-Zarr takes the place of TIFF; both are segmented chunk by chunk.
+    label : str, optional
+        Masks become labels of this name in their images, which are OME-Zarr.
     regions : Path, optional
         The mask of the pixels that count in all images, or a folder with one for each image, which has the image's name
         or that name and `_mask`.
@@ -116,20 +129,31 @@ def plan(
     FileError
         If there are no regions at that place.
     """
-    jobs = [_job(path, output, kinds, in_chunks) for path in sources]
+    jobs = [_job(path, output, kinds, form) for path in sources]
+    if label is not None:
+        jobs = [_as_label(job, label) for job in jobs]
     names = Counter(job.files["mask"] for job in jobs)
     taken = {job.source.resolve() for job in jobs}
     checked = [_checked(job, names[job.files["mask"]] > 1, taken) for job in jobs]
     return checked if regions is None else _with_regions(checked, regions)
 
 
-def _job(path: Path, output: Path | None, kinds: tuple[str, ...], in_chunks: bool) -> Job:
-    suffix = ".ome.zarr" if in_chunks or is_zarr(path) else ".tif"
+def _job(path: Path, output: Path | None, kinds: tuple[str, ...], form: Form) -> Job:
+    suffix = Form.OME_ZARR if form is Form.TIFF and is_zarr(path) else form
     folder = path.parent if output is None else output
     return Job(path, {kind: folder / f"{stem_of(path)}_{kind}{suffix}" for kind in kinds})
 
 
+def _as_label(job: Job, name: str) -> Job:
+    """Let the mask of an OME-Zarr image become one of its labels."""
+    problem = f"{job.source} isn't an OME-Zarr image, which alone has labels. Leave --labels out."
+    files = {**job.files, "mask": label_path(job.source, name)}
+    return replace(job, files=files, problem="" if is_ome_image(job.source) else problem)
+
+
 def _checked(job: Job, shared: bool, taken: set[Path]) -> Job:
+    if job.problem:
+        return job
     problem = ""
     if shared:
         problem = (
@@ -152,7 +176,7 @@ def _with_regions(jobs: list[Job], regions: Path) -> list[Job]:
     if not regions.is_dir():
         return [replace(job, region=regions) for job in jobs]
     # Of two files for one image, that named as a mask comes last, and counts.
-    files = sorted(image_paths(regions), key=lambda path: path.stem.endswith("_mask"))
+    files = sorted(image_paths(regions), key=lambda path: stem_of(path).endswith("_mask"))
     named = {_same_name(path).removesuffix("_mask"): path for path in files}
     found = [(job, named.get(_same_name(job.source))) for job in jobs]
     return [

@@ -23,6 +23,7 @@ from napari_darl.inference.orthogonal import windows_for
 from napari_darl.inference.zarr_output import write_zarr
 from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import FileImage, open_image, read_image
+from napari_darl.io.lazy import is_zarr
 from napari_darl.io.output import write_frames, write_mask
 
 if TYPE_CHECKING:
@@ -33,14 +34,15 @@ Progress = Callable[[int, int], None]
 
 
 def read_source(job: Job) -> FileImage:
-    """Read the image of a job into memory: a file, or a folder of frames that are one series.
+    """Read the image of a job into memory: a file, zarr, or a folder of frames that are one series.
 
     Raises
     ------
     FileError, InputError
         As `read_image` and `read_series`.
     """
-    return read_series(job.source) if job.source.is_dir() else read_image(job.source)
+    whole = job.source.is_dir() and not is_zarr(job.source)
+    return read_series(job.source) if whole else read_image(job.source)
 
 
 def segment_whole(job: Job, recipe: Recipe, *, overwrite: bool, interrupt: Callable[[], None] | None = None) -> bool:

@@ -64,10 +64,11 @@ def _by_file(
     paths: list[Path], channel: str | None, failures: "Failures"
 ) -> Iterator[tuple[Path, list[tuple[str, Frame]]]]:
     from napari_darl.frames.stacks import read_stack
+    from napari_darl.io.identity import stem_of
 
     stems: dict[str, Path] = {}
     for path in paths:
-        _refuse_twin(stems.setdefault(path.stem, path), path, path.stem)
+        _refuse_twin(stems.setdefault(stem_of(path), path), path, stem_of(path))
     names: dict[str, Path] = {}
     for path in paths:
         stack = None
@@ -76,7 +77,8 @@ def _by_file(
         if stack is None:
             continue
         numbered = len(stack.frames) > 1
-        names_here = [f"{path.stem}_{number}" if numbered else path.stem for number in range(len(stack.frames))]
+        stem = stem_of(path)
+        names_here = [f"{stem}_{number}" if numbered else stem for number in range(len(stack.frames))]
         for name in names_here:
             _refuse_twin(names.setdefault(name, path), path, name)
         yield (

@@ -19,7 +19,6 @@ from napari_darl.cli.options import (
     Frames,
     Images,
     ModelName,
-    Output,
     Overwrite,
     Resize,
     frame_numbers,
@@ -46,7 +45,9 @@ DECIDED = (
 def segment(
     context: typer.Context,
     inputs: Images,
-    output: Output,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the results; created if missing. Not needed with --labels.")
+    ] = None,
     model: ModelName = "default",
     threshold: Annotated[
         float | None, typer.Option(help="Pixels of a greater probability are vessel; 0.5, or a refined model's own.")
@@ -83,6 +84,14 @@ def segment(
         bool,
         typer.Option("--zarr", help="Write OME-Zarr chunk by chunk, for images of any size; interrupted work resumes."),
     ] = False,
+    ome_tiff: Annotated[
+        bool,
+        typer.Option("--ome-tiff", help="Write OME-TIFF, <stem>_mask.ome.tif, for ImageJ, QuPath and others."),
+    ] = False,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Write masks of OME-Zarr images into their own labels/, under this name."),
+    ] = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to compute on, as tcp://host:8786, or local.")
     ] = None,
@@ -103,9 +112,9 @@ def segment(
     masks.
 
     Zarr images, and TIFFs with --zarr or --cluster, are never whole in memory. They become <stem>_mask.ome.zarr, whose
-    finest level holds 0 and 1.
+    finest level holds 0 and 1. With --ome-tiff, zarr images are read whole, too.
     """
-    from napari_darl.batch.jobs import find_images, plan
+    from napari_darl.batch.jobs import Form, find_images, plan
     from napari_darl.batch.recipe import Recipe
     from napari_darl.batch.replay import Settings
     from napari_darl.batch.results import State
@@ -117,6 +126,13 @@ def segment(
 
     if region and fov:
         raise InputError("--region and --fov both say which pixels count. Pass one of them.")
+    if output is None and labels is None:
+        raise InputError("--output is missing. Pass a folder for the results.")
+    in_chunks = to_zarr or cluster is not None or labels is not None
+    if ome_tiff and in_chunks:
+        raise InputError(
+            "--ome-tiff writes whole images; --zarr, --labels and --cluster write chunks. Pass one of them."
+        )
     if like is None:
         if slice_distance is not None and not orthogonal:
             raise InputError("--slice-distance needs --orthogonal. Pass both, or neither.")
@@ -143,8 +159,9 @@ def segment(
     kinds = ("mask", "probability") if probability else ("mask",)
     images = find_images(inputs, zarr=True, series=True)
     regions = Path(fov) if fov and fov != "auto" else region
-    jobs = plan(images, output, kinds, in_chunks=to_zarr or cluster is not None, regions=regions)
-    if measure and any(job.in_chunks for job in jobs):
+    form = Form.OME_TIFF if ome_tiff else Form.OME_ZARR if in_chunks else Form.TIFF
+    jobs = plan(images, output, kinds, form=form, label=labels, regions=regions)
+    if measure and (output is None or any(job.in_chunks for job in jobs)):
         raise InputError("Zarr is segmented chunk by chunk. It can't be measured: leave --measure out.")
     loaded = load_model(settings.model, device)
     settings.check(loaded)
@@ -155,7 +172,7 @@ def segment(
     recipe = Recipe(loaded, settings.options, cleaning, settings.smooth_time, settings.frames, found)
     if jobs and all(job.in_chunks for job in jobs):
         recipe.check_for_chunks()
-    if measure:
+    if measure and output is not None:
         tables = set(mask_files.table_files([stem_of(job.source) for job in jobs], output))
         refuse_existing(sorted(tables - mask_files.own_tables(output)), overwrite)
     failures = Failures()
@@ -163,13 +180,13 @@ def segment(
         outcomes = process(jobs, Batch(recipe, overwrite, client))
     if recipe.smooth_time and not any(outcome.smoothed for outcome in outcomes if outcome.new):
         warnings.warn("Nothing was smoothed over time. No file has more than one frame.", DarlWarning, stacklevel=1)
-    if measure:
+    if measure and output is not None:
         masks = [outcome.job for outcome in outcomes if outcome.state in (State.DONE, State.EDITED)]
         measured = [mask_files.Job(stem_of(job.source), job.files["mask"], job.source) for job in masks]
         used = recipe.options.channel
         how = mask_files.MeasureOptions(channel=None if used is None else str(used))
         mask_files.measure_files(measured, output, how, overwrite=True, failures=failures)
-    report(outcomes, output, failures)
+    report(outcomes, output or f"labels/{labels}", failures)
 
 
 def settings_like(mask: Path, context: typer.Context, device: str) -> "Settings":
@@ -220,12 +237,12 @@ def process(jobs: "list[Job]", batch: "Batch") -> "list[Outcome]":
     return outcomes
 
 
-def report(outcomes: "list[Outcome]", output: Path, failures: Failures) -> None:
+def report(outcomes: "list[Outcome]", place: Path | str, failures: Failures) -> None:
     """Print what became of the images; if any isn't done, why, and end with status 2."""
     from napari_darl.batch.results import State
     from napari_darl.batch.run import summary
 
-    messages.print(f"{summary(outcomes)}: {output}")
+    messages.print(f"{summary(outcomes)}: {place}")
     if any(outcome.state is State.FOREIGN for outcome in outcomes):
         messages.print("Results of anything else were left. Choose another folder, or pass --overwrite.")
     failures[:0] = [outcome.sentence for outcome in outcomes if outcome.state in (State.FAILED, State.FOREIGN)]

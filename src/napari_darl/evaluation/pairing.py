@@ -100,5 +100,7 @@ def probability_beside(path: Path) -> Path | None:
     if is_probability(path):
         return path
     stem = stem_of(path).removesuffix("_mask")
-    candidates = (path.with_name(f"{stem}{_PROBABILITY}{suffix}") for suffix in (".tif", ".tiff", ".ome.zarr"))
+    candidates = (
+        path.with_name(f"{stem}{_PROBABILITY}{suffix}") for suffix in (".tif", ".tiff", ".ome.tif", ".ome.zarr")
+    )
     return next((candidate for candidate in candidates if candidate.exists()), None)

@@ -25,8 +25,9 @@ from napari_darl.inference.context import Chunk
 from napari_darl.inference.parallel import ahead
 from napari_darl.inference.pipeline import Probability
 from napari_darl.inference.windows import Windows
-from napari_darl.inference.zarr_results import LOG, find_state, is_former, warn_of_former
+from napari_darl.inference.zarr_results import LOG, find_state, is_former, is_result, warn_of_former
 from napari_darl.io.ome_zarr import FINEST, OmeZarr
+from napari_darl.io.zarr_labels import image_of, list_label
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -58,7 +59,8 @@ def write_zarr(
         array on a shared disk.
     mask : str or Path
         OME-Zarr label of the mask, such as `in_mask.ome.zarr`; created if missing. Its array `0` is uint8, 0 and 1, of
-        shape `windows.shape`; others are coarser, for viewers. Axes, scale and units are those of the image.
+        shape `windows.shape`; others are coarser, for viewers. Axes, scale and units are those of the image. A path
+        `labels/<name>` in an OME-Zarr image makes it one of the image's labels.
     probability : str or Path, optional
         OME-Zarr image of the probability, float32 in [0, 1], likewise; by default none is written.
     threshold : float
@@ -113,6 +115,8 @@ def write_zarr(
             for done in counts:
                 if progress is not None:
                     progress(done, total)
+            if image_of(output.mask):
+                list_label(output.mask)
     except FileError:
         raise
     except OSError as error:
@@ -217,6 +221,8 @@ def _prepare(path: Path, dtype: type, windows: Windows, attributes: dict[str, An
     if state == "unfinished" or (state == "finished" and not overwrite):  # the other result isn't finished
         return False
     if state is not None:
+        if image_of(path) and not is_result(path):
+            raise FileError(f"{path} is a label of another program, which is never replaced. Choose another name.")
         if not overwrite:
             if is_former(path):
                 what = "is an array that a former version wrote"

@@ -41,6 +41,16 @@ def looks_coloured(shape: tuple[int, ...]) -> bool:
     return len(shape) >= 3 and shape[-1] in (3, 4)
 
 
+UNKNOWN_AXES = ("", "T", "TZ", "TCZ")
+"""Letters that axes before y and x get in OME formats, where the image doesn't name them, by their number."""
+
+
+def ome_axes(image: "ImageData[Any]", leading: int) -> str:
+    """Return the letters of the leading axes, each of T, C and Z at most once; nothing for any others."""
+    names = (image.axes or "")[:leading]
+    return names if len(names) == leading == len(set(names)) and set(names) <= set("TCZ") else ""
+
+
 Pixels = TypeVar("Pixels", bound=ImageArray, covariant=True)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from napari_darl.io.dicom import DICOM_SUFFIXES
 from napari_darl.io.images import SUPPORTED, image_paths
 from napari_darl.io.lazy import is_zarr
+from napari_darl.io.tiff import TIFF_SUFFIXES
 
 
 def content_hash(path: Path) -> str:
@@ -42,8 +43,8 @@ def source_name(path: Path) -> str | None:
 def stem_of(path: Path) -> str:
     """Return the name of an image without its suffix, and without more: DICOM files may be called 1.2.840.3.
 
-    Of an OME-Zarr image called `in.ome.zarr`, it is `in`.
+    Of images called `in.ome.zarr` and `in.ome.tif`, it is `in`.
     """
-    if is_zarr(path):
+    if is_zarr(path) or path.suffix.lower() in TIFF_SUFFIXES:
         return path.name.removesuffix(path.suffix).removesuffix(".ome")
     return path.stem if path.suffix.lower() in SUPPORTED else path.name

@@ -17,6 +17,7 @@ from napari_darl.io.dicom_series import DicomSeries, find_series, listed_files, 
 from napari_darl.io.lazy import is_zarr, open_lazily
 from napari_darl.io.microscopes import MICROSCOPE_SUFFIXES, read_microscope
 from napari_darl.io.npy import read_npy
+from napari_darl.io.ome_tiff import with_lost_axes
 from napari_darl.io.pictures import PICTURE_SUFFIXES, read_picture
 from napari_darl.io.tiff import (
     TIFF_SUFFIXES,
@@ -26,7 +27,15 @@ from napari_darl.io.tiff import (
     series_frames,
     warn_of_pages_left_out,
 )
-from napari_darl.io.tiff_metadata import channel_names, own_notes, pixel_size, slice_distance, stored_bits
+from napari_darl.io.tiff_metadata import (
+    at_detector,
+    channel_names,
+    frame_time,
+    own_description,
+    pixel_size,
+    slice_distance,
+    stored_bits,
+)
 
 PathLike = str | os.PathLike[str]
 FileImage = ImageData[npt.NDArray[Any]]
@@ -228,7 +237,7 @@ def _read_tiff(path: Path) -> list[FileImage]:
     with open_tiff(path) as tiff:
         size, unit = pixel_size(tiff)
         distance = slice_distance(tiff, unit)
-        at_detector, time = own_notes(tiff)
+        detector, time = at_detector(tiff), frame_time(tiff)
         for series in full_size_series(tiff):
             image = series_frames(path, tiff, series)
             bits = stored_bits(series, image.data)
@@ -236,7 +245,7 @@ def _read_tiff(path: Path) -> list[FileImage]:
             names = channel_names(tiff, image.axes, image.data.shape)
             image = replace(
                 image,
-                at_detector=at_detector,
+                at_detector=detector,
                 frame_time=time,
                 channels=names,
                 slice_distance=distance,
@@ -244,8 +253,11 @@ def _read_tiff(path: Path) -> list[FileImage]:
             images.append(image)
         warn_of_pages_left_out(path, tiff)
         scenes = tiff.is_ome
+        own = own_description(tiff)
     if not images:
         raise FileError(f"{path} holds no image. Copy it again from its source.")
+    if scenes and len(images) == 1:
+        return [with_lost_axes(images[0], own)]
     return images if scenes else joined(images)
 
 

@@ -27,10 +27,11 @@ from napari_darl.io.tiff import (
 )
 from napari_darl.io.tiff_checks import check_segments
 from napari_darl.io.tiff_metadata import (
+    at_detector,
     channel_names,
     checked_distance,
     checked_size,
-    own_notes,
+    frame_time,
     pixel_size,
     promised_bits,
     slice_distance,
@@ -104,8 +105,8 @@ def _of_node(path: Path, node: Any) -> ImageData[ImageArray]:
         raise FileError(f"{path} has a level that isn't an array. Export it again.")
     attributes, image = node.attrs.asdict(), _of_zarr(path, level, multiscale)
     own = attributes.get("napari-darl")
-    at_detector = isinstance(own, dict) and own.get("at_detector") is True
-    return replace(image, channels=_ome_channels(attributes, image), at_detector=at_detector)
+    detector = isinstance(own, dict) and own.get("at_detector") is True
+    return replace(image, channels=_ome_channels(attributes, image), at_detector=detector)
 
 
 def _damaged(path: Path, error: Exception) -> FileError:
@@ -225,10 +226,9 @@ def _open_tiff(path: Path) -> ImageData[ImageArray]:
         letters = series[0].axes.replace("S", "Q") if frames else series[0].axes
         axes = letters if len(letters) == pixels.ndim else None
         size, unit = pixel_size(tiff)
-        at_detector, time = own_notes(tiff)
         names, distance = channel_names(tiff, axes, pixels.shape), slice_distance(tiff, unit)
         image = ImageData(pixels, rgb, size, unit, promised_bits(series[0]), axes, path, channels=names)
-        return replace(image, slice_distance=distance, at_detector=at_detector, frame_time=time)
+        return replace(image, slice_distance=distance, at_detector=at_detector(tiff), frame_time=frame_time(tiff))
 
 
 def _multiscale(attributes: dict[str, Any]) -> dict[str, Any] | None:

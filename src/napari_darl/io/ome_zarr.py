@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.errors import DarlWarning, InputError
-from napari_darl.io.arrays import ImageData
+from napari_darl.io.arrays import UNKNOWN_AXES, ImageData, ome_axes
 from napari_darl.io.lazy import is_zarr
 from napari_darl.io.output import layer_geometry
+from napari_darl.io.zarr_labels import image_of, level_count
 
 FINEST = "0"
 """Path of the array of full size."""
 
 _COARSEST = 512  # px, longest side of the coarsest level
 _ORDER = "tcz"  # of axes before y and x
-_UNKNOWN = ("", "t", "tz", "tcz")  # their names, where the image doesn't say them
 _KINDS = {"t": "time", "c": "channel"}
 _UNITS = {
     "nm": "nanometer",
@@ -58,6 +58,8 @@ class OmeZarr:
         2 or 3.
     source : str, optional
         Path of the image from here, if it is an OME-Zarr image, too.
+    count : int, optional
+        Number of levels; by default as many as it takes to have a small one.
     """
 
     shape: tuple[int, ...]
@@ -68,12 +70,15 @@ class OmeZarr:
     units: tuple[str, ...]
     zarr_format: Literal[2, 3] = 3
     source: str | None = None
+    count: int | None = None
 
     @classmethod
     def of(
         cls, image: ImageData[Any], shape: tuple[int, ...], chunks: tuple[int, ...], dtype: npt.DTypeLike, path: Path
     ) -> "OmeZarr":
         """Plan a result at a path: its axes, scale and units are those of the image.
+
+        A label in the image's own `labels/` has as many levels as the image.
 
         Raises
         ------
@@ -82,8 +87,9 @@ class OmeZarr:
         """
         leading = len(shape) - 2
         axes = _axes(image, leading)
-        geometry = layer_geometry(image if _names(image, leading) else replace(image, axes=axes.upper()))
-        source = image.path if image.path is not None and is_zarr(image.path) else None
+        geometry = layer_geometry(image if ome_axes(image, leading) else replace(image, axes=axes.upper()))
+        inside = image_of(path)
+        source = inside or (image.path if image.path is not None and is_zarr(image.path) else None)
         two = source is not None and not (source / "zarr.json").is_file()
         return cls(
             shape,
@@ -94,12 +100,13 @@ class OmeZarr:
             tuple(geometry["units"]),
             2 if two else 3,
             None if source is None else Path(os.path.relpath(source, path)).as_posix(),
+            level_count(inside) if inside else None,
         )
 
     def levels(self) -> list[tuple[int, ...]]:
         """Return the shapes of the levels: each has half of the height and width of the one before."""
         shapes = [self.shape]
-        while max(shapes[-1][-2:]) > _COARSEST:
+        while len(shapes) < self.count if self.count else max(shapes[-1][-2:]) > _COARSEST:
             *leading, height, width = shapes[-1]
             shapes.append((*leading, (height + 1) // 2, (width + 1) // 2))
         return shapes
@@ -164,20 +171,15 @@ class OmeZarr:
 
 def _axes(image: ImageData[Any], leading: int) -> str:
     """Name the axes; OME-Zarr wants time, channels and depth in this order."""
-    if leading >= len(_UNKNOWN):
+    if leading >= len(UNKNOWN_AXES):
         raise InputError(f"The image has {leading + 2} axes. OME-Zarr holds up to five: save parts of it.")
-    if names := _names(image, leading):
-        if list(names) == sorted(set(names), key=_ORDER.index):
+    unknown = UNKNOWN_AXES[leading].lower()
+    if names := ome_axes(image, leading).lower():
+        if list(names) == sorted(names, key=_ORDER.index):
             return names + "yx"
-        message = f"OME-Zarr has no axes in the order {names}yx. They are called {_UNKNOWN[leading]}yx in the result."
+        message = f"OME-Zarr has no axes in the order {names}yx. They are called {unknown}yx in the result."
         warnings.warn(message, DarlWarning, stacklevel=2)
-    return _UNKNOWN[leading] + "yx"
-
-
-def _names(image: ImageData[Any], leading: int) -> str:
-    """Return the names of the axes before y and x, if OME-Zarr has such axes; else nothing."""
-    names = (image.axes or "")[:leading].lower()
-    return names if len(names) == leading and set(names) <= set(_ORDER) else ""
+    return unknown + "yx"
 
 
 def _axis(letter: str, unit: str) -> dict[str, str]:

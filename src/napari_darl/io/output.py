@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,8 +15,9 @@ import tifffile
 from napari_darl.errors import FileError, InputError
 from napari_darl.io.arrays import ImageData
 from napari_darl.io.atomic import replacing
+from napari_darl.io.ome_tiff import is_ome_tiff, ome_metadata
 from napari_darl.io.tiff import TIFF_SUFFIXES, open_tiff
-from napari_darl.io.tiff_metadata import CENTIMETRES
+from napari_darl.io.tiff_metadata import CENTIMETRES, own_description
 
 PathLike = str | os.PathLike[str]
 Provenance = Mapping[str, str | float | int]
@@ -39,6 +41,8 @@ def write_mask(
     one), so that napari, ImageJ and tifffile each find it. Leading axes keep their lengths. If the pixel size or the
     frame time is known, the geometry of a napari layer that lies over the image is kept, too.
 
+    A name that ends in .ome.tif gives OME-TIFF: axes, sizes and times are OME-XML, and the JSON is an annotation in it.
+
     Parameters
     ----------
     path : path-like
@@ -57,14 +61,14 @@ def write_mask(
     FileError
         If the file exists already, isn't named as a TIFF, or can't be written.
     InputError
-        If the mask holds anything but 0 and 1, or the pixel size isn't positive.
+        If the mask holds anything but 0 and 1, the pixel size isn't positive, or an OME-TIFF can't hold so many axes.
     """
     image = _as_image(mask)
     array = image.data
     if array.dtype.kind not in "bui" or array.size == 0 or array.min() < 0 or array.max() > 1:
         raise InputError(f"{path} can't be written. A mask holds 0 and 1 only, so threshold the image first.")
     pixels = array.astype(np.uint8) * np.uint8(255)
-    _write_tiff(Path(path), pixels, _description(path, image, provenance, notes), overwrite)
+    _write_tiff(Path(path), replace(image, data=pixels), _description(path, image, provenance, notes), overwrite)
 
 
 def write_frames(
@@ -95,7 +99,7 @@ def write_frames(
     if image.data.size == 0:
         raise InputError(f"{path} can't be written. The array is empty: its shape is {image.data.shape}.")
     pixels = image.data.astype(np.float32) if image.data.dtype.kind == "f" else image.data
-    _write_tiff(Path(path), pixels, _description(path, image, provenance, notes), overwrite)
+    _write_tiff(Path(path), replace(image, data=pixels), _description(path, image, provenance, notes), overwrite)
 
 
 def write_png(path: PathLike, array: npt.ArrayLike, *, overwrite: bool = False) -> None:
@@ -184,7 +188,7 @@ def read_description(path: PathLike) -> dict[str, Any] | None:
         If the file is missing or can't be read as a TIFF.
     """
     with open_tiff(Path(path)) as tiff:
-        description = (tiff.shaped_metadata or ({},))[0]
+        description = own_description(tiff)
     return description if isinstance(description.get("provenance"), dict) else None
 
 
@@ -235,7 +239,8 @@ def layer_geometry(image: ImageData[Any]) -> dict[str, list[Any]]:
     return geometry
 
 
-def _write_tiff(path: Path, pixels: npt.NDArray[Any], description: dict[str, Any], overwrite: bool) -> None:
+def _write_tiff(path: Path, image: ImageData[npt.NDArray[Any]], description: dict[str, Any], overwrite: bool) -> None:
+    pixels, ome = image.data, is_ome_tiff(path)
     resolution, resolution_unit = _resolution(description.get("pixel_size"), description.get("unit"))
     with _replacing(path, TIFF_SUFFIXES, overwrite) as file:
         tifffile.imwrite(
@@ -246,7 +251,8 @@ def _write_tiff(path: Path, pixels: npt.NDArray[Any], description: dict[str, Any
             compression="zlib",
             resolution=resolution,
             resolutionunit=resolution_unit,
-            metadata=description,
+            ome=ome,
+            metadata=ome_metadata(path, image, pixels.dtype, description) if ome else description,
         )
 
 

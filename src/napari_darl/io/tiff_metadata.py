@@ -1,6 +1,8 @@
-"""Metadata of TIFF files: stored bits, and the size of a pixel."""
+"""Metadata of TIFF files: stored bits, the size of a pixel, and the time between frames."""
 
+import json
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,10 @@ from tifffile import RESUNIT
 CENTIMETRES = {"nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "m": 100.0}
 """Metric units in centimetres, the unit of TIFF's resolution tags."""
 
+OWN_NAMESPACE = "napari-darl"
+"""Namespace of the annotation in OME-XML that holds this program's description of an image."""
+
+_MILLISECONDS = {"ns": 1e-6, "µs": 1e-3, "ms": 1.0, "s": 1e3, "sec": 1e3, "min": 6e4, "h": 3.6e6}
 _MICROMETRES = {"um", "micron", "microns", "micrometer", "\\u00B5m", "μm"}  # spellings in real files
 _LENGTHLESS = {"", "pixel", "pixels", "none", "null"}
 
@@ -66,6 +72,28 @@ def channel_names(tiff: tifffile.TiffFile, axes: str | None, shape: tuple[int, .
     return names if len(names) == shape[axes.index("C")] else None
 
 
+def own_description(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Return what tifffile or this program wrote about an image; nothing for files of other programs.
+
+    It is JSON in ImageDescription or, in OME-TIFF, in an annotation.
+    """
+    if not (tiff.is_ome and tiff.ome_metadata):
+        return (tiff.shaped_metadata or ({},))[0]
+    comments = _child(_child(tifffile.xml2dict(tiff.ome_metadata), "OME"), "StructuredAnnotations")
+    found = comments.get("CommentAnnotation", [])
+    for comment in found if isinstance(found, list) else [found]:
+        if isinstance(comment, dict) and comment.get("Namespace") == OWN_NAMESPACE:
+            with suppress(ValueError, TypeError, RecursionError):
+                description = json.loads(comment["Value"])
+                return description if isinstance(description, dict) else {}
+    return {}
+
+
+def _child(entry: dict[str, Any], name: str) -> dict[str, Any]:
+    child = entry.get(name)
+    return child if isinstance(child, dict) else {}
+
+
 def _ome_pixels(tiff: tifffile.TiffFile) -> dict[str, Any]:
     """Return the attributes of the first image's Pixels in OME-XML."""
     if not tiff.ome_metadata:
@@ -92,7 +120,7 @@ def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str
         The unit; "µm" for any spelling of it.
     """
     page = tiff.pages.first
-    own = (tiff.shaped_metadata or ({},))[0]
+    own = own_description(tiff)
     if "pixel_size" in own:
         return checked_size(own["pixel_size"], own.get("unit"))
     if tiff.is_ome and tiff.ome_metadata:
@@ -110,7 +138,7 @@ def pixel_size(tiff: tifffile.TiffFile) -> tuple[tuple[float, float] | None, str
 
 def slice_distance(tiff: tifffile.TiffFile, unit: str | None) -> float | None:
     """Return the distance of two slices in `unit`, the unit of the pixel's size, where OME or ImageJ give it."""
-    own = (tiff.shaped_metadata or ({},))[0]
+    own = own_description(tiff)
     if "slice_distance" in own:
         return checked_distance(own["slice_distance"], unit, unit)
     if tiff.is_ome and tiff.ome_metadata:
@@ -122,12 +150,19 @@ def slice_distance(tiff: tifffile.TiffFile, unit: str | None) -> float | None:
     return None
 
 
-def own_notes(tiff: tifffile.TiffFile) -> tuple[bool, float | None]:
-    """Return what only our files say: whether the pixel size is the detector's, and the time between frames (ms)."""
-    own = (tiff.shaped_metadata or ({},))[0]
-    time = own.get("frame_time")
-    known = float(time) if isinstance(time, int | float) and 0 < time < math.inf else None
-    return own.get("at_detector") is True, known
+def at_detector(tiff: tifffile.TiffFile) -> bool:
+    """Return whether the pixel size is that of a detector, which only our files say."""
+    return own_description(tiff).get("at_detector") is True
+
+
+def frame_time(tiff: tifffile.TiffFile) -> float | None:
+    """Return the time between frames in ms, where our files or OME-TIFF give it."""
+    time, unit = own_description(tiff).get("frame_time"), "ms"
+    if time is None and tiff.is_ome and tiff.ome_metadata:
+        pixels = _ome_pixels(tiff)
+        time, unit = pixels.get("TimeIncrement"), str(pixels.get("TimeIncrementUnit", "s"))
+    known = isinstance(time, int | float) and 0 < time < math.inf and unit in _MILLISECONDS
+    return float(time) * _MILLISECONDS[unit] if known else None  # type: ignore[arg-type]
 
 
 def checked_distance(distance: Any, unit: Any, wanted: str | None) -> float | None:
