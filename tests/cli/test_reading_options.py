@@ -39,7 +39,7 @@ def test_channels_of_a_microscope_lie_over_the_image(tmp_path: Path, untrained_p
     command = ("segment", tmp_path, "--output", tmp_path / "out", "--model", untrained_path)
     assert run(*command, "--channel", "cd31") == 0
     expected = 255 * segment(FRAME, untrained_path)
-    plane, stack = (tmp_path / "out" / f"{name}.ome_mask.tif" for name in ("plane", "stack"))
+    plane, stack = (tmp_path / "out" / f"{name}_mask.tif" for name in ("plane", "stack"))
     np.testing.assert_array_equal(tifffile.imread(plane), expected)
     np.testing.assert_array_equal(tifffile.imread(stack), np.stack([expected[None]] * 2))
     told = read_description(stack)
@@ -48,7 +48,7 @@ def test_channels_of_a_microscope_lie_over_the_image(tmp_path: Path, untrained_p
     zarr = pytest.importorskip("zarr")
     assert run(*command[:1], tmp_path / "stack.ome.tif", *command[2:], "--channel", 2, "--zarr") == 0
     np.testing.assert_array_equal(
-        zarr.open_array(tmp_path / "out" / "stack.ome_mask.ome.zarr" / "0")[:] * 255, [[expected]] * 2
+        zarr.open_array(tmp_path / "out" / "stack_mask.ome.zarr" / "0")[:] * 255, [[expected]] * 2
     )
 
 
