@@ -8,6 +8,7 @@ from napari_darl.refining.corrections import LabelledFrame
 from napari_darl.refining.guard import (
     GAIN,
     LEAST_DICE,
+    LEAST_SHARE,
     MOST_DISAGREEMENT,
     Candidate,
     Overlap,
@@ -83,10 +84,17 @@ def test_where_all_is_corrected_disagreement_is_measured_there(frame: LabelledFr
 def test_a_candidate_has_to_be_clearly_better_and_must_not_disagree() -> None:
     original = Candidate(0.7, 0.0)
     assert choose({"original": original, "threshold": Candidate(0.7 + GAIN / 2, 0)}) == "original"
-    assert choose({"original": original, "threshold": Candidate(0.72, 0), "free": Candidate(0.75, 0.1)}) == "free"
-    assert choose({"original": original, "threshold": Candidate(0.72, 0), "free": Candidate(0.73, 0.1)}) == "threshold"
+    assert choose({"original": original, "threshold": Candidate(0.75, 0), "free": Candidate(0.78, 0.1)}) == "free"
+    assert choose({"original": original, "threshold": Candidate(0.75, 0), "free": Candidate(0.76, 0.1)}) == "threshold"
     assert choose({"original": original, "free": Candidate(1.0, MOST_DISAGREEMENT + 0.01)}) == "original"
     assert choose({"original": original, "free": Candidate(0.8, 0.1, worst_gain=-0.01)}) == "original"
+
+
+def test_a_good_original_gives_way_only_to_a_candidate_that_removes_a_share_of_its_error() -> None:
+    original = Candidate(0.7, 0.0)
+    needed = 0.7 + LEAST_SHARE * 0.3
+    assert choose({"original": original, "free": Candidate(needed - 0.005, 0.1)}) == "original"
+    assert choose({"original": original, "free": Candidate(needed + 0.005, 0.1)}) == "free"
 
 
 def test_gains_among_bad_candidates_are_not_believed() -> None:

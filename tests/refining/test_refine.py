@@ -1,5 +1,6 @@
 """Refining a model with corrections: what comes out, what is refused, and what stays."""
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -45,7 +46,7 @@ def test_consistent_corrections_make_other_frames_better(default: Model, frames:
     corrected = [(frame, thicker(frame, default)) for frame in frames[:2]]
     steps: list[tuple[int, int]] = []
     module_fit = module.FIT
-    module.FIT = FitConfig(steps=12, crops=2, size=64, learning_rate=1e-3)
+    module.FIT = FitConfig(steps=20, crops=2, size=64, learning_rate=2e-3)
     try:
         done = refine(default, corrected, frames[2:], options=AS_IT_IS, progress=lambda *at: steps.append(at))
     finally:
@@ -95,6 +96,22 @@ def test_a_fit_is_the_same_for_the_same_key_and_leaves_the_original(default: Mod
     assert statistics
     assert all(torch.equal(first[name], before[name]) for name in statistics)
     assert all(torch.equal(before[name], tensor) for name, tensor in default.network.state_dict().items())
+
+
+@pytest.mark.parametrize("zoom", [1.0, 1.6])
+def test_labels_stay_on_their_pixels_in_crops(default: Model, frames: list[np.ndarray], zoom: float) -> None:
+    (labelled,) = read_corrections([(frames[0], np.zeros(frames[0].shape, np.int8))], default, AS_IT_IS)
+    drawn = np.zeros(frames[0].shape, np.int8)
+    drawn[30:70, 20:44] = drawn[90:100, 60:120] = 1
+    drawn[:20] = -1
+    # The network's input shows the labels themselves, so that each crop can be compared with its labels.
+    shown = replace(labelled, labels=drawn, network_input=torch.from_numpy(drawn[None, None].astype(np.float32)))
+    config = FitConfig(size=64, zoom=zoom, intensity=0.25, noise=0.0)
+    crops, labels = Fitting(default.network, [], config, 0, lambda: None)._crops([(shown, drawn)], 24, 64, 0, 0)
+    assert crops.shape == labels.shape == (24, 1, 64, 64)
+    assert set(labels.unique().tolist()) == {-1, 0, 1}
+    assert (((crops > 0.3) == (labels == 1)).float().mean((1, 2, 3)) > 0.97).all()
+    assert len({crop.std().item() for crop in crops}) > 20  # contrast, power and place differ
 
 
 @pytest.mark.parametrize(

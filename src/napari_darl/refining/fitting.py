@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -30,6 +31,14 @@ class FitConfig(Config):
         Crops of corrected frames in a step; an anchored fit adds half as many of other frames.
     size
         Side of a crop, in pixels of the network's input.
+    zoom
+        Crops are enlarged or shrunk by a factor between 1 / `zoom` and `zoom`. Two frames look much alike; without
+        this and the next two, a fit learns how they look rather than what a vessel is.
+    intensity
+        Contrast is multiplied by a factor between exp(-`intensity`) and its inverse, and intensities are raised to
+        such a power.
+    noise
+        Greatest standard deviation of the noise that is added, of a range of 2.
     learning_rate
         Of Adam; it falls to a tenth along a cosine.
     anchor
@@ -41,7 +50,10 @@ class FitConfig(Config):
     steps: int = Field(default=60, ge=1)
     crops: int = Field(default=4, ge=1)
     size: int = Field(default=128, ge=32)
-    learning_rate: float = Field(default=3e-4, gt=0)
+    zoom: float = Field(default=1.25, ge=1)
+    intensity: float = Field(default=0.25, ge=0)
+    noise: float = Field(default=0.04, ge=0)
+    learning_rate: float = Field(default=6e-4, gt=0)
     anchor: float = Field(default=0.5, ge=0)
     average: float = Field(default=0.9, ge=0, lt=1)
 
@@ -108,7 +120,7 @@ class Fitting:
     def _crops(
         self, frames: Sequence[tuple[LabelledFrame, Labels]], count: int, size: int, step: int, first: int
     ) -> tuple[Tensor, Tensor]:
-        """Draw crops about labelled pixels, turned and flipped: network input and labels, (N, 1, size, size)."""
+        """Draw crops about labelled pixels and change them: network input and labels, (N, 1, size, size)."""
         images: list[Tensor] = []
         labels: list[Tensor] = []
         for sample in range(first, first + count):
@@ -116,18 +128,24 @@ class Fitting:
             frame, known = frames[int(rng.integers(len(frames)))]
             said = np.flatnonzero(known != NOT_SAID)
             centre = np.unravel_index(said[rng.integers(len(said))], known.shape)
+            zoom = self.config.zoom ** rng.uniform(-1, 1)
+            side = min(round(size / zoom), *known.shape)
             # Anywhere such that the labelled pixel lies inside.
             top, left = (
-                int(np.clip(middle - rng.integers(size), 0, length - size))
+                int(np.clip(middle - rng.integers(side), 0, length - side))
                 for middle, length in zip(centre, known.shape, strict=True)
             )
+            crop = frame.network_input[:, :, top : top + side, left : left + side]
+            part = torch.from_numpy(known[None, None, top : top + side, left : left + side].astype(np.float32))
+            if side != size:
+                crop = interpolate(crop, (size, size), mode="bilinear", antialias=True)
+                part = interpolate(part, (size, size), mode="nearest-exact")
+            crop = _intensities_changed(crop, self.config, rng)
             turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-            image = frame.network_input[0, 0, top : top + size, left : left + size]
-            part = torch.from_numpy(known[top : top + size, left : left + size].astype(np.float32))
-            for crop, crops in ((image, images), (part, labels)):
-                crop = torch.rot90(crop, turns)
-                crops.append(crop.flip(0) if flip else crop)
-        return torch.stack(images)[:, None], torch.stack(labels)[:, None]
+            for value, values in ((crop, images), (part, labels)):
+                turned = torch.rot90(value, turns, (2, 3))
+                values.append(turned.flip(2) if flip else turned)
+        return torch.cat(images), torch.cat(labels)
 
     @staticmethod
     def _loss(network: Darl, crops: tuple[Tensor, Tensor]) -> Tensor:
@@ -139,6 +157,16 @@ class Fitting:
         found = network.join(network.path_a(phases, steps).image)
         said = labels != NOT_SAID
         return cycle(found[said], 2 * labels[said] - 1, "entropy")
+
+
+def _intensities_changed(crop: Tensor, config: FitConfig, rng: np.random.Generator) -> Tensor:
+    """Return a crop in [-1, 1] of another contrast and brightness, with noise; noise may exceed the range a little."""
+    contrast, power = np.exp(config.intensity * rng.uniform(-1, 1, 2))
+    middle = crop.mean()
+    crop = (middle + float(contrast) * (crop - middle)).clamp(-1, 1)
+    crop = 2 * ((crop + 1) / 2) ** float(power) - 1
+    noise = rng.standard_normal(tuple(crop.shape), np.float32) * np.float32(rng.uniform(0, config.noise))
+    return crop + torch.from_numpy(noise).to(crop.device)
 
 
 def _crop_size(network: Darl, frames: Sequence[LabelledFrame], size: int) -> int:

@@ -4,7 +4,8 @@ A candidate has to pass two tests.
 
 1. *Held-out corrections.* Corrected frames are split into two folds; a single frame is split into its halves. What is
    fitted to one fold is compared with the labels of the other. It has to be clearly better in all, no worse than the
-   original in either fold, and not bad in itself.
+   original in either fold, and not bad in itself. Where the original does well, a gain on two frames is often a loss on
+   others; therefore what takes its place has to remove a share of its errors.
 2. *Disagreement.* Wrong corrections that are wrong in the same way agree with each other, so the first test can't see
    them. Therefore a candidate must also keep most of what the original is sure of where nobody corrected anything.
 """
@@ -21,6 +22,9 @@ Probability = npt.NDArray[np.float32]
 
 GAIN = 0.02
 """Held-out Dice by which a candidate has to beat a simpler one; smaller differences on two frames may be chance."""
+
+LEAST_SHARE = 0.15
+"""Share of the error of the original, 1 - Dice on corrected pixels, that a candidate has to remove to replace it."""
 
 MOST_DISAGREEMENT = 0.5
 """Greatest disagreement with the original's sure pixels; a model that doesn't suit the frames is surely wrong often."""
@@ -121,11 +125,13 @@ def disagreement(frames: Sequence[LabelledFrame], masks: Sequence[npt.NDArray[np
 def choose(report: Mapping[str, Candidate]) -> str:
     """Return the best of the candidates that pass; `report` lists them from simple to complex, the original first.
 
-    A more complex candidate has to be better by `GAIN` than the best of the simpler ones.
+    A more complex candidate has to be better by `GAIN` than the best of the simpler ones, and any of them has to remove
+    `LEAST_SHARE` of the original's error.
     """
-    best = next(iter(report))
+    best = original = next(iter(report))
+    needed = report[original].dice + LEAST_SHARE * (1 - report[original].dice)
     for name, candidate in report.items():
-        believed = candidate.dice >= LEAST_DICE and candidate.worst_gain >= 0
+        believed = candidate.dice >= max(LEAST_DICE, needed) and candidate.worst_gain >= 0
         passes = believed and candidate.disagreement <= MOST_DISAGREEMENT
         if passes and candidate.dice >= report[best].dice + GAIN:
             best = name
