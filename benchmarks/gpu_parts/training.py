@@ -37,7 +37,7 @@ def steps(options: Options) -> Table:
         frames = (
             [sample_fundus()[..., 1]] if preset == "fundus" else [sample_angiogram(), sample_angiogram("angiogram_2")]
         )
-        config = training_config(preset, steps=10_000).updated(autosave=1e9)
+        config = _config(preset, 10_000, options)
         trainer = Trainer(config, options.folder / f"steps_{preset}", frames, device=str(options.device))
         run = trainer.run()
         done = _rate(run, seconds, most, options)
@@ -48,6 +48,12 @@ def steps(options: Options) -> Table:
         plain = _rate(plain_loop(config, options.device), seconds, most, options)
         table.rows.append((preset, str(config.batch), done, drawing, plain))
     return table
+
+
+def _config(preset: str, steps: int, options: Options) -> TrainingConfig:
+    """Return a preset's recipe that saves only when asked."""
+    config = training_config(preset, steps=steps).updated(autosave=1e9)
+    return config.updated(batch=1) if options.quick else config
 
 
 def _rate(loop: Iterator[object], seconds: float, most: int, options: Options) -> float:
@@ -112,7 +118,7 @@ def from_scratch(options: Options) -> Table:
         ("method", "steps", "seconds", "Dice"),
     )
     table.rows.append(("sato", None, None, sato_dice(frames, truths)))
-    config = training_config("lite", steps=2 if options.quick else 3500).updated(autosave=1e9)
+    config = _config("lite", 2 if options.quick else 3500, options)
     folder = options.folder / "lite"
     trainer = Trainer(config, folder, _training_frames(options), device=str(options.device))
     spent, look, start = 0.0, 15.0, time.monotonic()
