@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,7 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _free_memory() -> Iterator[None]:
     """Return free memory to the system after each file of tests; glibc would keep it, and more with every file."""
     yield
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
 
@@ -56,3 +59,22 @@ def _loaded(untrained_path: Path) -> Model:
 def untrained(_loaded: Model) -> Model:
     """The model of `untrained_path`, on the CPU; a copy for each test, which may change it."""
     return deepcopy(_loaded)
+
+
+@pytest.fixture
+def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let window and command line train networks of some thousand weights, for tests of what is around the steps."""
+    from napari_darl.training import config
+
+    recipe = config.training_config
+
+    def smaller(*args: Any, **options: Any) -> config.TrainingConfig:
+        whole = recipe(*args, **options)
+        model = whole.model.updated(
+            denoiser=whole.model.denoiser.updated(channels=4, multipliers=(1, 2), attention_levels=(), blocks=1),
+            generator=whole.model.generator.updated(widths=(4, 6), blocks=1, spade_channels=4),
+            discriminator=whole.model.discriminator.updated(widths=(4, 8)),
+        )
+        return whole.updated(model=model)
+
+    monkeypatch.setattr(config, "training_config", smaller)

@@ -1,4 +1,4 @@
-"""The command line as a user types it, each time in a process of its own or through the same `main`."""
+"""The command line as a user types it, through `main` in the process of the test."""
 
 import csv
 import json
@@ -22,12 +22,6 @@ from napari_darl.inference.zarr_output import _Output
 from napari_darl.io.output import read_provenance
 from napari_darl.samples import sample_angiogram, sample_path
 from napari_darl.synthetic.phantom import phantom_angiogram
-
-
-def started(*arguments: object) -> int:
-    """Exit status of `napari-darl ARGUMENTS` in a process of its own, whose memory is free again afterwards."""
-    code = "from napari_darl.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=False).returncode
 
 
 @pytest.fixture
@@ -106,16 +100,17 @@ def test_two_inputs_never_share_an_output(tmp_path: Path, frames: Path, capsys: 
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"frame_1_mask.tif", "frame_2_mask.tif"}
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_train_resume_segment_and_synthesize(tmp_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs, pairs = tmp_path / "run", tmp_path / "pairs"
-    assert started("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 0
+    assert run("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 0
     assert run("train", "--angiograms", frames, "--output", runs, "--steps", 2) == 2
     resumed = ("train", "--angiograms", frames, "--output", runs, "--resume")
     assert run(*resumed, "--preset", "published", "--seed", 9) == 2
     assert "Leave --preset and --seed out" in capsys.readouterr().err
     assert run(*resumed, "--steps", 1) == 2
     assert "has done 2 steps" in capsys.readouterr().err
-    assert started(*resumed, "--steps", 3) == 0
+    assert run(*resumed, "--steps", 3) == 0
     with (runs / "losses.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3"]
     assert run("segment", frames / "frame_0.png", "--output", tmp_path / "out", "--model", runs) == 0

@@ -29,12 +29,16 @@ def imports() -> None:
 
 @pytest.fixture
 def closed_for_good() -> Iterator[None]:
-    """Delete what a test's windows leave behind; requested first, it is torn down after them."""
+    """Delete what a test's windows leave behind; requested first, it is torn down after them.
+
+    What is left is excluded from garbage collection until the file of tests ends.
+    """
     yield
     from qtpy.QtCore import QCoreApplication, QEvent
 
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     gc.collect()
+    gc.freeze()
     with suppress(OSError, AttributeError):  # not on this system
         ctypes.CDLL("libc.so.6").malloc_trim(0)  # returns what the threads have freed
 

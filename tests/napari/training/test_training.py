@@ -119,6 +119,7 @@ def test_user_trains_stops_resumes_and_segments(
     assert made["model"] == "model.safetensors"
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_first_frames_of_series_are_the_backgrounds(window: Window, stacks: Any, tmp_path: Path) -> None:
     for data, name in zip((stacks[0][:5], stacks[0][3:]), ("one", "two"), strict=True):
         window.viewer.add_image(data, name=name)
@@ -137,6 +138,7 @@ def test_first_frames_of_series_are_the_backgrounds(window: Window, stacks: Any,
     assert window.messages[-1].startswith("Training is complete.")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_c_darl_on_a_folder_and_a_folder_that_holds_a_run(window: Window, stacks: Any, tmp_path: Path) -> None:
     from napari_darl.io.output import write_frames
 
@@ -158,7 +160,7 @@ def test_c_darl_on_a_folder_and_a_folder_that_holds_a_run(window: Window, stacks
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == saved
 
 
-def begin(window: Window, stacks: Any, tmp_path: Path, steps: int = 200) -> Any:
+def begin(window: Window, stacks: Any, tmp_path: Path, steps: int = 2000) -> Any:
     """Train on a layer, and wait for the first steps."""
     window.viewer.add_image(stacks[0], name="angiograms")
     widget = open_train(window, tmp_path / "run", steps)
@@ -179,6 +181,7 @@ def assert_trains_again(window: Window, widget: Any, folder: Path) -> None:
     assert message.startswith("Training is complete.")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_deleted_layers_neither_stop_nor_come_back(window: Window, stacks: Any, tmp_path: Path) -> None:
     widget = begin(window, stacks, tmp_path)
     del window.viewer.layers["preview: background"]
@@ -195,6 +198,7 @@ def test_deleted_layers_neither_stop_nor_come_back(window: Window, stacks: Any, 
     assert_trains_again(window, widget, tmp_path / "again")
 
 
+@pytest.mark.usefixtures("small_networks")
 @pytest.mark.parametrize("fault", ["memory", "disk"])
 def test_faults_in_a_run(
     window: Window, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
@@ -225,6 +229,7 @@ def test_faults_in_a_run(
     assert_trains_again(window, widget, tmp_path / "again")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_run_folder_deleted_during_the_run(window: Window, stacks: Any, tmp_path: Path) -> None:
     widget = begin(window, stacks, tmp_path)
     window.wait((tmp_path / "run" / "checkpoint.safetensors").exists)
@@ -239,6 +244,7 @@ def test_a_run_folder_deleted_during_the_run(window: Window, stacks: Any, tmp_pa
     assert_trains_again(window, widget, tmp_path / "again")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_closing_the_window_saves(window: Window, stacks: Any, tmp_path: Path) -> None:
     begin(window, stacks, tmp_path)
     window.viewer.close()
@@ -249,19 +255,21 @@ def test_closing_the_window_saves(window: Window, stacks: Any, tmp_path: Path) -
     assert load_model(tmp_path / "run", "cpu").info["step"] > 2
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_widget_opened_during_a_run_shows_it(window: Window, stacks: Any, tmp_path: Path) -> None:
     widget = begin(window, stacks, tmp_path)
     window.viewer.window.remove_dock_widget(widget.parent())
     again = window.dock("Train a model")
     assert steps_shown(again) > 2
     assert again.form.folder.text() == str(tmp_path / "run")
-    assert "of 200" in again.state.text()
+    assert "of 2000" in again.state.text()
     again.button.click()
     window.finish()
     model = str(tmp_path / "run" / "model.safetensors")
     assert again.form.start_from.findData(model) > 0  # offered to begin with
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_resumed_run_takes_the_steps_that_are_asked_for(
     window: Window, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
