@@ -45,7 +45,7 @@ def words(folders: Path) -> list[object]:
 def test_a_refined_model_is_written_and_used_with_its_threshold(
     folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "FIT", FitConfig(steps=12, crops=2, size=64, learning_rate=1e-3))
+    monkeypatch.setattr(module, "FIT", FitConfig(steps=3, crops=2, size=64, learning_rate=1e-3))
     output = folders / "refined.safetensors"
     assert run(monkeypatch, *words(folders), "--others", folders / "others", "--output", output) == 0
     assert "anchored" in capsys.readouterr().out

@@ -41,14 +41,14 @@ def bordered(frame: np.ndarray, width: int = 16) -> np.ndarray:
 def with_holes(frame: np.ndarray) -> np.ndarray:
     """Return a frame as floats with NaN in a corner and in scattered pixels."""
     holed = frame.astype(np.float32)
-    holed[200:, 300:] = np.nan
+    holed[140:, 230:] = np.nan
     holed[np.random.default_rng(0).random(frame.shape) < 0.01] = np.inf
     return holed
 
 
 @pytest.fixture(scope="module")
 def wide() -> np.ndarray:
-    return np.tile(sample_angiogram(), (1, 2))[:320, :450]
+    return sample_angiogram()[100:300, 100:430]
 
 
 def test_a_border_of_nan_has_no_vessels_and_the_rest_its_own() -> None:
@@ -86,8 +86,7 @@ def test_masked_integers_are_missing_like_nan(untrained: Model) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::napari_darl.DarlWarning")
-@pytest.mark.parametrize("resize", [0.7, 1.0, 1.4])
-@pytest.mark.parametrize("samples", [4_000_000, 40_000])
+@pytest.mark.parametrize(("resize", "samples"), [(0.7, 40_000), (1.0, 4_000_000), (1.0, 40_000), (1.4, 40_000)])
 def test_windows_are_those_of_the_whole(
     wide: np.ndarray, untrained: Model, resize: float, samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +100,7 @@ def test_windows_are_those_of_the_whole(
     for chunk in windows.chunks():
         found[chunk.slices] = windows(chunk)
     np.testing.assert_array_equal(found, whole)
-    lazy = lazy_probability(Windows(da.from_array(holed, chunks=200), untrained, options))
+    lazy = lazy_probability(Windows(da.from_array(holed, chunks=150), untrained, options))
     np.testing.assert_array_equal(lazy.compute(scheduler="synchronous"), whole)
 
 
