@@ -65,7 +65,7 @@ def command(viewer: napari.Viewer) -> None:
 def widget(viewer: napari.Viewer) -> None:
     """Show the widget and its result."""
     viewer.open_sample("napari-darl", "angiogram")
-    dock(viewer)
+    dock(viewer, hint=True)
     segment(viewer)
 
 
@@ -238,10 +238,13 @@ def opened() -> napari.Viewer:
     return viewer
 
 
-def dock(viewer: napari.Viewer, name: str = "Segment vessels") -> Any:
+def dock(viewer: napari.Viewer, name: str = "Segment vessels", *, hint: bool = False) -> Any:
+    """Open a widget; the Segment widget with the box that suggests a model, or without."""
     _, docked = viewer.window.add_plugin_dock_widget("napari-darl", name)
     device = docked.findChild(DevicePicker)
     live(3, lambda: "GPU..." not in device.line.text())
+    if name == "Segment vessels" and not hint:
+        docked.hint.hide()
     return docked
 
 

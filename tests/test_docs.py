@@ -220,6 +220,17 @@ def test_the_site_has_all_pages_and_all_public_names() -> None:
     assert sorted([*names, "__version__"]) == sorted(napari_darl.__all__)
 
 
+def test_menus_that_are_named_exist() -> None:
+    text = " ".join(" ".join(page.read_text(encoding="utf-8").split()) for page in PAGES)
+    manifest = (ROOT / "src" / "napari_darl" / "napari.yaml").read_text(encoding="utf-8")
+    widgets = re.findall(r"\*Plugins > (?!Install)([^*]+)\*", text)
+    assert {"DARL > Segment vessels", "DARL > Measure vessels"} <= set(widgets)
+    for name in widgets:
+        assert name == "DARL" or f"display_name: {name.removeprefix('DARL > ')}\n" in manifest, name
+    for name in re.findall(r"\*Layers > \w+ > ([^*]+) \(DARL\)\*", text):
+        assert f"title: {name}\n" in manifest, name
+
+
 def test_links_between_the_site_and_the_repository() -> None:
     docs, address = ROOT / "docs", "https://example.org/a/b"
     text = "[a](results.md#x) ![b](images/b.png) [c](../ARCHITECTURE.md#y) [d](../LICENSE) [e](https://f.org) [g](#h)"

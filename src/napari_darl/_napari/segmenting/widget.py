@@ -78,6 +78,7 @@ class SegmentWidget(QWidget):
         self.vessels = vessels_choice()
         self.resize_factor = resize_box()
         self.estimate = explanation()
+        self.estimate.setWordWrap(False)  # a form would keep it narrow and high
         self.frames = QComboBox()
         self.frames.setToolTip("All frames of a stack, the visible one first, or only the visible one.")
         self.channel = QComboBox()
