@@ -324,16 +324,15 @@ def test_a_frame_is_segmented_in_the_tiles_of_the_preferences(window: Window, mo
     from napari_darl.inference.predictor import Predictor
 
     seen: list[tuple[int, ...]] = []
-    predict = Predictor.__call__
 
     def noted(self: Predictor, tiles: torch.Tensor) -> torch.Tensor:
         seen.append(tuple(tiles.shape[2:]))
-        return predict(self, tiles)
+        return torch.zeros_like(tiles)
 
     monkeypatch.setattr(Predictor, "__call__", noted)
     preferences().tile_size = 64
     preferences().device = "cpu"
-    window.viewer.add_image(sample_angiogram()[:256, :256], name="frame")
+    window.viewer.add_image(sample_angiogram()[100:260, 150:310], name="frame")
     segment_vessels(window.viewer)
     window.wait(lambda: len(window.viewer.layers) == 2 and not window.busy())
     assert len(seen) > 9

@@ -18,7 +18,7 @@ from napari_darl.samples import sample_angiogram
 @pytest.fixture
 def segmented(window: Window, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Three parts of a sample as a stack, segmented; the first two corrected by someone who draws vessels wider."""
-    monkeypatch.setattr(module, "FIT", FitConfig(steps=12, crops=2, size=64, learning_rate=1e-3))
+    monkeypatch.setattr(module, "FIT", FitConfig(steps=5, crops=2, size=64, learning_rate=1e-3))
     frame = sample_angiogram()
     stack = np.stack([frame[top : top + 128, left : left + 128] for top, left in ((60, 150), (180, 150), (180, 250))])
     window.viewer.add_image(stack, name="stack")
