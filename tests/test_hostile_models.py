@@ -11,7 +11,7 @@ from fuzzing.guard import refused
 from fuzzing.models import FRAME, Attack, run
 from safetensors.torch import load_file, save_file
 
-from napari_darl import Trainer, load_model, segment_probability
+from napari_darl import InputError, Trainer, load_model, segment_probability, training_config
 from napari_darl.darl.checkpoint import load_tensors
 from napari_darl.darl.published import import_published
 from napari_darl.errors import FileError
@@ -150,3 +150,10 @@ def test_a_configuration_that_never_ends(folder: Path) -> None:
     (folder / "config.json").write_text(DEEP)
     with pytest.raises(FileError, match=r"config\.json is damaged"):
         resumed(folder)
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, float("inf"), float("nan")])
+def test_hostile_values_of_configurations_are_refused_in_a_short_sentence(value: object) -> None:
+    with pytest.raises(InputError, match=r"Invalid value .* for clip: ") as caught:
+        training_config("lite").updated(clip=value)
+    assert len(str(caught.value)) < 250

@@ -20,6 +20,7 @@ from fuzzing.guard import BrokenPropertyError
 from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import FileImage, read_image, read_images
 from napari_darl.io.lazy import open_lazily
+from napari_darl.io.ome_tiff import ome_metadata
 from napari_darl.io.output import write_frames
 
 Files = dict[str, bytes]
@@ -35,6 +36,12 @@ SIGNED = DEEP[0].astype(np.int16) - 2048
 _OF_FILES = ("byteorder", "bigtiff", "imagej", "ome")  # options of TIFFs, the others are of their pages
 
 
+def _own_metadata(movie: np.ndarray) -> dict[str, Any]:
+    """Return the metadata of an OME-TIFF as this program writes it."""
+    image = ImageData(movie, axes="TYX", pixel_size=(0.3, 0.2), unit="mm", frame_time=40.0)
+    return ome_metadata(Path("a.ome.tif"), image, movie.dtype, {"provenance": {}, "frame_time": 40.0})
+
+
 @cache
 def tiffs() -> list[Seed]:
     """Return TIFFs of most kinds, with the parts of each tag as fields."""
@@ -45,6 +52,7 @@ def tiffs() -> list[Seed]:
         (DEEP, {"imagej": True, "metadata": {"unit": "um"}, "resolution": (4, 2)}),
         (DEEP, {"bigtiff": True, "tile": (16, 16), "compression": "zlib", "predictor": True}),
         (DEEP.astype(np.float32), {"ome": True, "metadata": {"axes": "ZYX", "PhysicalSizeX": 0.3}}),
+        (GREY[:1], {"ome": True, "metadata": _own_metadata(GREY[:1])}),
         (COLOURS, {"photometric": "rgb", "compression": "lzw"}),
         (COLOURS, {"photometric": "rgb", "compression": "jpeg"}),
         (GREY[0], {"photometric": "palette", "colormap": palette}),
