@@ -31,6 +31,16 @@ def test_lesions_in_masks_and_in_images(width: int, percent: int) -> None:
     assert turned.percent_diameter == pytest.approx(found.percent_diameter, abs=1)
 
 
+@pytest.mark.parametrize("percent", [25, 50, 75])
+def test_lesions_in_noise(percent: int) -> None:
+    points, radii = narrowed(20, percent)
+    drawn = vessel(points, radii, (128, 160), outline=0.75**0.5)
+    image = render(np.zeros((128, 160), np.float32), drawn.thickness, absorption=0.03)
+    noise = np.random.default_rng(1).normal(0, 0.05, (5, 128, 160))
+    found = [stenosis(drawn.mask, points[20], points[-20], image + part).percent_diameter for part in noise]
+    assert found == pytest.approx([percent] * 5, abs=8)
+
+
 def test_a_healthy_vessel_is_hardly_narrowed() -> None:
     points, radii = narrowed(16, 0)
     assert stenosis(vessel(points, radii, (128, 160)).mask, points[20], points[-20]).percent_diameter < 5

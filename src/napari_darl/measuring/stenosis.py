@@ -16,14 +16,14 @@ from napari_darl.errors import InputError
 from napari_darl.measuring.checks import check_image, check_mask, check_pixel_size
 from napari_darl.measuring.frame import bright_vessels
 from napari_darl.measuring.lines import Floats
+from napari_darl.measuring.lumen import lumen_widths
 from napari_darl.measuring.sections import full_widths, normals
 from napari_darl.measuring.segments import evened
 from napari_darl.measuring.vessel_path import VesselPath, VesselPaths
 
-_ALONG, _MOST_ALONG = 1.0, 2.5  # px, standard deviation by which profiles are averaged along a vessel: clean, noisy
-_NOISE = 5.0  # px more of it for each part of a vessel's height that noise has
-_EVEN, _LEAST_EVEN = 0.6, 6.0  # cutoff of the diameter along the path, in diameters of an image's vessel; px
-_SPACING = 0.25  # px, of the samples of a profile
+_EVEN = 6.0  # px, cutoff of the mask's diameter along the path
+_SPACING, _BESIDE = 0.5, 3.0  # px: distance of the samples across the vessel; how far they reach beyond it, at least
+_AVERAGED = 2.5  # px, standard deviation by which profiles are averaged to see whether there is a vessel
 _SHORTEST = 8  # px, of a path
 _QUANTILE = 0.7  # part of the diameters below the first guess of the reference
 _TOLERANCE = 0.06  # part of the reference by which a diameter may differ from it and belong to it
@@ -57,7 +57,7 @@ class Stenosis:
     lesion : tuple of float
         Where the lesion begins and ends, as `position`.
     source : str
-        What diameters were measured in: "image" (full width at half maximum) or "mask".
+        What diameters were measured in: "image" (full width at half maximum, without the image's blur) or "mask".
     pixel_size : tuple of float
         Height and width of a pixel, in `unit`.
     unit : str
@@ -97,7 +97,8 @@ def stenosis(
     start, end : sequence of float
         (y, x) in pixels; the path leads along centrelines between the points of a centreline nearest to them.
     image : array-like, shape (Y, X), optional
-        The grey image of the vessels, dark or bright: diameters are then full widths at half maximum of its profiles.
+        The grey image of the vessels, dark or bright: diameters are then full widths at half maximum of
+        its profiles, without its blur, by one fit to all of them.
     pixel_size : float or sequence of float
         Size of a pixel, or its height and width, in `unit`.
     unit : str
@@ -152,7 +153,7 @@ def along_path(path: VesselPath, image: npt.NDArray[Any] | None, size: Floats, u
         raise InputError(f"The points are {line.arc[-1]:.1f} px apart along the vessel: choose them {_SHORTEST} apart.")
     if not np.isfinite(path.width).any():
         raise InputError("The mask has no edges on either side of the path: choose points on a vessel.")
-    diameter = evened(line, path.width, path.width, _LEAST_EVEN)
+    diameter = evened(line, path.width, path.width, _EVEN)
     if image is not None:
         diameter = _in_image(path, diameter, image, size / small)
     known = np.isfinite(path.width) if image is None else np.ones(len(diameter), bool)
@@ -178,30 +179,20 @@ def along_path(path: VesselPath, image: npt.NDArray[Any] | None, size: Floats, u
 
 
 def _in_image(path: VesselPath, expected: Floats, image: npt.NDArray[Any], scale: Floats) -> Floats:
-    """Return the full widths at half maximum across a path, of profiles averaged along it.
+    """Return the widths of a vessel's image along a path.
 
     The vessel is straightened: one row of samples for each point of the path. The widest vessel on it sets how far the
     rows reach.
     """
-    half = np.ceil((1.5 * expected.max() + 2) / _SPACING)
+    half = np.ceil((1.5 * expected.max() + _BESIDE) / _SPACING)
     along = np.arange(-half, half + 1) * _SPACING
     across = normals(path.line.tangents())[:, 0]
     where = path.points[:, None] * scale + along[:, None] * across[:, None]
     rows = map_coordinates(image, np.moveaxis(where / scale, -1, 0), order=1, mode="nearest")
-    rows = gaussian_filter1d(rows, _averaging(rows, along, expected), axis=0, mode="nearest")
-    width = full_widths(rows, along, expected)
-    if np.isfinite(width).mean() < 0.5:
+    profiles = gaussian_filter1d(rows, _AVERAGED, axis=0, mode="nearest")
+    if np.isfinite(full_widths(profiles, along, expected)).mean() < 0.5:
         raise InputError("The image shows no vessel along most of the path: give the image that the mask belongs to.")
-    return evened(path.line, width, expected, max(_EVEN * float(np.median(expected)), _LEAST_EVEN))
-
-
-def _averaging(rows: Floats, along: Floats, expected: Floats) -> float:
-    """Return the standard deviation, in px, by which profiles are averaged along a vessel: the more, the noisier."""
-    beside = np.median(rows[:, np.abs(along) > expected.max()])
-    height = np.median(rows[:, np.abs(along) < expected.min() / 4]) - beside
-    bends = rows[:-2] - 2 * rows[1:-1] + rows[2:]
-    noise = np.median(np.abs(bends)) / (0.6745 * 6**0.5)  # of a normal distribution, from its median
-    return float(np.clip(_ALONG + _NOISE * noise / max(height, 1e-12), _ALONG, _MOST_ALONG))
+    return lumen_widths(rows, along, path.line.arc, expected)
 
 
 def _reference(position: Floats, diameter: Floats, known: npt.NDArray[np.bool_]) -> Floats:
