@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_darl._napari.colours import SERIES
 from napari_darl._napari.geometry import AT_DETECTOR, SPACING, at_detector, geometry, unit_factors
 from napari_darl.errors import InputError
 from napari_darl.io.arrays import masked_padding
@@ -25,8 +26,7 @@ PADDING = "padding"
 
 NO_IMAGE = "There is no image layer. Open an image, or choose File > Open Sample > DARL."
 
-_COLOURS = ("#ff6020", "#20c0ff", "#e0e020", "#ff40c0", "#40e080")
-_COLOURS_ON_RGB = _COLOURS[1:]  # fundus photographs and stained sections are orange
+_COLOURS_ON_RGB = SERIES[1:]  # fundus photographs and stained sections are orange
 _PAINTED = "#ffffff"  # of labels other than 1, which only the user paints
 
 
@@ -172,7 +172,7 @@ def keeping_selection(viewer: "napari.Viewer") -> Iterator[None]:
 def vessel_colours(viewer: "napari.Viewer", *, on_colours: bool) -> DirectLabelColormap:
     """Return the colours of a further mask layer: 1 stands for vessel, other labels are painted by the user."""
     others = sum(isinstance(bare(layer), Labels) for layer in viewer.layers)
-    fitting = _COLOURS_ON_RGB if on_colours else _COLOURS
+    fitting = _COLOURS_ON_RGB if on_colours else SERIES
     return DirectLabelColormap(color_dict={None: _PAINTED, 0: "transparent", 1: fitting[others % len(fitting)]})
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_darl._napari.colours import BLUE, ORANGE
 from napari_darl._napari.layers import bare, checksum, frame_order, frames_shape, keeping_selection, to_world
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 Geometry = dict[str, Any]
 """The geometry of a layer, as its keyword arguments."""
 
-_BLUE, _ORANGE = "#20c0ff", "#ff8020"
 _CONTOUR = 1  # px
 
 
@@ -66,8 +66,8 @@ def pair_layers(results: "Sequence[JudgedPair]", where: Geometry) -> tuple[Image
     return (
         Image(background, name="pairs: background", visible=False, **where),
         Image(angiograms, name="pairs: synthetic angiogram", **where),
-        _mask(masks, "pairs: pseudo-mask", _BLUE, contour=_CONTOUR, **where),
-        _mask(cycle, "pairs: cycle mask", _ORANGE, contour=_CONTOUR, **where),
+        _mask(masks, "pairs: pseudo-mask", BLUE, contour=_CONTOUR, **where),
+        _mask(cycle, "pairs: cycle mask", ORANGE, contour=_CONTOUR, **where),
     )
 
 
@@ -86,7 +86,7 @@ def noise_layers(results: "Sequence[NoisyResult]", where: Geometry) -> tuple[Ima
     """Make layers of the noisy frames, and of the mask of each."""
     frames = Image(np.stack([result.view.frame for result in results]), name="noise: frame", **where)
     masks = np.stack([result.view.probability > 0.5 for result in results])
-    return frames, _mask(masks, "noise: mask", _ORANGE, opacity=0.5, **where)
+    return frames, _mask(masks, "noise: mask", ORANGE, opacity=0.5, **where)
 
 
 def show_frame(viewer: "napari.Viewer", layer: Image, number: int) -> None:

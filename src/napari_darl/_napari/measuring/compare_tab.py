@@ -12,6 +12,7 @@ from napari.utils.notifications import show_error
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_darl._napari.colours import BLUE, ORANGE, YELLOW
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.layers import frame_order, frames_shape, keeping_selection
 from napari_darl._napari.measuring.controls import layer_choice
@@ -24,8 +25,7 @@ from napari_darl._napari.task import Task
 if TYPE_CHECKING:
     import napari.viewer
 
-_BOTH, _EXTRA, _MISSED = "#40c060", "#ff6020", "#20a0ff"
-_LEGEND = "Green: in both. Orange: in the mask only. Blue: in the other only."
+_LEGEND = "Yellow: in both. Orange: in the mask only. Blue: in the other only."
 
 
 class CompareTab(QWidget):
@@ -117,7 +117,7 @@ class CompareTab(QWidget):
         whole = np.zeros(shape, np.uint8)
         for frame in frames:
             whole.reshape(-1, *shape[-2:])[frame.number] = frame.differences
-        colours = {None: "transparent", 0: "transparent", 1: _BOTH, 2: _EXTRA, 3: _MISSED}
+        colours = {None: "transparent", 0: "transparent", 1: YELLOW, 2: ORANGE, 3: BLUE}
         with keeping_selection(self._viewer):
             self._viewer.add_layer(
                 Labels(

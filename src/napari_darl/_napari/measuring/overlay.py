@@ -9,6 +9,7 @@ import numpy.typing as npt
 from napari.layers import Labels, Layer, Points, Shapes
 from skimage.measure import approximate_polygon
 
+from napari_darl._napari.colours import VALUES
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.layers import frame_order, keeping_selection
 
@@ -23,7 +24,6 @@ MOST_PATHS = 1500
 """Paths that are drawn; more would hold up the window for seconds."""
 
 _EXACT = 0.15  # px by which a drawn path may depart from the measured one
-_COLOURS = "turbo"
 _WIDTH, _SELECTED = 1.5, 4.0  # px, width of a path
 
 
@@ -108,7 +108,7 @@ class Overlay:
                 name=f"{self.name} paths",
                 features=features,
                 edge_color="diameter",
-                edge_colormap=_COLOURS,
+                edge_colormap=VALUES,
                 edge_contrast_limits=limits,
                 edge_width=_WIDTH,
                 **self._place,

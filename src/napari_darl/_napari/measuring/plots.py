@@ -6,15 +6,18 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from napari_darl._napari.colours import BLUE, ORANGE, PINK
 
 if TYPE_CHECKING:
     from napari_darl.measuring.stenosis import Stenosis
 
 Floats = npt.NDArray[np.float64]
 
-_CURVE, _REFERENCE, _MINIMUM, _CURSOR = "#20a0ff", "#40b060", "#ff6020", "#ff6020"
-_LESION = (255, 96, 32, 40)
+_LESION = QColor(ORANGE)
+_LESION.setAlpha(40)
 
 
 class _Plot(QWidget):
@@ -50,8 +53,8 @@ class MovieCurve(_Plot):
 
     def __init__(self) -> None:
         super().__init__("frame", "")
-        self._curve = self.plot.plot(pen=pg.mkPen(_CURVE, width=2), symbol="o", symbolSize=4, symbolBrush=_CURVE)
-        self._cursor = pg.InfiniteLine(movable=True, pen=pg.mkPen(_CURSOR, width=2))
+        self._curve = self.plot.plot(pen=pg.mkPen(BLUE, width=2), symbol="o", symbolSize=4, symbolBrush=BLUE)
+        self._cursor = pg.InfiniteLine(movable=True, pen=pg.mkPen(ORANGE, width=2))
         self._cursor.setCursor(Qt.CursorShape.SizeHorCursor)
         self.plot.addItem(self._cursor)
         self._count = 0
@@ -84,11 +87,11 @@ class StenosisPlot(_Plot):
 
     def __init__(self) -> None:
         super().__init__("along the vessel", "diameter")
-        self._curve = self.plot.plot(pen=pg.mkPen(_CURVE, width=2))
-        dashed = pg.mkPen(_REFERENCE, width=2, style=Qt.PenStyle.DashLine)
+        self._curve = self.plot.plot(pen=pg.mkPen(BLUE, width=2))
+        dashed = pg.mkPen(PINK, width=2, style=Qt.PenStyle.DashLine)
         self._reference = self.plot.plot(pen=dashed)
-        self._minimum = self.plot.plot(pen=None, symbol="o", symbolSize=8, symbolBrush=_MINIMUM, symbolPen=None)
-        self._lesion = pg.LinearRegionItem(movable=False, brush=pg.mkBrush(*_LESION), pen=pg.mkPen(None))
+        self._minimum = self.plot.plot(pen=None, symbol="o", symbolSize=8, symbolBrush=ORANGE, symbolPen=None)
+        self._lesion = pg.LinearRegionItem(movable=False, brush=pg.mkBrush(_LESION), pen=pg.mkPen(None))
         self._lesion.setZValue(-10)
         self._lesion.hide()
         self.plot.addItem(self._lesion)

@@ -12,6 +12,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_darl._napari.colours import BLUE, ORANGE, YELLOW
 from napari_darl._napari.decimals import DecimalBox
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.layers import frame_order, keeping_selection
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from napari_darl.measuring.stenosis import Stenosis
 
-_POINTS, _PATH, _CATHETER = "#ff6020", "#ffe020", "#20c0ff"
 _HOW = "Place two points on a vessel, before and behind the narrow part. Then drag them; the graph follows."
 
 
@@ -55,8 +55,8 @@ class StenosisTab(QWidget):
     def __init__(self, viewer: "napari.viewer.Viewer", source: Callable[[], Source | None]) -> None:
         super().__init__()
         self._viewer, self._source = viewer, source
-        self.points = TwoPoints(viewer, "stenosis points", _POINTS)
-        self.catheter = TwoPoints(viewer, "catheter points", _CATHETER)
+        self.points = TwoPoints(viewer, "stenosis points", ORANGE)
+        self.catheter = TwoPoints(viewer, "catheter points", BLUE)
         self._path: Shapes | None = None
         self._asked: tuple[Source, tuple[int, ...]] | None = None
         self.found: Stenosis | None = None
@@ -206,7 +206,7 @@ class StenosisTab(QWidget):
             with keeping_selection(self._viewer):
                 place = geometry(source.mask)
                 self._path = Shapes(
-                    placed, shape_type="path", name="stenosis path", edge_color=_PATH, edge_width=1, **place
+                    placed, shape_type="path", name="stenosis path", edge_color=YELLOW, edge_width=1, **place
                 )
                 active = self._viewer.layers.selection.active
                 self._viewer.add_layer(self._path)
@@ -214,7 +214,7 @@ class StenosisTab(QWidget):
             return
         self._path.data = [(points, "path") for points in placed]
         if placed:
-            self._path.edge_color = _PATH
+            self._path.edge_color = YELLOW
             self._path.edge_width = 1
 
     def _calibrate(self) -> None:

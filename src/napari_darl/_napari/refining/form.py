@@ -11,6 +11,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QSignalBlocker, QTimer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QGroupBox, QHBoxLayout, QInputDialog, QPushButton, QVBoxLayout
 
+from napari_darl._napari.colours import BLUE, ORANGE
 from napari_darl._napari.command_line import copy_button
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.layers import Index, frame_order, mask_layer, visible_frame
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from napari_darl._napari.segmenting.result import Result
 
 _EVERY = 200  # ms between two looks at the progress
-_COLOURS = {None: "transparent", 0: "transparent", 1: "#4477aa", 2: "#ee6677"}
+_COLOURS = {None: "transparent", 0: "transparent", 1: BLUE, 2: ORANGE}
 
 
 class RefineForm(QGroupBox):

@@ -6,6 +6,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from napari_darl._napari.colours import BLUE, GREEN, ORANGE, PINK
 from napari_darl._napari.pickers import explanation
 from napari_darl._napari.training.loss_history import LossHistory
 
@@ -16,12 +17,12 @@ except ImportError:  # training works without it
 
 # An adversarial loss and its discriminator's have one colour; the discriminator's curve is dashed.
 _CURVES = {
-    "diffusion": ("#20c0ff", False),
-    "cycle": ("#40e080", False),
-    "adversarial_angiogram": ("#ff8040", False),
-    "discriminator_angiogram": ("#ff8040", True),
-    "adversarial_mask": ("#ff40c0", False),
-    "discriminator_mask": ("#ff40c0", True),
+    "diffusion": (BLUE, False),
+    "cycle": (GREEN, False),
+    "adversarial_angiogram": (ORANGE, False),
+    "discriminator_angiogram": (ORANGE, True),
+    "adversarial_mask": (PINK, False),
+    "discriminator_mask": (PINK, True),
 }
 _LEAST = 1e-4  # a loss of 0 has no logarithm
 
