@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QSpinBox,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
@@ -190,6 +191,7 @@ def explanation() -> QLabel:
     line.setWordWrap(True)
     line.setTextFormat(Qt.TextFormat.PlainText)  # names of layers may look like HTML
     line.setMinimumWidth(1)
+    line.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)  # else forms wrap it narrowly
     return line
 
 
@@ -224,6 +226,15 @@ class Scrolling(QScrollArea):
         if event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return super().eventFilter(watched, event)
+
+
+def scrolled_column(widget: QWidget) -> QVBoxLayout:
+    """Give a widget a column of controls that scrolls where the window is too low, and return the column."""
+    content = QWidget()
+    whole = QVBoxLayout(widget)
+    whole.setContentsMargins(0, 0, 0, 0)
+    whole.addWidget(Scrolling(content))
+    return QVBoxLayout(content)
 
 
 def short_name(model: str) -> str:

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QPushButton,
     QTabWidget,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -31,6 +30,7 @@ from napari_darl._napari.pickers import (
     ModelPicker,
     explanation,
     resize_box,
+    scrolled_column,
     show_polarity,
     spin_box,
     vessels_choice,
@@ -78,7 +78,7 @@ class InspectWidget(QWidget):
         top = QFormLayout()
         top.addRow("model", self.model)
         top.addRow("device", self.device)
-        column = QVBoxLayout(self)
+        column = scrolled_column(self)
         column.addLayout(top)
         column.addWidget(self.tabs, 1)
         column.addWidget(self.copy)

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QTabWidget,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -30,7 +29,7 @@ from napari_darl._napari.measuring.measurement import Measurement, image_stack
 from napari_darl._napari.measuring.stenosis_tab import Source, StenosisTab
 from napari_darl._napari.measuring.vessels_tab import VesselsTab
 from napari_darl._napari.measuring.work import MeasuredFrame, measuring
-from napari_darl._napari.pickers import explanation, widen
+from napari_darl._napari.pickers import explanation, scrolled_column, widen
 from napari_darl._napari.task import Task
 from napari_darl.errors import DarlError
 
@@ -149,7 +148,7 @@ class MeasureWidget(QWidget):
         self.tabs.addTab(self.compare, "Compare")
         for number, tip in enumerate(_TABS):
             self.tabs.setTabToolTip(number, tip)
-        column = QVBoxLayout(self)
+        column = scrolled_column(self)
         column.addLayout(form)
         column.addWidget(self.unit_line)
         row = QHBoxLayout()

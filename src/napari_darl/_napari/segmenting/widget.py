@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -25,10 +24,10 @@ from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shap
 from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN, prefer_own_reader
 from napari_darl._napari.pickers import (
     ModelPicker,
-    Scrolling,
     axes_box,
     explanation,
     resize_box,
+    scrolled_column,
     show_polarity,
     vessels_choice,
     widen,
@@ -160,8 +159,7 @@ class SegmentWidget(QWidget):
         form.addRow("region", self.region.native)
         form.addRow("device", self.device)
         form.addRow(self.device.line)
-        content = QWidget()
-        column = QVBoxLayout(content)
+        column = scrolled_column(self)
         column.addWidget(self.unsaved)
         column.addWidget(self.hint)
         column.addLayout(form)
@@ -174,9 +172,6 @@ class SegmentWidget(QWidget):
         column.addWidget(self.state)
         column.addWidget(self.refine)
         column.addStretch()
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(Scrolling(content))
 
     def _options(self, image: Image) -> Options:
         preferred = preferred_options()

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from napari_darl._napari.command_line import copy_button, copy_command
 from napari_darl._napari.layers import bare
-from napari_darl._napari.pickers import explanation
+from napari_darl._napari.pickers import explanation, scrolled_column
 from napari_darl._napari.training.form import TrainingForm
 from napari_darl._napari.training.loss_plot import LossPlot
 from napari_darl._napari.training.session import TrainingSession, Update
@@ -76,7 +76,7 @@ class TrainWidget(QWidget):
         buttons.addWidget(self.button, 2)
         buttons.addWidget(self.resume, 1)
         buttons.addWidget(self.copy, 1)
-        column = QVBoxLayout(self)
+        column = scrolled_column(self)
         column.addWidget(self.form)
         column.addLayout(buttons)
         for widget in (self.bar, self.state, self.plot, self.look):
