@@ -1,6 +1,6 @@
 """Inject faults, and check that each ends with a clear message and that nothing is lost.
 
-    python benchmarks/faults.py
+    python benchmarks/faults.py [--only TEXT]
 
 The faults are a full disk (a small file system in memory; needs root on Linux, else it is skipped), files that are
 truncated, replaced or removed, two runs with the same output, and memory that runs out in the network. Each is injected
@@ -15,13 +15,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tifffile
 import zarr
+from fault_parts.common import FaultError, command, enlarge, refused, same, small_disk, works
+from fault_parts.results import RESULTS
 
 from napari_darl.evaluation.report import markdown_table
 from napari_darl.models import DEFAULT, model_path
@@ -41,51 +42,6 @@ Darl.forward = fails
 from napari_darl.cli import main
 main()
 """
-
-
-class FaultError(Exception):
-    """A fault didn't end as it should."""
-
-
-def command(*arguments: object, program: str = "from napari_darl.cli import main; main()") -> tuple[int, str]:
-    """Run `napari-darl ARGUMENTS`, and return its exit status and messages."""
-    done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True)
-    return done.returncode, done.stderr
-
-
-def refused(*arguments: object, program: str = "from napari_darl.cli import main; main()") -> str:
-    """Return the message with which a command refuses its input."""
-    status, messages = command(*arguments, program=program)
-    errors = [line for line in messages.splitlines() if line.startswith("error: ")]
-    if status != 2 or len(errors) != 1 or "Traceback" in messages:
-        raise FaultError(f"status {status}: {messages[-300:]}")
-    return errors[0].removeprefix("error: ")
-
-
-def works(*arguments: object) -> None:
-    status, messages = command(*arguments)
-    if status:
-        raise FaultError(f"status {status}: {messages[-300:]}")
-
-
-def same(first: Path, second: Path) -> None:
-    if not (zarr.open_array(first / "0", mode="r")[:] == zarr.open_array(second / "0", mode="r")[:]).all():
-        raise FaultError("another result than undisturbed")
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: float) -> Iterator[None]:
-    """Mount a small file system at a folder."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 1024)}k", "tmpfs", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def enlarge(folder: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,size=1g", folder], check=True)
 
 
 def full_disk_while_segmenting(folder: Path, segment: list[object], plain: Path) -> str:
@@ -185,24 +141,32 @@ FAULTS: dict[str, Callable[[Path, list[object], Path], str]] = {
 }
 
 
+def _with_zarr(name: str, folder: Path, frame: np.ndarray) -> str:
+    """Inject a fault into the segmentation of a zarr image, of which there is an undisturbed result."""
+    zarr.create_array(folder / "in.zarr", shape=frame.shape, chunks=(256, 256), dtype=frame.dtype)[:] = frame
+    segment: list[object] = ["segment", folder / "in.zarr", "--device", "cpu", "--resize", "4"]
+    works(*segment, "--output", folder / "plain")
+    return FAULTS[name](folder, segment, folder / "plain")
+
+
 def main() -> None:
     """Inject all faults."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="inject only the faults whose names contain this text")
+    only = parser.parse_args().only
     rows, failed = [], False
     root = hasattr(os, "geteuid") and os.geteuid() == 0 and sys.platform == "linux"
-    for name, inject in FAULTS.items():
+    for name in (name for name in (*RESULTS, *FAULTS) if only in name):
         if "full disk" in name and not root:
             rows.append((name, "left out: needs root", ""))
             continue
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             frame = np.tile(sample_angiogram(), (2, 2))[:700, :900]
-            zarr.create_array(folder / "in.zarr", shape=frame.shape, chunks=(256, 256), dtype=frame.dtype)[:] = frame
             tifffile.imwrite(folder / "frame.tif", frame)
-            segment: list[object] = ["segment", folder / "in.zarr", "--device", "cpu", "--resize", "4"]
-            works(*segment, "--output", folder / "plain")
             try:
-                rows.append((name, "as expected", inject(folder, segment, folder / "plain").replace(place, "")))
+                said = RESULTS[name](folder) if name in RESULTS else _with_zarr(name, folder, frame)
+                rows.append((name, "as expected", said.replace(place, "")))
             except FaultError as failure:
                 failed = True
                 rows.append((name, "FAILED", str(failure).replace(place, "")))

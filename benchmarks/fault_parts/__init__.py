@@ -1,0 +1,1 @@
+"""The faults of `faults.py` in results, models and tables."""
