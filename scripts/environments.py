@@ -113,7 +113,7 @@ def drop_cache() -> bool:
 def lowest() -> list[str]:
     """Return the lowest versions that pyproject.toml allows for direct dependencies, as uv resolves them.
 
-    torch and its CUDA libraries are left out: the lowest version has no CPU build on PyPI.
+    torch and what it needs are left out: its lowest version has no CPU build on PyPI.
     """
     command = [
         sys.executable,
@@ -135,7 +135,7 @@ def lowest() -> list[str]:
         str(ROOT / "pyproject.toml"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    heavy = ("torch==", "nvidia-", "triton==", "cuda-", "napari-darl")
+    heavy = ("torch==", "nvidia-", "triton==", "cuda-", "sympy==", "napari-darl")
     return [line for line in done.stdout.splitlines() if not line.startswith(heavy)]
 
 
