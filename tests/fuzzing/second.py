@@ -89,6 +89,8 @@ def _check_against_napari(images: Images) -> None:
                 raise _CannotCompareError
             parts = [series.asarray() for series in tiff.series]
             wanted = np.concatenate([part.reshape(-1, *images[0].data.shape[1:]) for part in parts])
+        if tiff.is_ome and images[0].data.shape == (1, *wanted.shape):
+            wanted = wanted[None]  # OME metadata name an axis of length 1, which tifffile leaves out
     plain = page.photometric in (1, 2) and "S" not in tiff.series[0].axes[:-1] and page.bitspersample > 1
     if len(images) > 1 or not plain:
         raise _CannotCompareError
