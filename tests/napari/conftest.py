@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from windows import Window
+from windows import Clipboard, Window
 
 from napari_darl.frames.arrays import iter_frames
 
@@ -45,7 +45,7 @@ def closed_for_good() -> Iterator[None]:
 
 @pytest.fixture
 def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
-    """A window with the plugin; preferences live in `tmp_path`."""
+    """A window with the plugin; preferences live in `tmp_path`, and what is copied in this process."""
     if not request.config.pluginmanager.hasplugin("napari"):
         pytest.skip("no window: the pytest plugins are switched off")
     request.getfixturevalue("imports")
@@ -53,10 +53,14 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     from napari import settings
     from napari._qt.qthreading import wait_for_workers_to_quit
     from napari.utils.notifications import notification_manager
+    from qtpy.QtWidgets import QApplication
 
     from napari_darl._napari.segmenting.segmenter import Segmenter
     from napari_darl._napari.training.session import TrainingSession
 
+    # The display's clipboard is one for all test processes, which would take each other's texts.
+    clipboard = Clipboard()
+    monkeypatch.setattr(QApplication, "clipboard", lambda: clipboard)
     monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     settings._clear_plugin_settings_cache()
     own = settings.get_plugin_settings("napari-darl").segmenting

@@ -5,6 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class Clipboard:
+    """What the plugin uses of Qt's clipboard, in this process alone."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
+        self._text = text
+
+    def text(self) -> str:
+        return self._text
+
+
 @dataclass
 class Window:
     """A viewer with the plugin.
