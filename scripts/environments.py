@@ -31,8 +31,10 @@ _, widget = viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels
 (segment,) = [button for button in widget.findChildren(QPushButton) if button.text() == "Segment"]
 segment.click()
 until = time.monotonic() + 120
-while not any(isinstance(layer, napari.layers.Labels) and layer.data.any() for layer in viewer.layers):
+masks = []
+while not masks or segment.text() != "Segment":  # it says Cancel while it works
     QApplication.processEvents()
+    masks = [layer for layer in viewer.layers if isinstance(layer, napari.layers.Labels) and layer.data.any()]
     if time.monotonic() > until:
         sys.exit("No mask appeared within 120 s.")
 viewer.close()
@@ -83,9 +85,7 @@ class Environment:
             text=True,
         )
         if done.returncode:
-            sys.exit(
-                f"{program} {' '.join(arguments)[:200]} failed with status {done.returncode}:\n{done.stdout[-4000:]}"
-            )
+            sys.exit(f"{program} {' '.join(arguments)[:200]} failed with status {done.returncode}:\n{done.stdout}")
         return time.monotonic() - began
 
     def install(self, *packages: str | Path, torch: str) -> float:
