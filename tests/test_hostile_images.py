@@ -14,7 +14,7 @@ import pytest
 import tifffile
 import zarr
 from dicom_files import dataset, saved
-from fuzzing.damage import png_mended
+from fuzzing.damage import png_repaired
 from fuzzing.guard import BrokenPropertyError, accepts, refused
 from fuzzing.models import FRAME, Attack
 from PIL import Image
@@ -102,10 +102,10 @@ def test_pictures_that_claim_too_much(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(path)
     data = bytearray(path.read_bytes())
     data[16:24] = (8).to_bytes(4, "big") + (20_000_000).to_bytes(4, "big")
-    path.write_bytes(png_mended(bytes(data)))
+    path.write_bytes(png_repaired(bytes(data)))
     refused(lambda: read_image(path), "cut short")
     data[16:24] = (2**31 - 1).to_bytes(4, "big") * 2
-    path.write_bytes(png_mended(bytes(data)))
+    path.write_bytes(png_repaired(bytes(data)))
     refused(lambda: read_image(path), "too many pixels")
     data = bytearray(path.read_bytes())
     data[33:37] = (2**31 - 1).to_bytes(4, "big")

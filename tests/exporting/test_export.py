@@ -102,9 +102,9 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     for module, name in ((io_packaging, "package_file_descr_serializer"), (v0_4, "package_weights")):
         function = getattr(module, name)
-        mended = dict(vars(module))
-        exec(re.sub(r"\n +info,  # pyright.*", "", inspect.getsource(function)), mended)
-        monkeypatch.setattr(function, "__code__", mended[name].__code__)
+        patched = dict(vars(module))
+        exec(re.sub(r"\n +info,  # pyright.*", "", inspect.getsource(function)), patched)
+        monkeypatch.setattr(function, "__code__", patched[name].__code__)
     return core
 
 

@@ -137,7 +137,7 @@ def hostile_json(draw: st.DrawFn, document: Any, most: int = 3) -> str:
     return text
 
 
-def png_mended(data: bytes) -> bytes:
+def png_repaired(data: bytes) -> bytes:
     """Return a PNG with corrected checksums, so that damage gets past them."""
     made, at = bytearray(data), 8
     while at + 12 <= len(made):

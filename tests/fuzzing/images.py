@@ -15,7 +15,7 @@ import zarr
 from hypothesis import strategies as st
 from PIL import Image
 
-from fuzzing.damage import Field, Seed, damaged, hostile_json, png_mended
+from fuzzing.damage import Field, Seed, damaged, hostile_json, png_repaired
 from fuzzing.guard import BrokenPropertyError
 from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import FileImage, read_image, read_images
@@ -148,7 +148,7 @@ def picture_cases(draw: st.DrawFn) -> Files:
     """Draw a damaged PNG, JPEG, BMP, GIF or PGM."""
     suffix, seed = draw(st.sampled_from(pictures()))
     data = draw(damaged(seed))
-    return {f"a{suffix}": png_mended(data) if suffix == ".png" and draw(st.booleans()) else data}
+    return {f"a{suffix}": png_repaired(data) if suffix == ".png" and draw(st.booleans()) else data}
 
 
 _SHAPES = ("(2, 40, 50)", "(0, 40)", "(-1, 40)", "()", "(5,)", "None", "(2**40, 2**40)", "(True, 40)", "(1.0, 4)")

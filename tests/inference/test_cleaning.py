@@ -1,4 +1,4 @@
-"""From probability to mask: the same as scikit-image's own functions, on made-up and real frames, and sooner."""
+"""From probability to mask: the same as scikit-image's own functions, on synthetic and real frames, and sooner."""
 
 from time import process_time
 

@@ -40,7 +40,7 @@ _FOLDED: WeakKeyDictionary[Darl, _Folded] = WeakKeyDictionary()
 def path_a(network: Darl, bfloat16: bool = False) -> Callable[[Tensor, int], Tensor]:
     """Return the fastest way to segment with a network: `FoldedPathA` where it suits, else the network itself.
 
-    The folded form is kept for the next call, and made anew once weights were changed in place or the configuration
+    The folded form is kept for the next call, and rebuilt once weights were changed in place or the configuration
     was replaced.
 
     Parameters
