@@ -89,6 +89,18 @@ def test_segment_refuses_impossible_cleaning(option: str, capsys: pytest.Capture
     assert message.endswith(".\n")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "accepted"),
+    [("--threshold", "0,5", "number"), ("--smallest-piece", "few", "integer"), ("--bits", "99", "64")],
+)
+def test_a_refused_value_is_named(option: str, value: str, accepted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("segment", "frame.png", "--output", "out", option, value) == 2
+    message = capsys.readouterr().err
+    assert option in message
+    assert value in message
+    assert accepted in message.replace("float", "number")  # the word of older versions of typer
+
+
 def test_two_inputs_never_share_an_output(tmp_path: Path, frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other"
     other.mkdir()

@@ -189,7 +189,7 @@ def test_a_model_is_exported_from_its_card(
         widget.model.show_card()
         (dialog,) = widget.model.findChildren(CardDialog)
         window.messages.clear()
-        dialog.export_button.click()
+        dialog.action.click()
         dialog.reject()
         window.wait(lambda name=name: bool(window.messages) == bool(name))
         window.finish()

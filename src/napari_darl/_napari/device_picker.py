@@ -1,24 +1,14 @@
 """The choice of the device, with what it is, and what a bug report needs to know."""
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontDatabase
-from qtpy.QtWidgets import (
-    QApplication,
-    QComboBox,
-    QDialog,
-    QDialogButtonBox,
-    QHBoxLayout,
-    QTextBrowser,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QApplication, QComboBox, QHBoxLayout, QToolButton, QWidget
 from superqt.utils import create_worker
 
 from napari_darl._napari.pickers import explanation, widen
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.task import warm_up
+from napari_darl._napari.text_dialog import TextDialog
 from napari_darl.errors import DarlError
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -72,29 +62,17 @@ class DevicePicker(QWidget):
         ReportDialog(report, self).open()
 
 
-class ReportDialog(QDialog):
+class ReportDialog(TextDialog):
     """Shows a report for bug reports, and copies it."""
 
     def __init__(self, report: str, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._report = report
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Versions and devices")
-        self.resize(760, 640)
-        text = QTextBrowser()
-        text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        text.setPlainText(report)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self.copy_button = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
-        self.copy_button.setToolTip("Copies this text.")
-        self.copy_button.clicked.connect(self._copy)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.addWidget(text)
-        column.addWidget(buttons)
+        super().__init__("Versions and devices", "Copy", "Copies this text.", parent)
+        self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.text.setPlainText(report)
+        self.action.clicked.connect(self._copy)
 
     def _copy(self) -> None:
-        QApplication.clipboard().setText(self._report)
+        QApplication.clipboard().setText(self.text.toPlainText())
         show_info("Copied. Paste it into your bug report.")
 
 

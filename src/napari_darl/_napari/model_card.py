@@ -5,10 +5,10 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_darl._napari.task import Task, warm_up
+from napari_darl._napari.text_dialog import TextDialog
 from napari_darl.errors import DarlError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def show_card(model: str, parent: QWidget, viewer: "napari.Viewer") -> None:
     CardDialog(model, card, parent, viewer).open()
 
 
-class CardDialog(QDialog):
+class CardDialog(TextDialog):
     """Shows a model card in Markdown, and exports the model.
 
     Parameters
@@ -51,23 +51,14 @@ class CardDialog(QDialog):
     """
 
     def __init__(self, model: str, card: str, parent: QWidget, viewer: "napari.Viewer") -> None:
-        super().__init__(parent)
+        super().__init__(
+            Path(model).stem, "Export...", "Write the model for programs that don't have this plugin.", parent
+        )
         self._model, self._viewer = model, viewer
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(Path(model).stem)
-        self.resize(760, 640)
-        text = QTextBrowser()
-        text.setOpenExternalLinks(True)
-        text.setMarkdown(card)
-        text.setHtml(text.toHtml().replace("#0000ff", _LINK))  # Qt's own blue is hard to read in the dark theme
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        self.export_button = buttons.addButton("Export...", QDialogButtonBox.ButtonRole.ActionRole)
-        self.export_button.setToolTip("Write the model for programs that don't have this plugin.")
-        self.export_button.clicked.connect(self._ask)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.addWidget(text)
-        column.addWidget(buttons)
+        self.text.setOpenExternalLinks(True)
+        self.text.setMarkdown(card)
+        self.text.setHtml(self.text.toHtml().replace("#0000ff", _LINK))  # Qt's own blue is hard to read in the dark
+        self.action.clicked.connect(self._ask)
 
     def _ask(self) -> None:
         """Ask for a file, and export to it."""

@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 
 from napari_darl.cli.demo import demo
 from napari_darl.cli.evaluating import assess, evaluate, noise
@@ -57,9 +58,17 @@ def main() -> None:
     except DarlError as error:
         status = fail(str(error))
     except _UsageError as error:
-        status = fail(error.format_message())
+        status = fail(_usage_message(error))
     except OSError as error:
         status = fail(f"{error.filename or 'A file'} can't be used ({error.strerror}). Check it and its permissions.")
     except MemoryError:
         status = fail("Memory ran out. Close other programs, or use smaller images.")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage_message(error: Any) -> str:
+    """Return the message of a usage error, with the value that newer versions of typer leave out."""
+    refused = error.__cause__
+    if not isinstance(refused, ValidationError):
+        return str(error.format_message())
+    return f"Invalid value {refused.errors()[0]['input']!r} for {error.param.opts[0]}: {error.message}."
