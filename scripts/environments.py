@@ -182,7 +182,8 @@ def main() -> None:
     everything = f"napari-darl[all] @ {wheel.as_uri()}"
     environments: dict[str, list[list[str]]] = {
         "without napari": [[str(wheel)]],
-        "beside napari": [["napari[pyside6]"], [str(wheel)]],
+        # napari by itself would take PySide6 6.12.0, which aborts in Python 3.11; see pyproject.toml.
+        "beside napari": [["napari[pyside6]", "PySide6!=6.12.0"], [str(wheel)]],
         "all": [[everything]],
         "all, lowest versions": [[everything, *lowest()]],
     }
