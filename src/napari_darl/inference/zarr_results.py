@@ -38,7 +38,7 @@ def warn_of_former(path: Path) -> None:
     """Warn of a former version's result beside a path."""
     former = path.with_name(path.name.replace(".ome.zarr", ".zarr"))
     if former != path and is_former(former):
-        message = f"{former} is an array that a former version wrote. It is left as it is; a new result becomes {path.name}."
+        message = f"{former} is an array that a former version wrote. It is kept; the new one is {path.name}."
         warnings.warn(message, DarlWarning, stacklevel=3)
 
 
