@@ -1,13 +1,15 @@
 """Where a mask is doubtful: places where many pixels have a probability close to the threshold.
 
-Along the outline of any vessel lies a row of doubtful pixels, and most of them are right. Places where doubt is broad
-are wrong more often: faint vessels, false ones and gaps. So doubt is averaged over a few pixels, and what lies outside
-the mask and far below the threshold adds none.
+The doubt of a pixel is the entropy of its probability, with the threshold at a half. Along the outline of any vessel
+lies a row of doubtful pixels, and most of them are right. Places where doubt is broad are wrong more often: faint
+vessels, false ones and gaps. So doubt is averaged over a few pixels, and what lies outside the mask and far below the
+threshold adds none.
 """
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
+from scipy.special import entr
 from skimage.feature import peak_local_max
 
 from napari_darl.errors import InputError
@@ -15,7 +17,7 @@ from napari_darl.errors import InputError
 _NEARLY = 0.7  # of the threshold: pixels from here on are nearly vessel
 _SIGMA = 3.0  # px
 _APART = 8  # px
-_LEAST = 0.1  # of 1, which stands for a place in which every pixel lies at the threshold
+_LEAST = 0.1  # of 1 bit, the entropy where every pixel lies at the threshold
 
 
 def doubtful_spots(
@@ -56,7 +58,9 @@ def doubtful_spots(
         raise InputError(f"The probability has the shape {probability.shape}. Pass a single frame of shape (Y, X).")
     if not 0 < threshold < 1:
         raise InputError(f"The threshold is {threshold}. Choose one above 0 and below 1.")
-    doubt = np.where(probability > threshold, (1 - probability) / (1 - threshold), probability / threshold)
+    above = (probability - threshold) / (1 - threshold)
+    centred = np.where(above > 0, 0.5 + above / 2, probability / threshold / 2)
+    doubt = (entr(centred) + entr(1 - centred)) / np.log(2)
     counted = probability > _NEARLY * threshold
     averaged = gaussian_filter(doubt * counted, _SIGMA) * counted
     spots = peak_local_max(averaged, min_distance=_APART, threshold_abs=_LEAST, num_peaks=most, exclude_border=False)
