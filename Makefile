@@ -6,6 +6,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version
 # Each file of tests stays in one process. Windows leave memory behind, so it takes four processes on two cores, too.
 # The order of tests/conftest.py counts: the largest networks come while processes are small.
 PYTEST := -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+# Named one by one: pytest would load all plugins there are, and compile the modules of their packages anew.
+PYTEST += --disable-plugin-autoload -p xdist.plugin -p npe2._pytest_plugin
+WINDOWS := -p pytestqt.plugin -p napari.utils._testsupport
 # SlipCover takes a few per cent of the time; coverage.py took two fifths before Python 3.12.
 # Its report is a step of its own: --fail-under leaves out the other processes in what it prints (1.1.0).
 COVERAGE := -m slipcover --source=src/napari_darl --json --out=build/coverage.json
@@ -32,11 +35,11 @@ demo: $(if $(DISPLAYS),.venv/all,.venv/base)
 test: .venv/dev
 	@mkdir -p build
 	@if ! scripts/system-libraries "the tests that open a window" $(WINDOW_PACKAGES) xauth xvfb; then \
-		$(BIN)/python $(PYTEST) -p no:napari -p no:pytest-qt; \
+		$(BIN)/python $(PYTEST); \
 	elif command -v xvfb-run >/dev/null; then \
-		xvfb-run -a $(BIN)/python $(COVERAGE) $(PYTEST) && $(REPORT); \
+		xvfb-run -a $(BIN)/python $(COVERAGE) $(PYTEST) $(WINDOWS) && $(REPORT); \
 	else \
-		$(BIN)/python $(COVERAGE) $(PYTEST) && $(REPORT); \
+		$(BIN)/python $(COVERAGE) $(PYTEST) $(WINDOWS) && $(REPORT); \
 	fi
 
 lint: .venv/dev

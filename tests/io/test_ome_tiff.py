@@ -12,8 +12,6 @@ from napari_darl.io.arrays import ImageData
 from napari_darl.io.images import read_image
 from napari_darl.io.output import read_description, write_frames, write_mask
 
-ome_types = pytest.importorskip("ome_types")
-
 MASK = np.random.default_rng(0).integers(0, 2, (3, 40, 48), np.uint8)
 VOLUME = ImageData(MASK, axes="ZYX", pixel_size=(0.3, 0.2), unit="mm", slice_distance=1.5)
 MOVIE = ImageData(MASK, axes="TYX", pixel_size=(0.3, 0.2), unit="µm", frame_time=66.7, at_detector=True)
@@ -21,6 +19,7 @@ MADE = {"model": "default", "threshold": 0.5, "settings": '{"resize": 1}'}
 
 
 def pixels_of(path: Path) -> Any:
+    ome_types = pytest.importorskip("ome_types")  # here, since it takes a second to import
     with tifffile.TiffFile(path) as tiff:
         assert tiff.is_ome
         assert tiff.ome_metadata is not None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from windows import Clipboard, Window
+from windows import Clipboard, Window, needs_windows
 
 from napari_darl.frames.arrays import iter_frames
 
@@ -46,8 +46,7 @@ def closed_for_good() -> Iterator[None]:
 @pytest.fixture
 def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
     """A window with the plugin; preferences live in `tmp_path`, and what is copied in this process."""
-    if not request.config.pluginmanager.hasplugin("napari"):
-        pytest.skip("no window: the pytest plugins are switched off")
+    needs_windows(request.config)
     request.getfixturevalue("imports")
     request.getfixturevalue("closed_for_good")
     from napari import settings

@@ -14,6 +14,7 @@ pytest.importorskip("napari")
 import napari.settings
 from napari.layers import Image, Labels
 from npe2 import PluginManifest
+from windows import needs_windows
 
 import napari_darl
 from napari_darl._napari import mask_files as files
@@ -225,8 +226,7 @@ def test_napari_learns_once_which_reader_opens_our_files(tmp_path, settings):
 @pytest.fixture
 def viewer(request, settings):
     """A viewer with napari's own plugin and this one, in an order that the test can choose."""
-    if not request.config.pluginmanager.hasplugin("napari"):
-        pytest.skip("no windows here: napari's pytest plugin is switched off")
+    needs_windows(request.config)
     manager = request.getfixturevalue("npe2pm")
     manifests = [PluginManifest.from_distribution("napari"), own_manifest()]
     for manifest in reversed(manifests) if getattr(request, "param", "") == "ours first" else manifests:

@@ -4,6 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
+
+def needs_windows(config: pytest.Config) -> None:
+    """Skip a test where pytest's plugins for windows aren't loaded, by their entry points or by their modules."""
+    if not any(config.pluginmanager.hasplugin(name) for name in ("napari", "napari.utils._testsupport")):
+        pytest.skip("no window: the pytest plugins are switched off")
+
 
 class Clipboard:
     """What the plugin uses of Qt's clipboard, in this process alone."""
