@@ -102,6 +102,20 @@ def test_a_fork() -> None:
     assert summary["length_density"] == pytest.approx(found.segments["length"].sum() / 100**2)
 
 
+@pytest.mark.parametrize(("trunk", "side", "angle"), [(6, 3, 0.9), (4, 4, 1.2)])
+def test_a_fork_whose_side_branch_bends(trunk: int, side: int, angle: float) -> None:
+    # It bends most where it leaves: prolonged straight, it meets the trunk 3 px before the fork.
+    along = np.linspace(0, 1, 80)
+    heading = angle - 0.8 * (1 - np.exp(-2 * along))
+    steps = 90 / 80 * np.stack([np.sin(heading), np.cos(heading)], axis=1)
+    fork = np.array([100.3, 60.0])
+    course = fork + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    mask = vessel(np.array([[100.3, 5.0], [100.3, 195.0]]), trunk, (200, 200)).mask
+    nodes = measure(mask | vessel(course, side, (200, 200)).mask).branch_points
+    assert nodes["degree"].tolist() == [3]
+    assert np.hypot(nodes["y"][0] - fork[0], nodes["x"][0] - fork[1]) < 1.5
+
+
 def test_vessels_that_cross_have_one_branch_point() -> None:
     mask = vessel(straight(0.3), 3, (200, 200)).mask | vessel(straight(1.5), 4, (200, 200)).mask
     nodes = measure(mask).branch_points

@@ -26,7 +26,7 @@ class Arm:
     direction
         (D,) unit vector away from the branch point.
     diameter
-        Its mean diameter over the stretch.
+        Its mean diameter over the stretch, NaN if diameters aren't known.
     whole
         False for a segment that is too short, whose direction is that from its one end to the other.
     """
@@ -38,21 +38,29 @@ class Arm:
 
 
 def find_arms(
-    lines: Iterable[tuple[Floats, Floats]], ends: Iterable[tuple[int, int]], radius: Floats
+    lines: Iterable[Floats],
+    ends: Iterable[tuple[int, int]],
+    radius: Floats,
+    diameters: Iterable[Floats] | None = None,
 ) -> dict[int, list[Arm]]:
     """Find the arms of all branch points.
 
     Parameters
     ----------
     lines
-        Points (n, D) and diameters (n,) of each segment.
+        Points (n, D) of each segment.
     ends
         Number of the branch point at the start and at the end of each, or `FREE`.
     radius
         (M,) of each branch point.
+    diameters
+        (n,) at the points of each segment.
     """
     arms: dict[int, list[Arm]] = defaultdict(list)
-    for (points, width), (start, end) in zip(lines, ends, strict=True):
+    lines = list(lines)
+    if diameters is None:
+        diameters = (np.full(len(points), np.nan) for points in lines)
+    for points, width, (start, end) in zip(lines, diameters, ends, strict=True):
         if start != FREE:
             arms[int(start)].append(_arm(points, width, radius[start]))
         if end != FREE:

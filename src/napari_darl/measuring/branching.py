@@ -32,9 +32,8 @@ def branching(found: Centrelines, diameter: Floats) -> tuple[dict[str, Floats], 
         (B,) row of each branch point in `found.nodes`.
     """
     lines = found.lines
-    arms = find_arms(
-        zip(lines.split(), lines.split(diameter), strict=True), zip(found.start, found.end, strict=True), found.radius
-    )
+    ends = zip(found.start, found.end, strict=True)
+    arms = find_arms(lines.split(), ends, found.radius, lines.split(diameter))
     places = np.array(sorted(arms), np.int64)
     degree = np.array([len(arms[place]) for place in places], np.float64)
     measured = np.full((len(places), 4), np.nan)

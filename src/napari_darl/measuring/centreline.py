@@ -8,8 +8,8 @@
    ray finds no edge nearby, as at branch points, hardly count. The line is smoothed, and the rays are cast once more.
 4. The final line is the smoothest one that departs from the middles no more than their own scatter explains: straight
    vessels become straight, curved ones keep their curvature.
-5. Free ends are extended straight to the end of the mask. Where three segments meet, the thinnest, prolonged, tells
-   where on the other two the branch point lies; within the radius there, lines go straight to it.
+5. Free ends are extended straight to the end of the mask. A branch point lies where the lines that meet there come
+   nearest to each other, prolonged from outside the radius. Within the radius, they go straight to it.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from napari_darl.measuring.arms import Arm, find_arms
+from napari_darl.measuring.arms import find_arms
 from napari_darl.measuring.crossings import fuse
 from napari_darl.measuring.free_ends import extended, with_length, without_caps
 from napari_darl.measuring.lines import Floats, Integers, Lines
@@ -27,7 +27,7 @@ from napari_darl.measuring.sections import depth_at, edge_distance, normals
 from napari_darl.measuring.skeleton import FREE, Graph, Mask, prune, trace
 from napari_darl.measuring.thinning import thinned
 
-_ASLANT = 0.95  # cosine of the angle below which a side branch doesn't say where it leaves
+_OWN = 0.1  # weight of the skeleton's branch point, where that of an arm is 1
 _ROUGH = 8.0  # px, cutoff wavelength of the first smoothing
 _LEAST, _MOST = 16.0, 256.0  # px, range of cutoff wavelengths of the final one
 _FAINT = 0.02  # weight of a point without a section
@@ -125,8 +125,7 @@ def centre(graph: Graph, mask: Mask, distance: Floats, scale: Floats) -> Centrel
     start = np.array([chain.start for chain in chains], np.int64)
     end = np.array([chain.end for chain in chains], np.int64)
     lines, bend = extended(lines, (start, end, closed), bend, (mask, distance, scale))
-    _, _, width = sections(lines, mask, distance, scale)
-    nodes = _branch_points(lines, start, end, width, graph, scale)
+    nodes = _branch_points(lines, start, end, graph, scale)
     lines = _anchored(lines, start, end, nodes, graph.radius)
     _, _, width = sections(lines, mask, distance, scale)
     depth = depth_at(distance, lines.points, scale)
@@ -235,40 +234,23 @@ def _smoothest(lines: Lines, middle: Floats, weight: Floats, cutoffs: tuple[Floa
     return points
 
 
-def _branch_points(lines: Lines, start: Integers, end: Integers, width: Floats, graph: Graph, scale: Floats) -> Floats:
-    """Place each branch point where its thinnest arm, prolonged, meets the line through the other two.
+def _branch_points(lines: Lines, start: Integers, end: Integers, graph: Graph, scale: Floats) -> Floats:
+    """Place each branch point where its arms, prolonged backwards, come nearest to each other.
 
-    Branch points of another degree than 3, and those where arms are short or run alongside, lie in the middle of the
-    ends that meet there.
+    The sum of the squared distances to these straight lines is least there, to which the squared distance to the
+    skeleton's branch point adds a tenth. It decides where arms are short, and keeps a branch point in place where arms
+    run alongside each other or bend.
     """
-    ends = lines.points[np.concatenate([lines.first[:-1], lines.first[1:] - 1])]
-    number = np.concatenate([start, end])
-    ends, number = ends[number != FREE], number[number != FREE]
-    count = np.bincount(number, minlength=len(graph.nodes))
-    total = np.stack([np.bincount(number, axis, len(graph.nodes)) for axis in ends.T], axis=1)
-    nodes = np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], graph.nodes * scale)
-    known = np.where(np.isfinite(width), width, 0)
-    arms = find_arms(zip(lines.split(), lines.split(known), strict=True), zip(start, end, strict=True), graph.radius)
+    nodes, own = graph.nodes * scale, _OWN * np.eye(len(scale))
+    arms = find_arms(lines.split(), zip(start, end, strict=True), graph.radius)
     for node, found in arms.items():
-        if len(found) == 3 and all(arm.whole for arm in found):
-            side, one, other = sorted(found, key=lambda arm: arm.diameter)
-            place = _crossing(side, one.origin, other.origin)
-            if place is not None and np.linalg.norm(place - nodes[node]) < 2 * graph.radius[node]:
-                nodes[node] = place
+        normal, target = own, own @ nodes[node]
+        for arm in found:
+            if arm.whole:
+                across = np.eye(len(scale)) - np.outer(arm.direction, arm.direction)
+                normal, target = normal + across, target + across @ arm.origin
+        nodes[node] = np.linalg.solve(normal, target)
     return nodes
-
-
-def _crossing(side: Arm, one: Floats, other: Floats) -> Floats | None:
-    """Return where an arm, prolonged backwards, comes nearest to the line between two points; None if far aslant."""
-    through = other - one
-    through /= max(float(np.linalg.norm(through)), 1e-9)
-    cosine = float(side.direction @ through)
-    if abs(cosine) > _ASLANT:
-        return None
-    apart = side.origin - one
-    # The nearest points of two lines: solve for both places at once.
-    along = (float(through @ apart) - cosine * float(side.direction @ apart)) / (1 - cosine**2)
-    return np.asarray(one + along * through)
 
 
 def _anchored(lines: Lines, start: Integers, end: Integers, nodes: Floats, radius: Floats) -> Lines:

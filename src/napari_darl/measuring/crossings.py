@@ -56,7 +56,7 @@ def fuse(graph: Graph, scale: Floats) -> Graph:
 
 def _bridges(graph: Graph, scale: Floats) -> set[int]:
     """Return the numbers of the chains between branch points that are one."""
-    lines = [(chain.points * scale, np.ones(len(chain.points))) for chain in graph.chains]
+    lines = [chain.points * scale for chain in graph.chains]
     ends = [(chain.start, chain.end) for chain in graph.chains]
     degrees = graph.degrees()
     bridges, candidates = set(), []
