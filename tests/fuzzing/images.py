@@ -67,15 +67,19 @@ def tiffs() -> list[Seed]:
         (DEEP.astype(np.float16), {"compression": "zlib", "predictor": True}),
     ]
     pyramid = _tiff(DEEP[0], {"tile": (16, 16), "subifds": 1}, DEEP[0, ::2, ::2])
-    return [*(_tiff(data, options) for data, options in kinds), pyramid, _written_by_us()]
+    return [*(_tiff(data, options) for data, options in kinds), pyramid, *_written_by_us()]
 
 
-def _written_by_us() -> Seed:
-    movie = ImageData(DEEP, pixel_size=(0.3, 0.2), unit="mm", bits=12, axes="TYX", at_detector=True, frame_time=66.7)
+def _written_by_us() -> list[Seed]:
+    """Return a movie and a volume as this program writes them, as TIFF and OME-TIFF."""
+    known: dict[str, Any] = {"pixel_size": (0.3, 0.2), "unit": "mm"}
+    movie = ImageData(DEEP, bits=12, axes="TYX", at_detector=True, frame_time=66.7, **known)
+    volume = ImageData(GREY, axes="ZYX", slice_distance=0.5, **known)
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "frames.tif"
-        write_frames(path, movie, provenance={"model": "default"})
-        return _seed(path.read_bytes())
+        paths = [Path(folder) / name for name in ("movie.tif", "movie.ome.tif", "volume.ome.tif")]
+        for path, image in zip(paths, (movie, movie, volume), strict=True):
+            write_frames(path, image, provenance={"model": "default"})
+        return [_seed(path.read_bytes()) for path in paths]
 
 
 def _tiff(data: Any, options: dict[str, Any], *levels: Any) -> Seed:

@@ -1,12 +1,13 @@
 """All readers, each with its test cases and a function that reads one."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from fuzzing import arrays, dicoms, images, models, second
+from fuzzing import arrays, dicoms, images, models, results, second
 from fuzzing.guard import MOST, accepts
 from fuzzing.images import Files
 
@@ -103,4 +104,12 @@ READERS = {
     "configurations": Reader(
         lambda: {"run/config.json": models.run()["config.json"]}, models.config_cases(), _of_files(models.configure)
     ),
+    "masks": Reader(lambda: {"a_mask.tif": results.masks()[0].data}, results.mask_cases(), _of_files(results.take_up)),
+    "labels in OME-Zarr": Reader(
+        lambda: _in("a.ome.zarr", results.labelled()[1]), results.label_cases(), _of_files(results.open_with_labels)
+    ),
+    "COCO": Reader(
+        lambda: {"a.json": json.dumps(results.coco()).encode()}, results.coco_cases(), _of_files(results.draw_polygons)
+    ),
+    "edits": Reader(lambda: {"edits/a.npz": results.edits()}, results.edit_cases(), _of_files(results.restore)),
 }
