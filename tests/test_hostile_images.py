@@ -71,6 +71,15 @@ def test_compressed_tiffs_that_claim_too_much(tmp_path: Path, compression: str) 
     assert read_image(path).data.shape == blank.shape
 
 
+def test_lengths_that_no_image_has(tmp_path: Path) -> None:
+    path = tiff_of(tmp_path / "a.tif", {})
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages.first.tags["ImageWidth"].overwrite(63.5, dtype="f")
+    refused(lambda: open_lazily(path), "no image has the shape")
+    zarr.create_array(tmp_path / "a.zarr", shape=(2**40, 2**40), chunks=(64, 64), dtype="u1")
+    refused(lambda: open_lazily(tmp_path / "a.zarr"), "no image has the shape")
+
+
 @pytest.mark.parametrize("bigtiff", [False, True])
 def test_pages_that_go_in_circles(tmp_path: Path, bigtiff: bool) -> None:
     path = tmp_path / "a.tif"

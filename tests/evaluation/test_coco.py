@@ -75,6 +75,15 @@ def test_shapes_that_differ_are_refused_by_name(tmp_path: Path) -> None:
         (json.dumps({"images": [], "annotations": [piece(0, {"counts": "a", "size": [1, 1]})]}), "run lengths"),
         (json.dumps({"images": [], "annotations": [piece(0, [[1, 2, 3, 4]])]}), "isn't a COCO file"),
         (
+            '{"images": [{"id": 0, "file_name": "a", "height": 1e400, "width": 9}], "annotations": []}',
+            "isn't a COCO file",
+        ),
+        (
+            '{"images": [{"id": [0], "file_name": "a", "height": 9, "width": 9}], "annotations": []}',
+            "isn't a COCO file",
+        ),
+        (json.dumps({"images": [], "annotations": [piece(0, [[10**400] * 6])]}), "isn't a COCO file"),
+        (
             json.dumps({"images": [{"id": 0, "file_name": "a", "height": 10**9, "width": 10**9}], "annotations": []}),
             "isn't a COCO file",
         ),
@@ -87,7 +96,7 @@ def test_what_is_no_coco_file_of_polygons(tmp_path: Path, text: str, told: str) 
 
 
 def test_two_images_of_one_name_and_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="two images for 1"):
+    with pytest.raises(FileError, match="two images for '1'"):
         read_coco(coco(tmp_path / "twice.json", [], ("a/1.png", "b/1.png")))
     with pytest.raises(FileError, match=r"none\.json can't be read"):
         read_coco(tmp_path / "none.json")

@@ -148,7 +148,9 @@ def _open(reader: Any, path: Path) -> None:
         opened = reader(str(path))
         ours = opened is not None and opened.__module__.startswith("napari_darl")
         for layer in opened(str(path)) if ours else ():  # the others are read by napari itself
-            Layer.create(*layer)
+            made = Layer.create(*layer)
+            for level in made.data if made.multiscale else [made.data]:
+                np.asarray(level[..., :40, :40])
 
 
 # OME-Zarr images with labels
@@ -164,9 +166,11 @@ def labelled() -> list[Files]:
             path = Path(folder) / "a.ome.zarr"
             for place, pixels in ((path, MASK * np.uint8(90)), (path / "labels" / "vessels", MASK)):
                 image = ImageData(pixels, axes="TYX", pixel_size=(0.3, 0.2), unit="mm")
-                layout = replace(OmeZarr.of(image, pixels.shape, (1, 40, 50), "u1", place), zarr_format=version)
+                layout = OmeZarr.of(image, pixels.shape, (1, 40, 50), "u1", place)
+                layout = replace(layout, zarr_format=version, count=2)
                 layout.create(place, {} if place == path else {"napari-darl": MADE})
                 zarr.open_array(place / "0", mode="r+")[:] = pixels
+                layout.build(place)
             list_label(path / "labels" / "vessels")
             names = sorted(name for name in path.rglob("*") if name.is_file())
             found.append({name.relative_to(path).as_posix(): name.read_bytes() for name in names})

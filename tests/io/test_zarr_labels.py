@@ -141,3 +141,13 @@ def test_bad_names_and_damaged_attributes(tmp_path: Path) -> None:
     (image / "labels" / "zarr.json").write_text(json.dumps({"attributes": {"ome": {"labels": "cells"}}}))
     with pytest.raises(FileError, match="damaged attributes"):
         list_label(image / "labels" / "vessels")
+
+
+@pytest.mark.parametrize("text", ["[]", '{"attributes": 7}', '{"attributes": {"ome": "mine"}}', "{", '{"labels": "a"}'])
+def test_damaged_attributes_of_labels_are_left_alone(tmp_path: Path, text: str) -> None:
+    image = image_at(tmp_path / "in.ome.zarr", 3)
+    (image / "labels" / "vessels").mkdir(parents=True)
+    (image / "labels" / "zarr.json").write_text(text)
+    with pytest.raises(FileError, match="labels"):
+        list_label(image / "labels" / "vessels")
+    assert (image / "labels" / "zarr.json").read_text() == text

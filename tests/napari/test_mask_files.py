@@ -388,3 +388,21 @@ def test_a_detectors_pixel_size_stays_one(tmp_path):
     assert meta["metadata"][SPACING] == AT_DETECTOR
     image.metadata = {}
     assert not at_detector(mask_layer(image, Viewer()))
+
+
+def test_a_damaged_mask_is_refused_by_us(tmp_path: Path) -> None:
+    path = tmp_path / "a_mask.tif"
+    output.write_mask(path, MASK, provenance=PROVENANCE)
+    path.write_bytes(path.read_bytes()[:6])
+    opened = read_mask(str(path))
+    assert opened is not None
+    with pytest.raises(FileError, match=r"a_mask\.tif can't be read as a TIFF"):
+        opened(str(path))
+
+
+@pytest.mark.parametrize("notes", ["lost", ["geometry"], 7])
+def test_damaged_notes_are_left_out(tmp_path: Path, notes: Any) -> None:
+    path = tmp_path / "a_mask.tif"
+    tifffile.imwrite(path, MASK, photometric="minisblack", metadata={"provenance": PROVENANCE, "notes": notes})
+    ((_, meta, kind),) = read_mask(str(path))(str(path))
+    assert (kind, meta["name"], meta["metadata"]) == ("labels", "a_mask", {"napari-darl": PROVENANCE})

@@ -1,5 +1,6 @@
 """OME-Zarr of the command line in napari: in place, in levels."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ pytest.importorskip("napari")
 from napari.layers import Image, Labels
 
 from napari_darl._napari.mask_files import PLUGIN, prefer_own_reader
+from napari_darl._napari.ome_zarr import read_ome_zarr
+from napari_darl.errors import FileError
 from napari_darl.io.arrays import ImageData
 from napari_darl.io.ome_zarr import OmeZarr
 
@@ -59,3 +62,32 @@ def test_zarr_of_other_programs_is_left_to_napari(make_napari_viewer, tmp_path: 
     (layer,) = viewer.open(path, plugin="napari-darl")
     assert isinstance(layer, Image)
     np.testing.assert_array_equal(layer.data, MASK[0])
+
+
+def test_no_level_of_a_result_can_run_code(tmp_path: Path) -> None:
+    path = tmp_path / "in_mask.ome.zarr"
+    layout = replace(OmeZarr.of(MOVIE, MASK.shape, (1, 40, 300), "u1", path), zarr_format=2)
+    layout.create(path, {"napari-darl": MADE})
+    coarser = json.loads((path / "1" / ".zarray").read_text())
+    (path / "1" / ".zarray").write_text(json.dumps(coarser | {"filters": [{"id": "pickle"}]}))
+    opened = read_ome_zarr(str(path))
+    assert opened is not None
+    with pytest.raises(FileError, match="Python objects"):
+        opened(str(path))
+
+
+def test_damaged_metadata_are_one_sentence(tmp_path: Path) -> None:
+    path = Path(written(tmp_path / "in_mask.ome.zarr", MOVIE))
+    whole = json.loads((path / "zarr.json").read_text())
+    for levels in (
+        [{"path": "0"}, {}],
+        [{"path": "0"}, {"path": "9"}],
+        [{"path": "0"}, {"path": 1}],
+        [{"path": "0"}, 7],
+    ):
+        whole["attributes"]["ome"]["multiscales"][0]["datasets"] = levels
+        (path / "zarr.json").write_text(json.dumps(whole))
+        opened = read_ome_zarr(str(path))
+        assert opened is not None
+        with pytest.raises(FileError, match="can't be read as zarr"):
+            opened(str(path))

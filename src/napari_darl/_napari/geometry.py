@@ -123,7 +123,8 @@ def geometry_from_json(values: object, ndim: int) -> dict[str, Any]:
     """
     try:
         layer = _stand_in({key: values[key] for key in _KEYS if key in values}, ndim)  # type: ignore[operator,index]
-        usable = np.isfinite(layer.world_to_data(layer.data_to_world((0.0,) * ndim))).all()
+        with np.errstate(all="ignore"):
+            usable = np.isfinite(layer.world_to_data(layer.data_to_world((0.0,) * ndim))).all()
     except Exception as error:  # napari raises nearly anything on values of the wrong kind
         raise InputError(f"This isn't a geometry of {ndim} dimensions ({error}). Place the layer by hand.") from error
     if not usable:

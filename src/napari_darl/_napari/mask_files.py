@@ -6,7 +6,6 @@ Files that the command line wrote open likewise: masks as labels, probabilities 
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +135,11 @@ def read_mask(path: str | list[str]) -> Callable[[Any], list[Any]]:
 
 
 def _is_ours(path: str) -> bool:
-    with suppress(FileError):
+    """Return whether a file says how it was made; also if it can't be read, as napari's own reader couldn't either."""
+    try:
         return output.read_description(path) is not None
-    return False
+    except FileError:
+        return True
 
 
 def _read(path: str) -> list[LayerData]:
@@ -148,7 +149,11 @@ def _read(path: str) -> list[LayerData]:
         look = {"name": stem_of(Path(path)), "colormap": "magma", "contrast_limits": (0, 1)}
         described = output.read_description(path) or {}
         return [
-            (image.data, look | _geometry(path, described.get("notes", {}), image) | _over(described, image), "image")
+            (
+                image.data,
+                look | noted_geometry(path, described.get("notes", {}), image) | _over(described, image),
+                "image",
+            )
         ]
     if image.rgb or image.data.dtype.kind not in "iu":
         raise InputError(f"{path} holds an image, not labels. Open it with napari's own reader.")
@@ -168,7 +173,7 @@ def _read(path: str) -> list[LayerData]:
     }
     prefer_own_reader()
     over = _over(description, image) if result else {}
-    return [(labels, meta | _geometry(path, notes, image) | over, "labels")]
+    return [(labels, meta | noted_geometry(path, notes, image) | over, "labels")]
 
 
 def _over(description: Mapping[str, Any], image: FileImage) -> dict[str, Any]:
@@ -176,7 +181,8 @@ def _over(description: Mapping[str, Any], image: FileImage) -> dict[str, Any]:
     return geometry_over(description.get("provenance", {}).get("source"), image.data.shape)
 
 
-def _geometry(path: str, notes: Mapping[str, Any], image: FileImage) -> dict[str, Any]:
+def noted_geometry(path: str, notes: Mapping[str, Any], image: FileImage) -> dict[str, Any]:
+    """Return the geometry of a mask's layer, as the notes in its file say or by its pixel size; warn if it can't be."""
     values = notes.get("geometry", {})
     leading = image.data.ndim - 2
     if not values and image.pixel_size and image.unit:

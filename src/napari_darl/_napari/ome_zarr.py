@@ -8,9 +8,10 @@ from napari_builtins.io import napari_get_reader
 
 from napari_darl._napari.geometry import AT_DETECTOR, SPACING, geometry_from_json, geometry_over
 from napari_darl._napari.mask_files import PLUGIN, prefer_own_reader
+from napari_darl.errors import FileError
 from napari_darl.inference.zarr_results import is_result
 from napari_darl.io.identity import stem_of
-from napari_darl.io.lazy import open_lazily
+from napari_darl.io.lazy import ZarrPixels, damaged, open_lazily
 from napari_darl.io.output import layer_geometry
 from napari_darl.io.zarr_labels import is_ome_image, labels_of
 
@@ -49,9 +50,15 @@ def _levels(folder: Path) -> tuple[Any, dict[str, Any]]:
     from napari_darl.io.zarr_store import BoundedStore
 
     image = open_lazily(folder)
-    group = zarr.open_group(BoundedStore(folder, read_only=True), mode="r")
-    attributes: dict[str, Any] = dict(group.attrs)
-    levels = [group[level["path"]] for level in attributes.get("ome", attributes)["multiscales"][0]["datasets"]]
+    try:
+        group = zarr.open_group(BoundedStore(folder, read_only=True), mode="r")
+        attributes: dict[str, Any] = dict(group.attrs)
+        paths = [level["path"] for level in attributes.get("ome", attributes)["multiscales"][0]["datasets"]]
+        levels = [ZarrPixels(folder, group[path]) for path in paths]
+    except FileError:
+        raise
+    except Exception as error:  # stores raise nearly anything on damaged metadata
+        raise damaged(folder, error) from error
     made = {PLUGIN: attributes[PLUGIN]} if PLUGIN in attributes else {}
     meta = {
         "name": stem_of(folder),

@@ -95,15 +95,16 @@ def read_coco(path: Path) -> dict[str, CocoMask]:
                 raise FileError(f"{path} holds masks as run lengths (RLE). Convert them to polygons, or to images.")
             polygons[annotation["image_id"]] += map(_corners, annotation["segmentation"])
         images = [(one["id"], str(one["file_name"]), _shape(one)) for one in content["images"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        lost = polygons.keys() - {number for number, _, _ in images}
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FileError(f"{path} isn't a COCO file with images, annotations and polygons. Export it again.") from error
-    if lost := polygons.keys() - {number for number, _, _ in images}:
-        raise FileError(f"{path} has annotations of an image {min(map(str, lost))} that it doesn't list.")
+    if lost:
+        raise FileError(f"{path} has annotations of an image {min(map(repr, lost))[:80]} that it doesn't list.")
     masks: dict[str, CocoMask] = {}
     for number, name, shape in images:
         stem = frame_stem(Path(Path(name).name))
         if stem in masks:
-            raise FileError(f"{path} has two images for {stem}: {masks[stem].name} and {name}. Keep one of them.")
+            raise FileError(f"{path} has two images for {stem[:80]!r}. Keep one of them.")
         masks[stem] = CocoMask(path, name, shape, tuple(polygons[number]))
     return masks
 

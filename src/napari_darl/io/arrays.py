@@ -1,6 +1,7 @@
 """The one image value: an array, in memory or lazy, with what its file says about it."""
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -31,6 +32,8 @@ def check_image(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Non
     if dtype.kind not in "buif" or len(shape) < 2:
         kind = str(dtype)[:40]  # that of a table names each column
         raise FileError(f"{path} holds {kind} of shape {shape}, no image. Save frames of real numbers.")
+    if not all(isinstance(length, int) for length in shape) or math.prod(shape) * dtype.itemsize > sys.maxsize:
+        raise FileError(f"{path} is damaged: no image has the shape {str(shape)[:80]}. Save or copy it again.")
 
 
 def looks_coloured(shape: tuple[int, ...]) -> bool:

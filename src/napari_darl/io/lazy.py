@@ -83,7 +83,7 @@ def open_lazily(path: Path) -> ImageData[ImageArray]:
     except FileError:
         raise
     except Exception as error:  # stores and codecs raise nearly anything on damaged data
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 def _of_node(path: Path, node: Any) -> ImageData[ImageArray]:
@@ -109,7 +109,8 @@ def _of_node(path: Path, node: Any) -> ImageData[ImageArray]:
     return replace(image, channels=_ome_channels(attributes, image), at_detector=detector)
 
 
-def _damaged(path: Path, error: Exception) -> FileError:
+def damaged(path: Path, error: Exception) -> FileError:
+    """Return the error of zarr that can't be read, with its reason."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return FileError(f"{path} can't be read as zarr ({reason}). Copy or export it again.")
 
@@ -151,7 +152,7 @@ class ZarrPixels(_LazyPixels):
 
     def __init__(self, path: Path, array: Any) -> None:
         self.path, self.shape, self.dtype, self._array = path, array.shape, array.dtype, array
-        self.ndim, self.chunks = len(array.shape), array.chunks
+        self.ndim, self.size, self.chunks = len(array.shape), math.prod(array.shape), array.chunks
         check_image(path, self.shape, self.dtype)
         if any(getattr(codec, "codec_id", None) == "pickle" for codec in (*array.filters, *array.compressors)):
             raise FileError(f"{path} holds Python objects, which are never executed. Export it as an array of numbers.")
@@ -166,7 +167,7 @@ class ZarrPixels(_LazyPixels):
         try:
             return self._array[index]
         except Exception as error:  # codecs raise nearly anything on damaged data
-            raise _damaged(self.path, error) from error
+            raise damaged(self.path, error) from error
 
 
 class TiffPixels(_LazyPixels):

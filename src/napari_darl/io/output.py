@@ -189,6 +189,8 @@ def read_description(path: PathLike) -> dict[str, Any] | None:
     """
     with open_tiff(Path(path)) as tiff:
         description = own_description(tiff)
+    if not isinstance(description.get("notes", {}), dict):  # damaged
+        del description["notes"]
     return description if isinstance(description.get("provenance"), dict) else None
 
 

@@ -53,7 +53,8 @@ def labels_of(image: Path) -> list[str]:
     FileError
         If the attributes of its labels can't be read.
     """
-    found = _ome(_read(_attributes_file(image / _FOLDER))).get("labels", [])
+    ome = _ome(_read(_attributes_file(image / _FOLDER)))
+    found = None if ome is None else ome.get("labels", [])
     if not (isinstance(found, list) and all(isinstance(name, str) for name in found)):
         raise FileError(f"{image / _FOLDER} has damaged attributes. Mend them, or write the mask beside the image.")
     return found
@@ -96,11 +97,12 @@ def _consolidate_again(image: Path) -> None:
 
 def _multiscales(image: Path) -> list[dict[str, Any]]:
     try:
-        found = _ome(_read(_attributes_file(image))).get("multiscales")
+        found = (_ome(_read(_attributes_file(image))) or {}).get("multiscales")
     except FileError:
         return []
-    valid = isinstance(found, list) and found and isinstance(found[0], dict) and found[0].get("datasets")
-    return found if valid else []  # type: ignore[return-value]
+    first = found[0] if isinstance(found, list) and found else None
+    levels = first.get("datasets") if isinstance(first, dict) else None
+    return found if isinstance(levels, list) and levels else []  # type: ignore[return-value]
 
 
 def _attributes_file(group: Path) -> Path:
@@ -111,11 +113,14 @@ def _attributes_file(group: Path) -> Path:
     return group / (".zattrs" if older else "zarr.json")
 
 
-def _ome(document: dict[str, Any]) -> dict[str, Any]:
-    """Return what OME-Zarr says in a file of attributes: NGFF 0.5 keeps it under `attributes/ome`, 0.4 at the top."""
+def _ome(document: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what OME-Zarr says in a file of attributes; None if they are damaged.
+
+    NGFF 0.5 keeps it under `attributes/ome`, 0.4 at the top.
+    """
     attributes = document.get("attributes", document)
-    found = attributes.get("ome", attributes) if isinstance(attributes, dict) else {}
-    return found if isinstance(found, dict) else {}
+    found = attributes.get("ome", attributes) if isinstance(attributes, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -126,7 +131,9 @@ def _read(file: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise FileError(f"{file} can't be read as JSON. Copy or export the image again.") from error
-    return document if isinstance(document, dict) else {}
+    if not isinstance(document, dict):
+        raise FileError(f"{file} holds no attributes. Copy or export the image again.")
+    return document
 
 
 def _write(file: Path, document: dict[str, Any]) -> None:

@@ -1,8 +1,10 @@
 """Edits survive a crash: they are saved soon after each stroke, and offered again for the same image."""
 
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -221,7 +223,14 @@ def test_a_store_finds_edits_by_content_and_passes_over_damaged_files(tmp_path: 
     assert store.find((2, 6, 7), lambda _: "x") is None
     store.write("a", some_edits())
     good = store.path("a").read_bytes()
-    for number, damaged in enumerate((b"", good[:200], good[: len(good) // 2], b"PK\x03\x04" + bytes(99))):
+    empty, claim = io.BytesIO(), io.BytesIO()
+    about = np.load(store.path("a"))["about"]
+    np.savez(empty, about=about)
+    with zipfile.ZipFile(claim, "w") as archive:
+        header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1099511627776,), }"
+        archive.writestr("about.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    cases = (b"", good[:200], good[: len(good) // 2], b"PK\x03\x04" + bytes(99), empty.getvalue(), claim.getvalue())
+    for number, damaged in enumerate(cases):
         store.path(f"damaged{number}").write_bytes(damaged)
         with pytest.raises(FileError, match="can't be read"):
             store.read(f"damaged{number}")

@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 from napari_darl._napari.bit_depth import BITS
 from napari_darl._napari.geometry import AT_DETECTOR, SPACING
 from napari_darl._napari.layers import bare, checksum, vessel_colours
-from napari_darl._napari.mask_files import PLUGIN
+from napari_darl._napari.mask_files import PLUGIN, noted_geometry
 from napari_darl.io import output
 from napari_darl.io.identity import content_hash, stem_of
 from napari_darl.io.images import FileImage, read_image
@@ -113,7 +113,7 @@ class Shown:
             name=f"{self.image.name} vessels",
             colormap=vessel_colours(self._viewer, on_colours=contents.image.rgb),
             metadata={PLUGIN: provenance} if provenance else {},
-            **_mask_geometry(contents, labels.ndim),
+            **_mask_geometry(contents, contents.mask),
         )
         layer.editable = contents.ours
         self.mask = bare(self._viewer.add_layer(layer))
@@ -170,11 +170,12 @@ def _image_layer(contents: Contents) -> Image:
     )
 
 
-def _mask_geometry(contents: Contents, dimensions: int) -> dict[str, Any]:
+def _mask_geometry(contents: Contents, mask: FileImage) -> dict[str, Any]:
     """Return where the mask lies: as its file says, else as the last axes of the image."""
     notes = (contents.description or {}).get("notes", {})
-    geometry = notes.get("geometry") or output.layer_geometry(contents.image)
-    return {name: values[-dimensions:] for name, values in geometry.items()}
+    if notes.get("geometry"):
+        return noted_geometry(str(contents.file), notes, mask)
+    return {name: values[-mask.data.ndim :] for name, values in output.layer_geometry(contents.image).items()}
 
 
 def _changed(file: Path) -> int:

@@ -5,13 +5,11 @@ whole, and removed when the mask is saved or the user discards it.
 """
 
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +22,7 @@ from napari_darl.frames.regions import digest
 from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.io.atomic import replacing
+from napari_darl.io.npy import read_npz
 
 EDITS = "napari-darl edits"
 """Entry in the metadata of a mask layer: the name of its edits in the store."""
@@ -133,7 +132,8 @@ class EditStore:
         FileError
             If the file is missing or damaged.
         """
-        with _opened(self.path(name)) as arrays:
+        with _damage_told(self.path(name)):
+            arrays = read_npz(self.path(name))
             about = _about(arrays)
             return Edits(about, {index: _frame(arrays, index, about.shape) for index in _indices(arrays, about.shape)})
 
@@ -157,7 +157,8 @@ class EditStore:
             if name in without:
                 continue
             try:
-                with _opened(self.path(name)) as arrays:
+                with _damage_told(self.path(name)):
+                    arrays = read_npz(self.path(name), lambda key: not key.startswith(("labels", "own")))
                     known = _about(arrays).shape
                     saved = {index: _noted(arrays, index)["digest"] for index in _indices(arrays, known)}
             except FileError:
@@ -181,22 +182,27 @@ def frame_digest(pixels: Any) -> Digest:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
-    """Open a file's arrays; whatever is wrong with them becomes a FileError."""
+def _damage_told(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a file of edits into a FileError."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            yield arrays
-    except (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-        raise FileError(f"{path} can't be read as edits ({error}).") from error
+        yield
+    except (FileError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise FileError(f"The edits in {path} can't be read, because the file is missing or damaged.") from error
 
 
-def _indices(arrays: Mapping[str, Any], shape: tuple[int, ...]) -> Iterator[Index]:
-    for key in arrays:
-        if key.startswith("frame_"):
-            index = tuple(int(part) for part in key.removeprefix("frame_").split("_") if part)
-            if not all(0 <= part < length for part, length in zip(index, shape[:-2], strict=True)):
-                raise ValueError(f"frame {index} of an image of shape {shape}")
-            yield index
+def _indices(arrays: Mapping[str, Any], shape: tuple[int, ...]) -> list[Index]:
+    """Return the indices of the edited frames, of which there is at least one."""
+    found = [
+        tuple(int(part) for part in key.removeprefix("frame_").split("_") if part)
+        for key in arrays
+        if key.startswith("frame_")
+    ]
+    for index in found:
+        if not all(0 <= part < length for part, length in zip(index, shape[:-2], strict=True)):
+            raise ValueError(f"frame {index} of an image of shape {shape}")
+    if not found:
+        raise ValueError("no frame")
+    return found
 
 
 def _about(arrays: Mapping[str, npt.NDArray[Any]]) -> About:
