@@ -64,15 +64,14 @@ def test_zarr_of_other_programs_is_left_to_napari(make_napari_viewer, tmp_path: 
     np.testing.assert_array_equal(layer.data, MASK[0])
 
 
-def test_no_level_of_a_result_can_run_code(tmp_path: Path) -> None:
-    path = tmp_path / "in_mask.ome.zarr"
-    layout = replace(OmeZarr.of(MOVIE, MASK.shape, (1, 40, 300), "u1", path), zarr_format=2)
-    layout.create(path, {"napari-darl": MADE})
-    coarser = json.loads((path / "1" / ".zarray").read_text())
-    (path / "1" / ".zarray").write_text(json.dumps(coarser | {"filters": [{"id": "pickle"}]}))
+def test_all_levels_of_a_result_are_checked(tmp_path: Path) -> None:
+    path = Path(written(tmp_path / "in_mask.ome.zarr", MOVIE))
+    coarser = json.loads((path / "1" / "zarr.json").read_text())
+    coarser["chunk_grid"]["configuration"]["chunk_shape"] = [1, 2**20, 2**20]
+    (path / "1" / "zarr.json").write_text(json.dumps(coarser))
     opened = read_ome_zarr(str(path))
     assert opened is not None
-    with pytest.raises(FileError, match="Python objects"):
+    with pytest.raises(FileError, match="too large"):
         opened(str(path))
 
 
