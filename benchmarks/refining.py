@@ -7,12 +7,13 @@ field of view. The model is refined with them and four frames that stay as they 
 that weren't corrected. "best threshold" is one threshold for the other frames, chosen by their own expert masks: the
 most that a threshold alone could give. `--strokes` labels 5 % of the pixels only, in discs of 9 pixels where the
 model is wrong and beside. `--wrong` passes wrong corrections instead: no vessel at all, or another frame's mask.
+`--cost` compares the processor time of one refinement with that of one of its trainings.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,9 @@ from scipy.ndimage import binary_dilation
 from napari_darl import Refinement, SegmentOptions, Windows, load_model, refine
 from napari_darl.evaluation.report import markdown_table
 from napari_darl.inference.loading import Model
+from napari_darl.refining.corrections import read_corrections, read_others
+from napari_darl.refining.fitting import Fitting
+from napari_darl.refining.refine import FIT
 
 THRESHOLDS = np.arange(0.05, 0.96, 0.05)
 
@@ -67,6 +71,23 @@ def summary(done: Refinement) -> str:
     return f"{done.choice} at {done.threshold:.2f} ({told})"
 
 
+def cost(model: Model, samples: list[Sample]) -> str:
+    """Return processor times of a refinement with two corrected and four other frames, and of its trainings."""
+    corrected, others = [(one.grey, labels_of(one)) for one in samples[:2]], [one.grey for one in samples[2:6]]
+    began = process_time()
+    refine(model, corrected, others)
+    whole = process_time() - began
+    frames = read_corrections(corrected, model, SegmentOptions())
+    fitting = Fitting(model.network, read_others(others, model, SegmentOptions(), 4), FIT, 0, lambda: None)
+    told = []
+    for kind in ("anchored", "free"):
+        began = process_time()
+        fitting.fit(frames, kind)
+        seconds = process_time() - began
+        told.append(f"{whole / seconds:.1f} times one {kind} training of {FIT.steps} steps ({seconds:.1f} s)")
+    return f"{whole:.1f} s of processor time: " + ", ".join(told)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the sets' folders")
@@ -77,6 +98,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="use only the first frames of each set")
     parser.add_argument("--strokes", action="store_true")
     parser.add_argument("--wrong", choices=["erased", "another"])
+    parser.add_argument("--cost", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -85,6 +107,9 @@ def main() -> None:
     rows: list[tuple[str | float, ...]] = []
     for name in args.sets:
         samples = list(load(name, args.data, args.limit))
+        if args.cost:
+            print(f"{name}: {cost(model, samples)}")
+            continue
         maps = probabilities(samples, model)
         each = []
         for draw in range(args.draws):
@@ -114,8 +139,9 @@ def main() -> None:
         values = np.array(each)
         gain, over = values[:, 2] - values[:, 0], values[:, 2] - values[:, 1]
         rows.append((name, *values.mean(0), float(gain.mean()), float(gain.min()), float(over.mean())))
-    header = ("set", "before", "best threshold", "after", "gain", "worst gain", "over best threshold")
-    print(markdown_table(header, rows))
+    if rows:
+        header = ("set", "before", "best threshold", "after", "gain", "worst gain", "over best threshold")
+        print(markdown_table(header, rows))
 
 
 if __name__ == "__main__":
