@@ -21,9 +21,9 @@ from qtpy.QtWidgets import (
     QTabWidget,
     QWidget,
 )
-from superqt import QCollapsible
 from windows import Window
 
+from napari_darl._napari.pickers import More, Scrolling
 from napari_darl.samples import sample_angiogram
 
 WIDGETS = ["Segment vessels", "Segment a folder", "Measure vessels", "Train a model", "Inspect a model"]
@@ -63,9 +63,27 @@ def test_controls_explain_themselves_and_the_keyboard_reaches_them(window: Windo
     assert not problems, "\n".join(problems)
 
 
+@pytest.mark.parametrize("title", WIDGETS)
+def test_widgets_scroll_where_the_screen_is_small(window: Window, title: str) -> None:
+    widget = window.dock(title)
+    for options in widget.findChildren(More):
+        options.button.click()
+    scrolling = widget.findChild(Scrolling)
+    content = scrolling.widget()
+    assert content.minimumSizeHint().width() < scrolling.minimumSizeHint().width() < 450  # with room for its bar
+    dock = widget.parentWidget()
+    widget.setParent(None)  # the window of tests isn't shown
+    scrolling.setFixedSize(200, 200)
+    widget.show()
+    window.wait(lambda: scrolling.verticalScrollBar().maximum() > 0)
+    assert scrolling.horizontalScrollBar().maximum() == content.width() - scrolling.viewport().width() > 0
+    assert content.height() - scrolling.viewport().height() == scrolling.verticalScrollBar().maximum()
+    widget.setParent(dock)
+
+
 def problems_of(widget: QWidget) -> Iterator[str]:
-    for collapsible in widget.findChildren(QCollapsible):
-        collapsible.expand(animate=False)
+    for options in widget.findChildren(More):
+        options.button.click()
     for control in controls(widget):
         if not any(one.toolTip() for one in (control, *above(control, widget))):
             yield f"{named(control)} has no tooltip"

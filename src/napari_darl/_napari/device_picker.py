@@ -2,7 +2,7 @@
 
 from napari.utils.notifications import show_info
 from qtpy.QtGui import QFontDatabase
-from qtpy.QtWidgets import QApplication, QComboBox, QHBoxLayout, QToolButton, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QHBoxLayout, QPushButton, QWidget
 from superqt.utils import create_worker
 
 from napari_darl._napari.pickers import explanation, widen
@@ -24,8 +24,7 @@ class DevicePicker(QWidget):
         self.choices.setCurrentText(read_settings().device)
         self.choices.setToolTip("The device that computes; auto uses a GPU if there is one.")
         widen(self.choices)
-        self.info = QToolButton()
-        self.info.setText("Info")
+        self.info = QPushButton("Info")
         self.info.setToolTip("Shows versions, devices, models and settings, to copy into a bug report.")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

@@ -11,17 +11,17 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFileDialog,
+    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QScrollArea,
     QSizePolicy,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_darl._napari.decimals import DecimalBox
 from napari_darl._napari.model_card import show_card
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     import napari
 
+_NAPARI = 593  # pixels of width that napari's own parts need at least
+_NARROW = 260  # pixels that a widget takes even so
 _BROWSE, _IMPORT = "Browse...", "Import released .pth..."
 
 
@@ -56,8 +58,7 @@ class ModelPicker(QWidget):
         self._choices = QComboBox()
         self._choices.setToolTip("The model that segments: a bundled one, one of yours, or an imported one.")
         widen(self._choices)
-        self._card = QToolButton()
-        self._card.setText("Card")
+        self._card = QPushButton("Card")
         self._card.setToolTip("Shows what the model was trained on, and its limits.")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -195,31 +196,54 @@ def explanation() -> QLabel:
     return line
 
 
-def more(inner: QWidget) -> QCollapsible:
-    """Put controls that are rarely needed under a title that shows and hides them."""
-    collapsible = QCollapsible("More")
-    collapsible.toggleButton().setToolTip("Shows or hides further options.")
-    collapsible.addWidget(inner)
-    return collapsible
+class More(QWidget):
+    """Options that are rarely needed, under a button that shows and hides them."""
+
+    def __init__(self, form: QFormLayout) -> None:
+        super().__init__()
+        self._options = QWidget()
+        self._options.setLayout(form)
+        self._options.hide()
+        self.button = QPushButton("More options")
+        self.button.setToolTip("Shows or hides further options.")
+        self.button.clicked.connect(self._toggle)
+        form.setContentsMargins(0, 0, 0, 0)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.button)
+        column.addWidget(self._options)
+
+    def _toggle(self) -> None:
+        shown = self._options.isHidden()
+        self._options.setVisible(shown)
+        self.button.setText("Fewer options" if shown else "More options")
 
 
 class Scrolling(QScrollArea):
-    """Scrolls a widget vertically where the window is too low for it, and is never narrower than the widget."""
+    """Scrolls a widget vertically where the window is too low for it, and sideways where it is very narrow."""
 
     def __init__(self, content: QWidget) -> None:
         super().__init__()
         self.setWidget(content)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         content.installEventFilter(self)
 
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Return the size that the content wants, with room for the vertical bar."""
+        return super().sizeHint().expandedTo(QSize(self._width, 0))
+
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Return the least width of the content, with room for the bar."""
+        """Return the least width of the content, or what napari leaves it on a small screen."""
         hint = super().minimumSizeHint()
-        if (content := self.widget()) is not None:
-            hint.setWidth(content.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
+        left = self.screen().availableGeometry().width() - _NAPARI
+        hint.setWidth(min(self._width, max(left, _NARROW)))
         return hint
+
+    @property
+    def _width(self) -> int:
+        content, bar = self.widget(), self.verticalScrollBar().sizeHint().width()
+        return 0 if content is None else content.minimumSizeHint().width() + bar + 2 * self.frameWidth()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
         """Follow the content's least width."""

@@ -16,10 +16,9 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QToolButton,
+    QSizePolicy,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -29,9 +28,10 @@ from napari_darl._napari.folder.session import FolderSession
 from napari_darl._napari.folder.work import Order
 from napari_darl._napari.pickers import (
     ModelPicker,
+    More,
     explanation,
-    more,
     resize_box,
+    scrolled_column,
     show_polarity,
     vessels_choice,
     widen,
@@ -79,6 +79,8 @@ class FolderWidget(QWidget):
         self.images.setHeaderLabels(["image", "state"])
         self.images.setRootIsDecorated(False)
         self.images.setUniformRowHeights(True)
+        self.images.setMinimumHeight(110)
+        self.images.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # takes what is left
         self.images.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the viewer
         self.images.setToolTip("A double click or Enter shows an image.")
         self.images.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
@@ -129,8 +131,7 @@ class FolderWidget(QWidget):
         form.addRow("images", _with_button(self.folder, self))
         form.addRow("masks", _with_button(self.output, self))
         form.addRow("model", self.model)
-        inner = QWidget()
-        further = QFormLayout(inner)
+        further = QFormLayout()
         further.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         further.addRow("vessels", self.vessels)
         further.addRow("channel", self.channel)
@@ -141,9 +142,9 @@ class FolderWidget(QWidget):
         steps = QHBoxLayout()
         for button in (self.previous, self.next, self.save):
             steps.addWidget(button)
-        column = QVBoxLayout(self)
+        column = scrolled_column(self)
         column.addLayout(form)
-        column.addWidget(more(inner))
+        column.addWidget(More(further))
         column.addWidget(self.images, 1)
         column.addWidget(self.state)
         column.addWidget(self.progress)
@@ -257,8 +258,7 @@ def _with_button(field: QLineEdit, parent: QWidget) -> QHBoxLayout:
             field.setText(folder)
             field.editingFinished.emit()
 
-    button = QToolButton()
-    button.setText("...")
+    button = QPushButton("...")
     button.setToolTip(f"Opens a dialog. {field.toolTip()}")
     button.clicked.connect(ask)
     row = QHBoxLayout()

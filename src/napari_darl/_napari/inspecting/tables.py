@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 _DECIMALS = 3
+_LOW = 110  # pixels of height that a table needs at least
 
 
 class ResultTable(QTableWidget):
@@ -33,10 +34,14 @@ class ResultTable(QTableWidget):
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setMinimumHeight(110)
+        self.setMinimumHeight(_LOW)
         self.setTabKeyNavigation(False)  # Tab leaves the table; the arrow keys go through it
         self.setToolTip(f"{tip} A selected row is shown in the viewer.")
         self.itemSelectionChanged.connect(self._selected)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Return a low size: tables take what is left, and more would make their column scroll."""
+        return QSize(super().sizeHint().width(), _LOW)
 
     def fill(self, rows: Iterable[Sequence[float | str]]) -> None:
         """Replace all rows. The values don't include the number of the row, which is added."""

@@ -39,13 +39,14 @@ def layer_choice(
         Returns layers that can't be chosen.
     """
 
-    def choices(*_: object) -> list[tuple[str, Layer | None]]:
+    def choices(*_: object) -> list[tuple[str, Layer]]:
         hidden = leave_out()
         layers = [bare(layer) for layer in viewer.layers]
-        found = [(layer.name, layer) for layer in layers if isinstance(layer, kind) and layer not in hidden]
-        return ([(_NONE, None)] if optional else []) + found
+        return [(layer.name, layer) for layer in layers if isinstance(layer, kind) and layer not in hidden]
 
     box = ComboBox(choices=choices, nullable=optional, tooltip=tip)
+    box.null_string = _NONE
+    box.reset_choices()
     widen(box.native)
     return box
 

@@ -27,7 +27,7 @@ class _Plot(QWidget):
         super().__init__()
         self.plot = pg.PlotWidget(background=None)
         self.plot.setMinimumHeight(150)
-        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)  # its own hint is wide
+        self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)  # its own hint is large
         self.plot.setLabel("bottom", bottom)
         self.plot.setLabel("left", left)
         self.plot.showGrid(x=True, y=True, alpha=0.2)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem
 
 
 def value_table(*header: str, tip: str) -> QTableWidget:
@@ -15,6 +15,7 @@ def value_table(*header: str, tip: str) -> QTableWidget:
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     table.setMinimumHeight(110)
+    table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # takes what is left
     table.setTabKeyNavigation(False)  # Tab leaves the table; the arrow keys go through it
     table.setToolTip(tip)
     return table

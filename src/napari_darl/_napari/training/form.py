@@ -12,14 +12,14 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
-    QToolButton,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_darl._napari.device_picker import DevicePicker
 from napari_darl._napari.model_list import known_models
-from napari_darl._napari.pickers import more, short_name, spin_box, widen
+from napari_darl._napari.pickers import More, short_name, spin_box, widen
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.stacks import StackPicker
@@ -181,8 +181,7 @@ class TrainingForm(QWidget):
     def _add_folder(self, form: QFormLayout, folder: Path) -> None:
         self.folder = QLineEdit(str(folder))
         self.folder.setToolTip("The run folder: model, checkpoint, losses and settings. Resume continues from it.")
-        browse = QToolButton()
-        browse.setText("...")
+        browse = QPushButton("...")
         browse.setToolTip("Opens a dialog to choose the folder.")
         browse.clicked.connect(self._ask_folder)
         row = QHBoxLayout()
@@ -205,8 +204,7 @@ class TrainingForm(QWidget):
         self.batch = spin_box(0, 1024, 0, "Samples per step; fewer need less memory.")
         self.batch.setSpecialValueText("the preset's")
         self.seed = spin_box(0, 2**31 - 1, 0, "The same seed and the same frames give the same run.")
-        inner = QWidget()
-        form = QFormLayout(inner)
+        form = QFormLayout()
         form.addRow("pseudo-masks", self.masks)
         form.addRow("device", self.device)
         form.addRow(self.device.line)
@@ -214,7 +212,7 @@ class TrainingForm(QWidget):
         form.addRow("save every", self.autosave)
         form.addRow("batch", self.batch)
         form.addRow("seed", self.seed)
-        return more(inner)
+        return More(form)
 
     def _backgrounds_changed(self) -> None:
         self.first_frames.setVisible(self.backgrounds.chosen == FIRST)

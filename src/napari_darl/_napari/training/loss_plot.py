@@ -45,7 +45,7 @@ class LossPlot(QWidget):
             return
         self._plot = pg.PlotWidget(background=None)
         self._plot.setMinimumHeight(190)
-        self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)  # its own size hint is wide
+        self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)  # its own size hint is large
         self._plot.setLogMode(y=True)
         self._plot.setLabel("bottom", "step")
         self._plot.showGrid(x=True, y=True, alpha=0.2)

@@ -79,9 +79,10 @@ class TrainWidget(QWidget):
         column = scrolled_column(self)
         column.addWidget(self.form)
         column.addLayout(buttons)
-        for widget in (self.bar, self.state, self.plot, self.look):
-            column.addWidget(widget)
-        column.addStretch()
+        column.addWidget(self.bar)
+        column.addWidget(self.state)
+        column.addWidget(self.plot, 1)
+        column.addWidget(self.look)
 
     def _copy(self) -> None:
         try:
