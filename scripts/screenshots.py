@@ -143,11 +143,11 @@ def inspect(viewer: napari.Viewer) -> None:
     """Show pairs and their agreement, and the scores of real frames."""
     viewer.add_image(frames(), name="angiograms")
     docked = dock(viewer, "Inspect a model")
-    docked.count.setValue(8)
-    docked.make.click()
-    live(0.5, lambda: docked.pairs.rowCount() == 8)
-    docked.pairs.sortItems(2)
-    docked.pairs.selectRow(0)
+    docked.pairs.count.setValue(8)
+    docked.pairs.make.click()
+    live(0.5, lambda: docked.pairs.table.rowCount() == 8)
+    docked.pairs.table.sortItems(2)
+    docked.pairs.table.selectRow(0)
     viewer.layers["angiograms"].visible = False
     live(0.5)
     for notification in viewer.window._qt_window.findChildren(NapariQtNotification):
@@ -160,11 +160,11 @@ def doubt(viewer: napari.Viewer) -> None:
     viewer.add_image(frames(), name="angiograms")
     docked = dock(viewer, "Inspect a model")
     docked.tabs.setCurrentIndex(1)
-    docked.assess.click()
-    live(0.5, lambda: docked.scores.rowCount() == 4)
-    docked.try_noise.click()
-    live(0.5, lambda: docked.noises.rowCount() > 4)
-    docked.noises.selectRow(3)
+    docked.frames.assess.click()
+    live(0.5, lambda: docked.frames.scores.rowCount() == 4)
+    docked.frames.try_noise.click()
+    live(0.5, lambda: docked.frames.noises.rowCount() > 4)
+    docked.frames.noises.selectRow(3)
     for name in ("angiograms", "uncertainty"):
         viewer.layers[name].visible = False
     live(0.5)

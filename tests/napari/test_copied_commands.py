@@ -43,20 +43,20 @@ def test_assessing(window: Window, tmp_path: Path, capsys: pytest.CaptureFixture
     path = write_frames(tmp_path / "the frames.tif")
     window.viewer.open(str(path), plugin="napari")
     widget = window.dock("Inspect a model")
-    widget.resize_factor.setValue(1.25)
+    widget.frames.resize_factor.setValue(1.25)
     widget.tabs.setCurrentIndex(1)
     words = copied(widget)
     assert words[1:3] == ["assess", str(path)]
-    widget.assess.click()
+    widget.frames.assess.click()
     window.finish()
-    shown = [float(widget.scores.item(row, 1).text()) for row in range(2)]
+    shown = [float(widget.frames.scores.item(row, 1).text()) for row in range(2)]
     run(words, "--json")
     printed = capsys.readouterr().out  # napari prints its notifications, too
     scores = json.loads(printed[printed.index("{\n") :])["frames"].values()
     np.testing.assert_allclose(list(scores), shown, atol=5.1e-4)  # the widget rounds
 
     widget.tabs.setCurrentIndex(0)
-    widget.count.setValue(3)
+    widget.pairs.count.setValue(3)
     words = copied(widget)
     assert words[1] == "synthesize"
     assert words[words.index("--count") + 1] == "3"

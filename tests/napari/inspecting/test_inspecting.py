@@ -25,12 +25,12 @@ def frames() -> np.ndarray:
 
 def open_inspect(window: Window) -> Any:
     widget = window.dock("Inspect a model")
-    widget.count.setValue(4)
+    widget.pairs.count.setValue(4)
     return widget
 
 
 def done(window: Window, widget: Any) -> bool:
-    return not window.busy() and widget.make.text() == "Make pairs"
+    return not window.busy() and widget.pairs.make.text() == "Make pairs"
 
 
 def column(table: Any, number: int) -> list[float]:
@@ -43,8 +43,8 @@ def test_user_steps_through_pairs(window: Window, frames: np.ndarray) -> None:
         frames, name="backgrounds", scale=(2, 0.5, 0.5), translate=(0, 3, 4), rotate=10, units=("s", "mm", "mm")
     )
     widget = open_inspect(window)
-    widget.make.click()
-    assert widget.make.text() == "Stop"
+    widget.pairs.make.click()
+    assert widget.pairs.make.text() == "Stop"
     window.wait(lambda: done(window, widget))
     names = [layer.name for layer in viewer.layers]
     assert names == [
@@ -60,26 +60,26 @@ def test_user_steps_through_pairs(window: Window, frames: np.ndarray) -> None:
         for layer in viewer.layers[1:]:
             np.testing.assert_allclose(layer.data_to_world((0, *corner))[1:], place, atol=1e-6)
 
-    dice = column(widget.pairs, 1)
+    dice = column(widget.pairs.table, 1)
     assert all(0 <= value <= 1 for value in dice)
-    widget.pairs.sortItems(1)
-    assert column(widget.pairs, 1) == sorted(dice)
+    widget.pairs.table.sortItems(1)
+    assert column(widget.pairs.table, 1) == sorted(dice)
     for row in (3, 1):
-        widget.pairs.selectRow(row)
-        pair = int(widget.pairs.item(row, 0).text())
+        widget.pairs.table.selectRow(row)
+        pair = int(widget.pairs.table.item(row, 0).text())
         assert viewer.dims.point[0] == pytest.approx(fake.data_to_world((pair, 0, 0))[0])
         assert pair == int(np.argsort(dice, kind="stable")[row])
 
     first = list(viewer.layers)
     viewer.layers["pairs: cycle mask"].visible = False
-    widget.count.setValue(2)
-    widget.make.click()
+    widget.pairs.count.setValue(2)
+    widget.pairs.make.click()
     window.wait(lambda: done(window, widget))
     assert [layer.name for layer in viewer.layers] == names
     assert not set(first[1:]) & set(viewer.layers)
     assert len(viewer.layers["pairs: synthetic angiogram"].data) == 2
     assert [layer.visible for layer in viewer.layers] == [True, False, True, True, False]
-    widget.pairs.selectRow(1)
+    widget.pairs.table.selectRow(1)
     assert viewer.dims.point[0] == pytest.approx(viewer.layers[2].data_to_world((1, 0, 0))[0])
 
 
@@ -110,15 +110,15 @@ def test_user_looks_for_doubtful_frames(window: Window, frames: np.ndarray) -> N
     doubtful[1] = np.random.default_rng(0).normal(128, 20, frames[1].shape)
     image = window.viewer.add_image(doubtful, name="angiograms")
     widget = open_inspect(window)
-    widget.assess.click()
+    widget.frames.assess.click()
     window.wait(lambda: done(window, widget))
     layer = window.viewer.layers["uncertainty"]
     assert layer.data.shape == frames.shape
     assert 0 <= layer.data.min() < layer.data.max() <= 0.5
     np.testing.assert_array_equal(layer.extent.world, image.extent.world)
-    scores = column(widget.scores, 1)
+    scores = column(widget.frames.scores, 1)
     assert min(scores[0], scores[2]) > scores[1]
-    assert "look at frame 1 first" in widget.words.text()
+    assert "look at frame 1 first" in widget.frames.words.text()
 
 
 @pytest.mark.parametrize("kind", ["movie in ms", "z, t", "t last"])
@@ -131,12 +131,12 @@ def test_the_uncertainty_lies_over_its_frames(window: Window, frames: np.ndarray
     else:
         image = viewer.add_image(np.moveaxis(crops, 0, -1), axis_labels=("y", "x", "t"), rgb=False)
     widget = open_inspect(window)
-    widget.assess.click()
+    widget.frames.assess.click()
     window.wait(lambda: done(window, widget))
     layer = viewer.layers["uncertainty"]
     assert layer.data.shape == image.data.shape
     np.testing.assert_allclose(layer.extent.world, image.extent.world)
-    widget.scores.selectRow(4 if kind == "z, t" else 2)
+    widget.frames.scores.selectRow(4 if kind == "z, t" else 2)
     assert visible_frame(image, viewer) == visible_frame(layer, viewer) == ((1, 1) if kind == "z, t" else (2,))
 
 
@@ -146,13 +146,13 @@ def test_blank_frames_and_bright_vessels(window: Window, frames: np.ndarray) -> 
     widget = open_inspect(window)
     scores = []
     for vessels in ("dark", "bright"):
-        widget.vessels.setCurrentText(vessels)
-        widget.assess.click()
+        widget.frames.vessels.setCurrentText(vessels)
+        widget.frames.assess.click()
         window.wait(lambda: done(window, widget))
-        scores.append(column(widget.scores, 1))
+        scores.append(column(widget.frames.scores, 1))
     assert scores[0][0] == scores[1][1] > 0.5
     assert scores[0][2] == scores[1][2] == 0
-    widget.make.click()
+    widget.pairs.make.click()
     window.wait(lambda: done(window, widget))
     assert "1 of 3 backgrounds" in window.messages[0]
     assert len(window.viewer.layers["pairs: background"].data) == 4
@@ -170,25 +170,25 @@ def test_results_before_an_error_are_shown(window: Window, frames: np.ndarray, m
     monkeypatch.setattr(trust, "assess", short_of_memory)
     window.viewer.add_image(frames, name="frames")
     widget = open_inspect(window)
-    widget.assess.click()
+    widget.frames.assess.click()
     window.wait(lambda: done(window, widget))
     assert window.messages == ["Memory ran out."]
-    assert widget.scores.rowCount() == 2
+    assert widget.frames.scores.rowCount() == 2
 
 
 def test_user_tries_noise(window: Window, frames: np.ndarray) -> None:
     image = window.viewer.add_image(frames, name="angiograms", scale=(1, 0.5, 0.5))
     window.viewer.dims.set_current_step(0, 2)
     widget = open_inspect(window)
-    widget.levels.setText("few")
-    widget.try_noise.click()
+    widget.frames.levels.setText("few")
+    widget.frames.try_noise.click()
     assert "few" in window.messages[-1]
-    widget.levels.setText("50, 800")
-    widget.try_noise.click()
+    widget.frames.levels.setText("50, 800")
+    widget.frames.try_noise.click()
     window.wait(lambda: done(window, widget))
-    rows = [widget.noises.item(row, 1).text() for row in range(widget.noises.rowCount())]
+    rows = [widget.frames.noises.item(row, 1).text() for row in range(widget.frames.noises.rowCount())]
     assert rows == ["none", "t=50", "t=800", "sigma=10", "sigma=25", "sigma=50"]
-    agreement = column(widget.noises, 3)
+    agreement = column(widget.frames.noises, 3)
     assert agreement[0] == 1
     assert agreement[1] > agreement[2]
     frame, mask = window.viewer.layers[1:]
@@ -196,7 +196,7 @@ def test_user_tries_noise(window: Window, frames: np.ndarray) -> None:
     assert mask.data.shape == (6, 160, 160)
     for layer in (frame, mask):
         np.testing.assert_allclose(layer.extent.world[:, 1:], image.extent.world[:, 1:])
-    widget.noises.selectRow(2)
+    widget.frames.noises.selectRow(2)
     assert window.viewer.dims.point[0] == 2
 
 
@@ -205,11 +205,11 @@ def test_user_watches_a_background_emerge_from_noise(window: Window, monkeypatch
 
     monkeypatch.setattr(inspection, "SIDE", 64)
     widget = open_inspect(window)  # without a single layer
-    widget.chain.click()
+    widget.pairs.chain.click()
     window.wait(lambda: done(window, widget))
     assert window.viewer.layers["reverse process"].data.shape == (51, 64, 64)
-    widget.count.setValue(2)
-    widget.make.click()
+    widget.pairs.count.setValue(2)
+    widget.pairs.make.click()
     window.wait(lambda: done(window, widget))
     assert window.viewer.layers["pairs: background"].data.shape == (2, 64, 64)
 
@@ -228,18 +228,18 @@ def test_saving_pairs_never_overwrites(window: Window, frames: np.ndarray, tmp_p
 
 def test_stopping_closing_and_nothing_to_inspect(window: Window, frames: np.ndarray) -> None:
     widget = open_inspect(window)
-    widget.try_noise.click()
-    widget.assess.click()
+    widget.frames.try_noise.click()
+    widget.frames.assess.click()
     assert [message[:12] for message in window.messages] == ["There are no"] * 2
-    widget.backgrounds.choose(window.viewer.add_image(frames, name="frames"))
-    widget.count.setValue(1000)
-    widget.make.click()
+    widget.pairs.backgrounds.choose(window.viewer.add_image(frames, name="frames"))
+    widget.pairs.count.setValue(1000)
+    widget.pairs.make.click()
     window.wait(lambda: "done" in widget.state.text())
-    widget.make.click()
+    widget.pairs.make.click()
     window.wait(lambda: done(window, widget))
     made = len(window.viewer.layers["pairs: background"].data)
     assert 0 < made < 1000
-    widget.make.click()
+    widget.pairs.make.click()
     window.viewer.window.remove_dock_widget(widget.parent())
     widget.deleteLater()
     window.finish()

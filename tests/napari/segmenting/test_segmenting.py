@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication
 from windows import Window
 
 from napari_darl import cli
+from napari_darl._napari.segmenting.saving import save_mask
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.config import LITE
 from napari_darl.darl.model import build
@@ -219,7 +220,7 @@ def test_the_copied_command_and_the_saved_mask_repeat_the_result(window: Window,
     widget.cleaning.controls["smallest_piece"].setValue(20)
     mask = window.segment(widget)
     assert mask.data.any(axis=(1, 2)).all()
-    widget.save_mask(mask, str(tmp_path / "saved.darl.tif"))
+    save_mask(mask, str(tmp_path / "saved.darl.tif"))
     widget.copy.click()
     words = shlex.split(QApplication.clipboard().text())
     assert words[:3] == ["napari-darl", "segment", str(path)]

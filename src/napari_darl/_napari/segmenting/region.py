@@ -1,6 +1,6 @@
-"""Regions drawn by the user in a Shapes or Labels layer."""
+"""The regions that a user can choose: the whole frame, its field of view, or a Shapes or Labels layer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,11 +8,40 @@ from napari.layers import Image, Labels, Layer, Shapes
 from scipy.ndimage import affine_transform
 
 from napari_darl._napari.geometry import unit_factors
-from napari_darl._napari.layers import finest, frame_order, frames_shape
+from napari_darl._napari.layers import bare, finest, frame_order, frames_shape, pixels
 from napari_darl.errors import InputError
-from napari_darl.frames.regions import Region, digest
+from napari_darl.frames.regions import EVERYTHING, Region, digest, field_of_view
+from napari_darl.io.arrays import ImageData
+
+if TYPE_CHECKING:
+    import napari
+
+_EVERYTHING, _FIELD = "everything", "field of view"
 
 Mask = npt.NDArray[np.bool_]
+
+
+def region_choices(viewer: "napari.Viewer") -> list[tuple[str, str | Layer]]:
+    """Return the regions of a viewer as choices: a title, and what `chosen_region` takes."""
+    ours = (_EVERYTHING, _FIELD)
+    drawn = [bare(layer) for layer in viewer.layers if isinstance(layer, Shapes | Labels)]
+    names = [f"{layer.name} (layer)" if layer.name in ours else layer.name for layer in drawn]
+    return [*zip(ours, ours, strict=True), *zip(names, drawn, strict=True)]
+
+
+def chosen_region(chosen: str | Layer | None, image: Image) -> Region:
+    """Return the region of an image that was chosen.
+
+    Raises
+    ------
+    InputError
+        If it is a layer that doesn't fit the image.
+    """
+    if chosen == _FIELD:
+        return field_of_view(ImageData(pixels(image), bool(image.rgb)))
+    if isinstance(chosen, Layer):
+        return drawn_region(chosen, image)
+    return EVERYTHING
 
 
 def drawn_region(drawn: Layer, image: Image) -> Region:

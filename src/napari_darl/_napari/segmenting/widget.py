@@ -1,27 +1,18 @@
 """The Segment widget: a layer, a model and a button, then controls that the mask follows."""
 
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import ComboBox
-from napari.layers import Image, Labels, Layer, Shapes
+from napari.layers import Image, Labels
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import (
-    QApplication,
-    QComboBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QPushButton,
-    QWidget,
-)
+from qtpy.QtWidgets import QApplication, QComboBox, QFormLayout, QHBoxLayout, QPushButton, QWidget
 
 from napari_darl._napari.command_line import copy_button
 from napari_darl._napari.device_picker import DevicePicker
-from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, pixels, slice_distance, stack_axes
-from napari_darl._napari.mask_files import MASK_SUFFIXES, PLUGIN, prefer_own_reader
+from napari_darl._napari.layers import NO_IMAGE, bare, chosen_image, frames_shape, slice_distance, stack_axes
+from napari_darl._napari.mask_files import prefer_own_reader
 from napari_darl._napari.pickers import (
     ModelPicker,
     axes_box,
@@ -37,21 +28,18 @@ from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.command import copy_segmenting
 from napari_darl._napari.segmenting.hint import ModelHint
 from napari_darl._napari.segmenting.options import Options, preferred_options
-from napari_darl._napari.segmenting.region import drawn_region
+from napari_darl._napari.segmenting.region import chosen_region, region_choices
+from napari_darl._napari.segmenting.saving import ask_and_save
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.segmenting.unsaved import UnsavedEdits
 from napari_darl.errors import DarlError
-from napari_darl.frames.regions import EVERYTHING, Region, field_of_view
 from napari_darl.inference.scale import guess_resize
-from napari_darl.io.arrays import ImageData
 from napari_darl.models import model_threshold, model_traits
 
 if TYPE_CHECKING:
     import napari.viewer
 
     from napari_darl._napari.segmenting.result import Result
-
-_EVERYTHING, _FIELD = "everything", "field of view"
 
 
 class SegmentWidget(QWidget):
@@ -84,7 +72,9 @@ class SegmentWidget(QWidget):
         self.channel.addItems(["green", "red", "blue", "luminance"])
         self.channel.setToolTip("How colours become grey: by one of them, or by their luminance.")
         self.orthogonal = axes_box()
-        self.region = ComboBox(choices=self._regions, nullable=False, tooltip="Only vessels in this region are kept.")
+        self.region = ComboBox(
+            choices=lambda _: region_choices(viewer), nullable=False, tooltip="Only vessels in this region are kept."
+        )
         self.device = DevicePicker()
         for choices in (self.image.native, self.frames, self.channel, self.region.native):
             widen(choices)
@@ -184,15 +174,7 @@ class SegmentWidget(QWidget):
         whole, distance = self.frames.currentIndex() == 0, slice_distance(image)
         if whole and distance and self.orthogonal.isChecked():
             segment = segment.updated(orthogonal=True, slice_distance=distance)
-        return Options(self.model.model, segment, self._region(image), whole=whole)
-
-    def _region(self, image: Image) -> Region:
-        chosen = self.region.value
-        if chosen in (None, _EVERYTHING):
-            return EVERYTHING
-        if chosen == _FIELD:
-            return field_of_view(ImageData(pixels(image), bool(image.rgb)))
-        return drawn_region(chosen, image)
+        return Options(self.model.model, segment, chosen_region(self.region.value, image), whole=whole)
 
     def _clicked(self) -> None:
         if not self._segmenter.progress:
@@ -207,24 +189,8 @@ class SegmentWidget(QWidget):
             self._segmenter.clean(result, self.cleaning.value)
 
     def _save(self) -> None:
-        result = self._result()
-        if result is None:
-            return
-        name = f"{result.layer.name}{MASK_SUFFIXES[0]}"
-        path, _ = QFileDialog.getSaveFileName(self, "Save mask", name, f"Masks (*{MASK_SUFFIXES[0]})")
-        if path:
-            self.save_mask(result.layer, path)
-
-    def save_mask(self, layer: Labels, path: str) -> None:
-        """Write a mask to a file. The user has agreed to replace `path` itself, but no file of another name."""
-        target = path if path.lower().endswith(MASK_SUFFIXES) else path + MASK_SUFFIXES[0]
-        if target != path and Path(target).exists():
-            show_error(f"{target} already exists. Choose exactly this name to replace it, or another one.")
-            return
-        try:
-            layer.save(target, plugin=PLUGIN)
-        except DarlError as error:
-            show_error(str(error))
+        if (result := self._result()) is not None:
+            ask_and_save(result.layer, self)
 
     def _copy(self) -> None:
         if (image := self.image.value) is None:
@@ -242,12 +208,6 @@ class SegmentWidget(QWidget):
 
     def _images(self, _: object = None) -> list[Image]:
         return [bare(layer) for layer in self._viewer.layers if isinstance(layer, Image)]
-
-    def _regions(self, _: object = None) -> list[tuple[str, str | Layer]]:
-        ours = (_EVERYTHING, _FIELD)
-        drawn = [bare(layer) for layer in self._viewer.layers if isinstance(layer, Shapes | Labels)]
-        names = [f"{layer.name} (layer)" if layer.name in ours else layer.name for layer in drawn]
-        return [*zip(ours, ours, strict=True), *zip(names, drawn, strict=True)]
 
     def _layers_changed(self) -> None:
         for chooser in (self.image, self.region):
