@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_error
 from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -239,6 +240,10 @@ class Scrolling(QScrollArea):
         left = self.screen().availableGeometry().width() - _NAPARI
         hint.setWidth(min(self._width, max(left, _NARROW)))
         return hint
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt's name)
+        """Leave all keys to the viewer, where arrows and pages step through frames and files; Tab scrolls."""
+        event.ignore()
 
     @property
     def _width(self) -> int:
