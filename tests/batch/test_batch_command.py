@@ -85,7 +85,7 @@ def test_results_of_anything_else_are_left_unless_asked(
     told = " ".join(capsys.readouterr().err.split())
     assert "3 left" in told
     assert "e_mask.tif was made from another image" in told
-    assert 'd_mask.tif was made with other settings, {} instead of {"threshold": 0.4}' in told
+    assert "d_mask.tif was made with other settings: the defaults instead of threshold 0.4." in told
     assert "pass --overwrite" in told
     assert run(*command, "--model", "default") == 2
     assert f"by another model, {untrained_path.name}" in capsys.readouterr().err

@@ -70,6 +70,7 @@ def test_measure_writes_tables_in_the_unit_of_the_file(
     assert run("measure", masks, "--output", out) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert run("measure", masks, "--output", out, "--overwrite", "--pixel-size", "2,1", "--unit", "µm") == 0
+    assert capsys.readouterr().err.count("sides of 2 and 1. If it is one number, pass 2.1.") == 1
     assert {line["pixel_size_y"] for line in rows(out / "summary.csv")} == {"2"}
 
 

@@ -1,5 +1,6 @@
 """What has become of an image: whether its results are there, and whether they are of this image and recipe."""
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -60,8 +61,17 @@ def _difference(file: Path, made: dict[str, str | float | int], image: str, sett
     if made.get("sha256") != model:
         return f"{file} was made by another model, {made.get('model')}."
     if made[SETTINGS] != settings:
-        return f"{file} was made with other settings, {made[SETTINGS]} instead of {settings}."
+        return f"{file} was made with other settings: {_words(made[SETTINGS])} instead of {_words(settings)}."
     return ""
+
+
+def _words(settings: object) -> str:
+    """Return settings, which are noted as JSON, in words."""
+    try:
+        values = dict(json.loads(str(settings)))
+    except (TypeError, ValueError):  # not noted by this version
+        return str(settings)
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "the defaults"
 
 
 def write_edited(file: Path, mask: ImageData[Any], description: Mapping[str, Any]) -> None:

@@ -99,6 +99,7 @@ def measure_files(
 
     if options.pixel_size is not None or options.unit is not None:
         find_scale(options.pixel_size, options.unit, [], output)  # an invalid one is told once, not for each file
+        warn_of_comma(options.pixel_size)
     summaries: dict[str, dict[str, Any]] = {}
     told: dict[str, Any] = {}
     rows: list[dict[str, object]] = []
@@ -264,6 +265,17 @@ def _identity(path: Path) -> dict[str, str]:
     return ({"name": name} if name else {}) | {"sha256": content_hash(path)}
 
 
+def warn_of_comma(pixel_size: str | None) -> None:
+    """Warn of two sides of a pixel that may be one number with a decimal comma."""
+    if pixel_size is not None and pixel_size.count(",") == 1 and "." not in pixel_size:
+        sides, one = pixel_size.replace(",", " and "), pixel_size.replace(",", ".")
+        warnings.warn(
+            f"--pixel-size {pixel_size} means sides of {sides}. If it is one number, pass {one}.",
+            DarlWarning,
+            stacklevel=2,
+        )
+
+
 def find_scale(pixel_size: str | None, unit: str | None, images: "list[ImageData[Any]]", path: Path) -> Scale:
     """Find the size of a pixel: as given, else as the files say, else pixels, with a warning.
 
@@ -284,13 +296,13 @@ def find_scale(pixel_size: str | None, unit: str | None, images: "list[ImageData
     if any(image.at_detector for image in images):
         warnings.warn(
             f"{path} is measured in PIXELS. Its pixel size is the detector's, where everything is larger than in the "
-            "patient. Calibrate it, as by a catheter, and pass --pixel-size and --unit.",
+            "patient. Calibrate it, as by a catheter, and measure with --pixel-size and --unit.",
             DarlWarning,
             stacklevel=2,
         )
         return Scale(1.0, "px", "none: the file has the detector's only")
     warnings.warn(
-        f"{path} is measured in PIXELS. No file says how large they are. Pass --pixel-size and --unit if you know.",
+        f"{path} is measured in PIXELS. No file has their size. If you know it, measure with --pixel-size and --unit.",
         DarlWarning,
         stacklevel=2,
     )

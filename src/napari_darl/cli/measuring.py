@@ -19,6 +19,7 @@ from napari_darl.cli.mask_files import (
     read_grey,
     stems_of,
     table_files,
+    warn_of_comma,
 )
 from napari_darl.cli.options import Channel
 from napari_darl.cli.terminal import messages
@@ -99,6 +100,7 @@ def stenosis(
     if catheter is not None:
         scale = _by_catheter(catheter, french, shown, (pixel_size, unit))
     else:
+        warn_of_comma(pixel_size)
         scale = find_scale(pixel_size, unit, [read, *([grey] if grey else [])], mask)
     with naming(mask):
         found = measured(
