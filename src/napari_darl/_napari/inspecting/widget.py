@@ -75,15 +75,11 @@ class InspectWidget(QWidget):
     def _connect(self) -> None:
         self.model.changed.connect(self._model_changed)
         self.copy.clicked.connect(self._copy)
-        self._starts = {
-            self.pairs.make: self._make_pairs,
-            self.pairs.save: self._ask_save,
-            self.pairs.chain: self._show_chain,
-            self.frames.assess: self._assess,
-            self.frames.try_noise: self._try_noise,
-        }
-        for button, start in self._starts.items():
-            button.clicked.connect(partial(self._clicked, start))
+        self.pairs.make.clicked.connect(self._make_pairs)
+        self.pairs.save.clicked.connect(self._ask_save)
+        self.pairs.chain.clicked.connect(self._show_chain)
+        self.frames.assess.clicked.connect(self._assess)
+        self.frames.try_noise.clicked.connect(self._try_noise)
         for table in (self.pairs.table, self.frames.scores, self.frames.noises):
             table.chosen.connect(partial(self._show_row, table))
         Segmenter.of(self._viewer).offered.connect(self.model.choose)
@@ -104,31 +100,45 @@ class InspectWidget(QWidget):
     def _model_changed(self) -> None:
         self.frames.suit(self.model.model)
 
-    def _clicked(self, start: Callable[[], None], _: bool = False) -> None:
-        """Start a task or, for which all buttons serve, stop the one under way; errors become notifications."""
-        if self._task is not None:
-            self._task.cancel()
-            return
-        try:
-            start()
-        except DarlError as error:
-            show_error(str(error))
+    def _stop(self) -> bool:
+        """Stop the task under way, for which all buttons serve; return whether there was one."""
+        if self._task is None:
+            return False
+        self._task.cancel()
+        return True
 
     def _make_pairs(self) -> None:
+        if self._stop():
+            return
         show = partial(self._show_pairs, self.pairs.backgrounds.layer_geometry())
         self._run(partial(work.make_pairs, self.pairs.settings(*self._chosen)), "Making pairs", show)
 
     def _show_chain(self) -> None:
+        if self._stop():
+            return
         sampling = partial(work.sample_background, *self._chosen)
         self._run(sampling, "Sampling", lambda steps: self._results["chain"].show([display.chain_layer(steps)]))
 
     def _try_noise(self) -> None:
-        settings, levels = self.frames.settings(*self._chosen), self.frames.noise_levels()
+        if self._stop():
+            return
+        try:
+            settings, levels = self.frames.settings(*self._chosen), self.frames.noise_levels()
+        except DarlError as error:
+            show_error(str(error))
+            return
         show = partial(self._show_noise, self.frames.stack.layer_geometry())
         self._run(partial(work.try_noise, settings, self.frames.visible_number(), levels), "Trying noise", show)
 
     def _assess(self) -> None:
-        settings, chosen = self.frames.settings(*self._chosen), self.frames.stack.chosen
+        if self._stop():
+            return
+        try:
+            settings = self.frames.settings(*self._chosen)
+        except DarlError as error:
+            show_error(str(error))
+            return
+        chosen = self.frames.stack.chosen
         if isinstance(chosen, Image):  # the maps get its axes, whatever their order
             show = partial(self._show_scores, geometry(chosen), layout(chosen))
         else:
@@ -136,6 +146,8 @@ class InspectWidget(QWidget):
         self._run(partial(work.assess_frames, settings), "Assessing", show)
 
     def _ask_save(self) -> None:
+        if self._stop():
+            return
         folder = QFileDialog.getExistingDirectory(self, "Folder for the pairs")
         if folder:
             self.save_pairs(Path(folder))
@@ -156,7 +168,8 @@ class InspectWidget(QWidget):
     def _run(self, job: Work, title: str, show: Callable[[list[Any]], None]) -> None:
         """Start a task. What it has yielded is shown at its end, also if it was stopped or has failed."""
         results: list[Any] = []
-        texts = {button: button.text() for button in self._starts}
+        buttons = (self.pairs.make, self.pairs.save, self.pairs.chain, self.frames.assess, self.frames.try_noise)
+        texts = {button: button.text() for button in buttons}
 
         def receive(result: Any) -> None:
             if not isalive(self):  # type: ignore[no-untyped-call] # the widget was closed meanwhile
