@@ -57,7 +57,7 @@ def test_a_user_measures_a_mask_and_saves_its_tables(window: Window, tmp_path: P
     place = {"scale": (0.2, 0.2), "translate": (3, 4), "rotate": 20, "units": ("mm", "mm")}
     mask = viewer.add_labels(FORK, name="mask", **place)
     widget = open_measure(window)
-    assert "Lengths are in mm: a pixel is 0.2 x 0.2 mm" in widget.unit_line.text()
+    assert "Lengths are in mm: a pixel is 0.2 x 0.2 mm" in widget.form.unit_line.text()
     found = measured(window, widget)
     assert found.unit == "mm"
     assert float(summary(widget)["branch points"]) == 1
@@ -124,8 +124,8 @@ def test_the_numbers_go_out_of_date_when_the_mask_is_edited(window: Window) -> N
     mask.refresh()
     window.wait(lambda: "OUT OF DATE" in widget.state.text())
     measured(window, widget)
-    widget.pixel_size.own.setChecked(True)
-    widget.pixel_size.side.setValue(0.5)
+    widget.form.pixel_size.own.setChecked(True)
+    widget.form.pixel_size.side.setValue(0.5)
     window.wait(lambda: "The pixel size was changed" in widget.state.text())
     assert measured(window, widget).unit == "mm"
     viewer.layers["mask paths"].add_paths(np.array([[1.0, 1], [9, 9]]))  # it is the user's from now on
@@ -137,18 +137,18 @@ def test_units_are_never_guessed(window: Window) -> None:
     viewer = window.viewer
     mask = viewer.add_labels(FORK, name="mask", scale=(0.3, 0.3))
     widget = open_measure(window)
-    assert widget.unit_line.text().startswith("Lengths are in PIXELS")
+    assert widget.form.unit_line.text().startswith("Lengths are in PIXELS")
     assert measured(window, widget).segments["diameter"].max() == pytest.approx(10, abs=0.2)
     mask.units = ("mm", "mm")
-    assert "Lengths are in mm" in widget.unit_line.text()
+    assert "Lengths are in mm" in widget.form.unit_line.text()
     mask.metadata = {
         "pixel size from": "ImagerPixelSpacing: at the detector, where vessels appear larger than they are"
     }
     mask.scale = (0.31, 0.31)
-    assert "PIXELS" in widget.unit_line.text()
-    assert "detector" in widget.unit_line.text()
-    widget.pixel_size.set(0.25, "mm", "from a catheter of 6 F")
-    assert "from a catheter of 6 F" in widget.unit_line.text()
+    assert "PIXELS" in widget.form.unit_line.text()
+    assert "detector" in widget.form.unit_line.text()
+    widget.form.pixel_size.set(0.25, "mm", "from a catheter of 6 F")
+    assert "from a catheter of 6 F" in widget.form.unit_line.text()
 
 
 def test_a_movie_has_a_curve_with_a_cursor(window: Window) -> None:
@@ -156,7 +156,7 @@ def test_a_movie_has_a_curve_with_a_cursor(window: Window) -> None:
     movie = np.stack([drawn((60.3, 5, 60.3, end, 4)) for end in (20.3, 60.3, 100.3, 140.3, 80.3)])
     viewer.add_labels(movie, name="run", scale=(40, 0.2, 0.2), units=("ms", "mm", "mm"), axis_labels=("t", "y", "x"))
     widget = open_measure(window)
-    assert widget.stack.currentText() == "movie"
+    assert widget.form.stack.currentText() == "movie"
     found = measured(window, widget)
     assert found.summary["peak_frame"] == 3
     assert found.summary["time_to_peak"] == 120
@@ -177,11 +177,11 @@ def test_a_volume_is_measured_as_a_whole(window: Window) -> None:
     volume[8:12, 18:22, 5:55] = 1
     window.viewer.add_labels(volume, name="volume", axis_labels=("z", "y", "x"))
     widget = open_measure(window)
-    assert widget.stack.currentText() == "volume"
+    assert widget.form.stack.currentText() == "volume"
     found = measured(window, widget)
     assert found.segments["length"] == pytest.approx([50], rel=0.03)
     assert "vessel volume" in summary(widget)
-    widget.stack.setCurrentText("movie")
+    widget.form.stack.setCurrentText("movie")
     assert len(measured(window, widget).frames["frame"]) == 20
 
 
@@ -242,14 +242,14 @@ def test_a_catheter_calibrates(window: Window) -> None:
     tab = widget.stenosis
     tab.place_catheter.click()
     assert "Choose the image" in window.messages[-1]
-    widget.image.value = image
+    widget.form.image.value = image
     tab.place_catheter.click()
     points = window.viewer.layers["catheter points"]
     points.add((54.3, 20))
     points.add((66.3, 140))
-    window.wait(lambda: widget.pixel_size.own.isChecked())
-    assert widget.pixel_size.side.value() == pytest.approx(0.2, rel=0.05)
-    assert "from a catheter of 6 F" in widget.unit_line.text()
+    window.wait(lambda: widget.form.pixel_size.own.isChecked())
+    assert widget.form.pixel_size.side.value() == pytest.approx(0.2, rel=0.05)
+    assert "from a catheter of 6 F" in widget.form.unit_line.text()
 
 
 def test_two_masks_are_compared(window: Window) -> None:
@@ -259,7 +259,7 @@ def test_two_masks_are_compared(window: Window) -> None:
     mask = viewer.add_labels(np.stack([FORK, FORK]), name="mask")
     expert = viewer.add_labels(np.stack([FORK, other]), name="expert")
     widget = open_measure(window)
-    widget.masks.value = mask
+    widget.form.masks.value = mask
     tab = widget.compare
     tab.button.click()
     assert "Two masks are needed" in window.messages[-1]
@@ -292,10 +292,10 @@ def test_what_stands_in_the_way_is_one_sentence(window: Window) -> None:
     ]
     viewer.add_image(np.zeros((50, 60)), name="other")
     viewer.add_labels(np.zeros((120, 160), np.uint8), name="empty")
-    widget.image.value = viewer.layers["other"]
+    widget.form.image.value = viewer.layers["other"]
     widget.button.click()
     assert "Choose the image that the mask belongs to" in window.messages[-1]
-    widget.image.value = None
+    widget.form.image.value = None
     measured(window, widget)
     assert "holds no vessel" in window.messages[-1]
     assert len(viewer.layers) == 2
@@ -333,8 +333,8 @@ def test_colours_and_labels_by_themselves(window: Window) -> None:
     image = viewer.add_image(np.stack([labels * 20.0] * 3, axis=-1).astype(np.uint8), rgb=True, name="image")
     viewer.add_labels(labels, name="labels")
     widget = open_measure(window)
-    widget.image.value = image
-    widget.separate.setChecked(True)
+    widget.form.image.value = image
+    widget.form.separate.setChecked(True)
     found = measured(window, widget)
     assert found.segments["label"].tolist() == [2, 5]
     assert "diameter_profile" in found.segments

@@ -4,16 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from magicgui.widgets import ComboBox
-from napari.layers import Image, Labels
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
     QFileDialog,
-    QFormLayout,
     QHBoxLayout,
     QPushButton,
     QTabWidget,
@@ -21,22 +16,19 @@ from qtpy.QtWidgets import (
 )
 
 from napari_darl._napari.command_line import copy_button, copy_command
-from napari_darl._napari.layers import bare, frame_order, frames_shape
 from napari_darl._napari.measuring.compare_tab import CompareTab
-from napari_darl._napari.measuring.controls import PixelSizeForm, layer_choice
-from napari_darl._napari.measuring.layer_scale import PIXEL, LayerScale, frame_time, layer_scale
+from napari_darl._napari.measuring.mask_form import MaskForm
 from napari_darl._napari.measuring.measurement import Measurement, image_stack
-from napari_darl._napari.measuring.stenosis_tab import Source, StenosisTab
+from napari_darl._napari.measuring.stenosis_tab import StenosisTab
 from napari_darl._napari.measuring.vessels_tab import VesselsTab
 from napari_darl._napari.measuring.work import MeasuredFrame, measuring
-from napari_darl._napari.pickers import explanation, scrolled_column, widen
+from napari_darl._napari.pickers import explanation, scrolled_column
 from napari_darl._napari.task import Task
 from napari_darl.errors import DarlError
 
 if TYPE_CHECKING:
     import napari.viewer
 
-_MOVIE, _VOLUME = "movie", "volume"
 _PAUSE = 150  # ms without another change, before paths are drawn anew
 _TABS = (
     "Lengths, diameters and branch points, frame by frame.",
@@ -62,26 +54,14 @@ class MeasureWidget(QWidget):
         self._task: Task | None = None
         self._running: Measurement | None = None
         self.measurement: Measurement | None = None
-        self._watched: Labels | None = None
-        self.masks: ComboBox = layer_choice(viewer, Labels, "The mask to measure.", optional=False)
-        self.image: ComboBox = layer_choice(
-            viewer, Image, "Its image, in whose profiles diameters are measured, too.", optional=True
-        )
-        self.stack = QComboBox()
-        self.stack.addItems([_MOVIE, _VOLUME])
-        self.stack.setToolTip("A movie is measured frame by frame, a volume (Z, Y, X) as a whole.")
-        widen(self.stack)
-        self.separate = QCheckBox("each label by itself")
-        self.separate.setToolTip("Vessels of different labels are then never joined.")
-        self.pixel_size = PixelSizeForm()
-        self.unit_line = explanation()
+        self.form = MaskForm(viewer)
         self.button = QPushButton("Measure")
         self.button.setToolTip("Measures all frames of the mask in the background. A second click stops.")
         self.copy = copy_button()
         self.state = explanation()
         self.vessels = VesselsTab()
-        self.stenosis = StenosisTab(viewer, self._source)
-        self.compare = CompareTab(viewer, lambda: self.masks.value)
+        self.stenosis = StenosisTab(viewer, self.form.source)
+        self.compare = CompareTab(viewer, lambda: self.form.mask)
         self.tabs = QTabWidget()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -89,19 +69,16 @@ class MeasureWidget(QWidget):
         self._lay_out()
         self._connect()
         self._layers_changed()
-        active = bare(viewer.layers.selection.active)
-        if isinstance(active, Labels):
-            self.masks.value = active
-        self._mask_changed()
+        self._form_changed()
 
     def measure(self) -> None:
         """Measure the chosen mask in the background; what stands in the way becomes a notification."""
-        mask, image = self.masks.value, self.image.value
+        form, mask, image = self.form, self.form.mask, self.form.image.value
         if mask is None:
             show_error(_NO_MASK)
             return
         try:
-            measurement = Measurement.of(self._viewer, mask, image, self._scale(mask), self.separate.isChecked())
+            measurement = Measurement.of(self._viewer, mask, image, form.scale_of(mask), form.separate.isChecked())
             images = image_stack(image, mask, measurement.stack.dimensions)
         except DarlError as error:
             show_error(str(error))
@@ -135,22 +112,13 @@ class MeasureWidget(QWidget):
             self.measurement.write_tables(folder)
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("mask", self.masks.native)
-        form.addRow("image", self.image.native)
-        form.addRow("stack is a", self.stack)
-        form.addRow("labels", self.separate)
-        form.addRow("pixel size", self.pixel_size)
-        self._form = form
         self.tabs.addTab(self.vessels, "Vessels")
         self.tabs.addTab(self.stenosis, "Stenosis")
         self.tabs.addTab(self.compare, "Compare")
         for number, tip in enumerate(_TABS):
             self.tabs.setTabToolTip(number, tip)
         column = scrolled_column(self)
-        column.addLayout(form)
-        column.addWidget(self.unit_line)
+        column.addWidget(self.form)
         row = QHBoxLayout()
         row.addWidget(self.button, 2)
         row.addWidget(self.copy, 1)
@@ -161,11 +129,10 @@ class MeasureWidget(QWidget):
     def _connect(self) -> None:
         self.button.clicked.connect(self._clicked)
         self.copy.clicked.connect(self._copy)
-        self.masks.changed.connect(self._mask_changed)
-        self.image.changed.connect(self.stenosis.update_found)
-        self.stack.currentTextChanged.connect(self._scale_changed)
-        self.pixel_size.changed.connect(self._scale_changed)
-        self.stenosis.calibrated.connect(lambda size, source: self.pixel_size.set(size, "mm", source))
+        self.form.changed.connect(self._form_changed)
+        self.form.edited.connect(self._wait)
+        self.form.image.changed.connect(self.stenosis.update_found)
+        self.stenosis.calibrated.connect(lambda size, source: self.form.pixel_size.set(size, "mm", source))
         self.vessels.save.clicked.connect(self._ask_save)
         self.vessels.features.clicked.connect(self._show_features)
         self.vessels.curve.moved.connect(self._go_to)
@@ -175,20 +142,6 @@ class MeasureWidget(QWidget):
             event.connect(self._layers_changed)
         self._viewer.dims.events.point.connect(self._wait)
 
-    @property
-    def _dimensions(self) -> int:
-        mask = self.masks.value
-        return 3 if mask is not None and mask.ndim > 2 and self.stack.currentText() == _VOLUME else 2
-
-    def _scale(self, mask: Labels) -> LayerScale:
-        return self.pixel_size.applied(layer_scale(mask, self._dimensions))
-
-    def _source(self) -> Source | None:
-        mask = self.masks.value
-        if mask is None:
-            return None
-        return Source(mask, self.image.value, self.pixel_size.applied(layer_scale(mask, 2)))
-
     def _clicked(self) -> None:
         if self._task is None:
             self.measure()
@@ -196,21 +149,10 @@ class MeasureWidget(QWidget):
             self._task.cancel()
 
     def _copy(self) -> None:
-        if (mask := self.masks.value) is None:
+        if (mask := self.form.mask) is None:
             show_error(_NO_MASK)
             return
-        scale, volume = self._scale(mask), self._dimensions == 3
-        known = scale.unit != PIXEL
-        options = {
-            "output": "tables",
-            "images": self.image.value,
-            "pixel_size": ",".join(map(repr, scale.size)) if known else None,
-            "unit": scale.unit if known else None,
-            "frame_time": frame_time(mask, self._dimensions) if not volume else None,
-            "labels": self.separate.isChecked(),
-            "volume": volume,
-        }
-        copy_command("measure", {"mask.tif": mask}, options)
+        copy_command("measure", {"mask.tif": mask}, {"output": "tables"} | self.form.options(mask))
 
     def _take(self, frame: MeasuredFrame) -> None:
         if not isalive(self) or self._running is None:  # type: ignore[no-untyped-call] # closed meanwhile
@@ -263,10 +205,10 @@ class MeasureWidget(QWidget):
     def _tell_outdated(self, measurement: Measurement, number: int) -> None:
         if self._task is not None:
             return
-        if self.masks.value is not measurement.mask:
+        if self.form.mask is not measurement.mask:
             self.state.setText(f"The numbers below are of '{measurement.mask.name}'.")
             return
-        why = measurement.outdated(number, self._scale(measurement.mask))
+        why = measurement.outdated(number, self.form.scale_of(measurement.mask))
         self.state.setText(f"OUT OF DATE: {why} Click Measure." if why else "")
 
     def _go_to(self, number: int) -> None:
@@ -280,8 +222,8 @@ class MeasureWidget(QWidget):
         self._timer.start()
 
     def _layers_changed(self) -> None:
-        for choice in (self.masks, self.image, self.compare.other):
-            choice.reset_choices()
+        self.form.reset_choices()
+        self.compare.other.reset_choices()
         if self._running and self._running.mask not in self._viewer.layers and self._task:
             self._task.drop()
             self._running = None
@@ -289,32 +231,8 @@ class MeasureWidget(QWidget):
         if self.measurement and self.measurement.mask not in self._viewer.layers:
             self.state.setText(f"'{self.measurement.mask.name}' was removed; its numbers can still be saved.")
 
-    def _mask_changed(self) -> None:
-        mask = self.masks.value
-        if mask is not self._watched:
-            self._watch(self._watched, mask)
-            self._watched = mask
-        stacked = mask is not None and len(frames_shape(mask)) > 2
-        self._form.setRowVisible(self.stack, stacked)
-        if stacked and mask is not None:
-            labels = [mask.axis_labels[axis] for axis in frame_order(mask)]
-            self.stack.setCurrentText(_VOLUME if labels[-3].lower() == "z" else _MOVIE)
+    def _form_changed(self) -> None:
         self.compare.other.reset_choices()
-        self._scale_changed()
-
-    def _watch(self, before: Labels | None, mask: Labels | None) -> None:
-        """Hear of changes of the chosen mask, and of it alone."""
-        for layer, connecting in ((before, False), (mask, True)):
-            if layer is not None:
-                # napari emits no event for values changed in place, but it redraws the layer.
-                for event in (layer.events.paint, layer.events.data, layer.events.set_data, layer.events.labels_update):
-                    (event.connect if connecting else event.disconnect)(self._wait)
-                for event in (layer.events.scale, layer.events.units, layer.events.affine):
-                    (event.connect if connecting else event.disconnect)(self._scale_changed)
-
-    def _scale_changed(self) -> None:
-        mask = self.masks.value
-        self.unit_line.setText("" if mask is None else self._scale(mask).words)
         self.stenosis.update_found()
         self._wait()
 
