@@ -202,7 +202,7 @@ def measured(viewer: napari.Viewer) -> Any:
     viewer.add_labels(napari_darl.segment(frame), name="angiogram vessels", opacity=0.4)
     live(0.5)
     _, docked = viewer.window.add_plugin_dock_widget("napari-darl", "Measure vessels")
-    docked.image.value = image
+    docked.form.image.value = image
     docked.measure()
     live(0.5, lambda: docked.measurement is not None)
     return docked

@@ -68,7 +68,7 @@ class MaskForm(QWidget):
         self._mask_changed()
 
     @property
-    def mask(self) -> Labels | None:
+    def chosen(self) -> Labels | None:
         """The chosen mask."""
         mask: Labels | None = self.masks.value
         return mask
@@ -76,7 +76,7 @@ class MaskForm(QWidget):
     @property
     def dimensions(self) -> int:
         """3 if the mask is measured as a volume, else 2."""
-        mask = self.mask
+        mask = self.chosen
         return 3 if mask is not None and mask.ndim > 2 and self.stack.currentText() == _VOLUME else 2
 
     def scale_of(self, mask: Labels) -> LayerScale:
@@ -85,7 +85,7 @@ class MaskForm(QWidget):
 
     def source(self) -> Source | None:
         """Return in what a stenosis is measured: the mask, its image, and the scale of a frame."""
-        if (mask := self.mask) is None:
+        if (mask := self.chosen) is None:
             return None
         return Source(mask, self.image.value, self.pixel_size.applied(layer_scale(mask, 2)))
 
@@ -108,7 +108,7 @@ class MaskForm(QWidget):
         self.image.reset_choices()
 
     def _mask_changed(self) -> None:
-        mask = self.mask
+        mask = self.chosen
         if mask is not self._watched:
             self._watch(self._watched, mask)
             self._watched = mask
@@ -136,5 +136,5 @@ class MaskForm(QWidget):
     def _scale_changed(self) -> None:
         if not isalive(self):  # type: ignore[no-untyped-call] # closed, and its mask changed
             return
-        self.unit_line.setText("" if self.mask is None else self.scale_of(self.mask).words)
+        self.unit_line.setText("" if self.chosen is None else self.scale_of(self.chosen).words)
         self.changed.emit()

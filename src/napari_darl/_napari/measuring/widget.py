@@ -61,7 +61,7 @@ class MeasureWidget(QWidget):
         self.state = explanation()
         self.vessels = VesselsTab()
         self.stenosis = StenosisTab(viewer, self.form.source)
-        self.compare = CompareTab(viewer, lambda: self.form.mask)
+        self.compare = CompareTab(viewer, lambda: self.form.chosen)
         self.tabs = QTabWidget()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -73,7 +73,7 @@ class MeasureWidget(QWidget):
 
     def measure(self) -> None:
         """Measure the chosen mask in the background; what stands in the way becomes a notification."""
-        form, mask, image = self.form, self.form.mask, self.form.image.value
+        form, mask, image = self.form, self.form.chosen, self.form.image.value
         if mask is None:
             show_error(_NO_MASK)
             return
@@ -149,7 +149,7 @@ class MeasureWidget(QWidget):
             self._task.cancel()
 
     def _copy(self) -> None:
-        if (mask := self.form.mask) is None:
+        if (mask := self.form.chosen) is None:
             show_error(_NO_MASK)
             return
         copy_command("measure", {"mask.tif": mask}, {"output": "tables"} | self.form.options(mask))
@@ -205,7 +205,7 @@ class MeasureWidget(QWidget):
     def _tell_outdated(self, measurement: Measurement, number: int) -> None:
         if self._task is not None:
             return
-        if self.form.mask is not measurement.mask:
+        if self.form.chosen is not measurement.mask:
             self.state.setText(f"The numbers below are of '{measurement.mask.name}'.")
             return
         why = measurement.outdated(number, self.form.scale_of(measurement.mask))
