@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QScrollArea
 from windows import Window
 
 from napari_darl.synthetic.raster import Segments, rasterise
@@ -77,6 +78,16 @@ def test_a_user_measures_a_mask_and_saves_its_tables(window: Window, tmp_path: P
     told = json.loads((tmp_path / "mask_measured.json").read_text())
     assert (told["unit"], told["provenance"]["mask"]) == ("mm", "mask")
     assert told["provenance"]["pixel_size_from"] == "from the layer's scale"
+
+
+def test_the_widget_fits_a_window_of_800_px_and_keeps_half_of_it_beside_a_table(window: Window) -> None:
+    window.viewer.add_labels(FORK, name="mask")
+    widget = open_measure(window)
+    measured(window, widget)
+    assert widget.findChild(QScrollArea).widget().heightForWidth(380) < 700
+    widget.vessels.features.click()
+    table = next(dock for name, dock in window.viewer.window.dock_widgets.items() if "Features" in name)
+    window.wait(lambda: abs(widget.height() - table.height()) < 50)
 
 
 def test_a_row_and_its_path_select_each_other(window: Window) -> None:

@@ -114,7 +114,7 @@ class Measurement:
         drawn = (
             "" if np.bincount(segments["frame"]).max() <= MOST_PATHS else f" Only the {MOST_PATHS} longest are drawn."
         )
-        return f"Paths are coloured by diameter, {reach}, blue to red.{drawn}"
+        return f"Paths are coloured by diameter, {reach}, purple to yellow.{drawn}"
 
     def frame_shown(self, viewer: "napari.Viewer") -> int:
         """Return the number of the frame that the viewer shows."""

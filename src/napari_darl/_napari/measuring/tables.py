@@ -34,5 +34,7 @@ def fill(table: QTableWidget, rows: Sequence[Sequence[str | float]], tips: Seque
 
 
 def shown(value: float) -> str:
-    """Write a number with four significant digits."""
-    return "-" if value != value else f"{value:.4g}"
+    """Write a number with four significant digits, a large one as a whole number."""
+    if value != value:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

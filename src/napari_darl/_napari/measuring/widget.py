@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
+    QDockWidget,
     QFileDialog,
     QHBoxLayout,
+    QMainWindow,
     QPushButton,
     QTabWidget,
     QWidget,
@@ -241,7 +243,10 @@ class MeasureWidget(QWidget):
         if measurement is None or measurement.overlay.paths is None:
             show_error("There is no table yet. Click Measure first.")
             return
-        self._viewer.window.add_plugin_dock_widget("napari", "Features table widget")
+        table, _ = self._viewer.window.add_plugin_dock_widget("napari", "Features table widget")
+        window, own = table.parent(), self.parent()
+        if isinstance(window, QMainWindow) and isinstance(own, QDockWidget):  # Qt gives the table nearly all
+            window.resizeDocks([own, table], [1, 1], Qt.Orientation.Vertical)
         self._viewer.layers.selection.active = measurement.overlay.paths
 
     def _ask_save(self) -> None:
