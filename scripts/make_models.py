@@ -45,7 +45,7 @@ Frames = list[NDArray[Any]]
 
 RECIPES = {
     "default": (STUDENTS["lite"], STUDENTS["lite, whole"]),
-    "fundus": (training_config("fundus"),),
+    "fundus": (STUDENTS["fundus"],),
     "fluorescence": (training_config("fluorescence"),),
 }
 """The stages of each training. Each begins with the weights of the one before, a student with its first teacher's."""
@@ -55,11 +55,12 @@ TEACHERS = {
         "5ffcadd4": "3d761db7699fcd5aa5775a7758ee8b74d8ba4eb6ef8f995f4beb642727c04404",
         "0a27df9d": "57a4c21590471e6d4c5d6b59a37f92afefab98c4a9f15f591d60b32448a56ae5",
     },
+    "fundus": {"5ffcadd4": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758"},
 }
 """Commits of earlier generations that teach a student, and the SHA-256 of their weights."""
 
-STUDENT_FRAMES = (200, 100)
-"""Frames of each stage of a student, evenly spread over the training frames: to label one takes a second."""
+STUDENT_FRAMES = {"default": (200, 100), "fundus": (100,)}
+"""Frames of each stage of a student, evenly spread over the training frames: to label one takes seconds."""
 
 CALIBRATIONS = {
     "default": Calibration(cut=0.5, temperature=1.11),
@@ -122,11 +123,11 @@ def teachers(name: str, folder: Path) -> list[Path]:
     """Write the teachers of a model into a folder, from the history of the repository, and check their hashes."""
     paths = []
     for commit, sha256 in TEACHERS.get(name, {}).items():
-        weights = f"{commit}:src/napari_darl/models/default.safetensors"
+        weights = f"{commit}:src/napari_darl/models/{name}.safetensors"
         found = subprocess.run(["git", "show", weights], cwd=Path(__file__).parent, capture_output=True)
         if hashlib.sha256(found.stdout).hexdigest() != sha256:
             sys.exit(f"error: The weights {weights} are not in this clone of the repository, or are others.")
-        paths.append(folder / f"default-{commit}.safetensors")
+        paths.append(folder / f"{name}-{commit}.safetensors")
         folder.mkdir(parents=True, exist_ok=True)
         paths[-1].write_bytes(found.stdout)
     return paths
@@ -138,7 +139,7 @@ def train(name: str, data: Path, output: Path, device: str) -> Path:
     start = models[0] if models else None
     for number, recipe in enumerate(RECIPES[name]):
         folder = output / (f"{name}-{number + 1}" if number else name)
-        stack = frames[:: -(-len(frames) // STUDENT_FRAMES[number])] if models else frames
+        stack = frames[:: -(-len(frames) // STUDENT_FRAMES[name][number])] if models else frames
         if (folder / "checkpoint.safetensors").exists():
             trainer = Trainer.resume(folder, stack, steps=recipe.steps, device=device)
         else:

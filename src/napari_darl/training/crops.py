@@ -135,7 +135,7 @@ class CropSource:
             maybe = None if labels is None else labels > _BACKGROUND
             crop = suppress_vessels(crop, max(3, round(WIDTH * frame_side)), maybe)
 
-        crop = _resize(crop, size)
+        crop = resized(crop, size)
         if labels is None:
             labels = np.zeros((size, size), np.float32)
         else:
@@ -179,9 +179,10 @@ def _turned(frame: Frame, turn: NDArray[np.bool_]) -> Frame:
     return np.ascontiguousarray(np.flip(frame, tuple(axis for axis in (0, 1) if flipped[axis])))
 
 
-def _resize(crop: Frame, size: int) -> Frame:
+def resized(crop: Frame, size: int) -> Frame:
+    """Resize a crop to a square, by averages or linear interpolation."""
     if crop.shape == (size, size):
         return np.ascontiguousarray(crop)
     tensor = torch.from_numpy(np.ascontiguousarray(crop))[None, None]
-    resized = F.interpolate(tensor, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return resized[0, 0].numpy()
+    square = F.interpolate(tensor, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return square[0, 0].numpy()

@@ -21,6 +21,7 @@ from napari_darl.training.teacher import long_ridges
 
 SOFT = 127  # Soft labels are int8: this value is a sure vessel, its negative sure background.
 _SUREST = 1e-4  # Probabilities are clipped to here and to 1 - this, so that their logits stay finite.
+_VIEWS = [(transposed, axes) for transposed in (False, True) for axes in ((), (1,), (0,), (0, 1))]
 
 
 class DistillationConfig(Config):
@@ -31,6 +32,8 @@ class DistillationConfig(Config):
     sizes
         Sizes at which each teacher sees a frame, in multiples of the one that it would be segmented at. At every second
         of them the frame is mirrored.
+    mirrored
+        Show each teacher all eight rotations and mirror images at each size, which takes eight times as long.
     unsure
         Pixels whose probability differs from 0.5 by less than this are not labelled.
     shortest
@@ -41,6 +44,7 @@ class DistillationConfig(Config):
     """
 
     sizes: tuple[Annotated[float, Field(gt=0.1, le=4)], ...] = Field(default=(1.0, 0.75), min_length=1, max_length=8)
+    mirrored: bool = False
     unsure: float = Field(default=0.1, ge=0, lt=0.5)
     shortest: int = Field(default=0, ge=0)
     finest: int = Field(default=512, ge=32)
@@ -73,10 +77,10 @@ def mean_probability(
         height, width = frame.shape
         guessed = guess_resize(height, width, network.side, network.reach)
         for index, size in enumerate(config.sizes):
-            mirror = slice(None, None, -1 if index % 2 else 1)
-            seen = np.ascontiguousarray(frame[:, mirror])
-            p = segment_probability(seen, model, bright=False, bits=bits, resize=guessed * size)[:, mirror]
-            logits.append(logit(np.clip(p, _SUREST, 1 - _SUREST)))
+            for transposed, axes in _VIEWS if config.mirrored else _VIEWS[index % 2 : index % 2 + 1]:
+                seen = np.ascontiguousarray(np.flip(frame.T if transposed else frame, axes))
+                p = np.flip(segment_probability(seen, model, bright=False, bits=bits, resize=guessed * size), axes)
+                logits.append(logit(np.clip(p.T if transposed else p, _SUREST, 1 - _SUREST)))
     return expit(np.mean(logits, axis=0, dtype=np.float32))  # type: ignore[no-any-return]
 
 

@@ -47,6 +47,9 @@ class DrawConfig(Config):
         Exponent k of the noise's standard deviation, noise * u^k, with u uniform in [0, 1).
     blur
         Augmentation: greatest standard deviation of a Gaussian blur, px. Flips and transposition are always drawn, too.
+    coarse
+        Augmentation: greatest factor by which the crop, with its noise, is reduced and enlarged again, like frames
+        smaller than the model's `side`.
     pseudo_masks
         Pseudo-masks to generate if the user gives none: vessel-like `trees`, or `fractals` of rectangles as in the
         paper.
@@ -76,6 +79,7 @@ class DrawConfig(Config):
     noise: float = Field(default=0.0, ge=0)
     noise_exponent: float = Field(default=1.0, ge=1)
     blur: float = Field(default=0.0, ge=0)
+    coarse: float = Field(default=1.0, ge=1, le=8)
     pseudo_masks: Literal["trees", "fractals"] = "trees"
     trees: TreeConfig = TreeConfig()
     reflex: float = Field(default=0.0, ge=0, le=1)

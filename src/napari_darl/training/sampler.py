@@ -18,7 +18,7 @@ from napari_darl.synthetic.fractals import draw_fractal
 from napari_darl.synthetic.phantom import render
 from napari_darl.synthetic.trees import PseudoMask, draw_trees
 from napari_darl.training.aperture import Aperture
-from napari_darl.training.crops import CropSource
+from napari_darl.training.crops import CropSource, resized
 from napari_darl.training.draw_config import DrawConfig
 
 Frame = NDArray[np.float32]
@@ -215,7 +215,7 @@ class Sampler:
         return 2 * self.config.trees.trunk_radius[1] * scale
 
     def _augment(self, frame: Frame, key: int) -> Frame:
-        """Change the intensities of a frame, blur it and add noise; the same key gives the same changes."""
+        """Change the intensities of a frame, blur it, add noise, coarsen it; the same key gives the same changes."""
         config, rng = self.config, np.random.default_rng(key)
         intensity = np.clip((frame + 1) / 2, 0, 1)
         intensity = intensity ** np.exp(rng.uniform(-1, 1) * np.log(config.gamma))
@@ -228,4 +228,8 @@ class Sampler:
 
         intensity = gaussian_filter(intensity, rng.uniform(0, 1) ** 2 * config.blur)
         noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) ** config.noise_exponent * config.noise
-        return encode(np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32), self.normalisation)
+        frame = np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32)
+        if config.coarse > 1:
+            size = len(frame)
+            frame = resized(resized(frame, round(size * config.coarse ** -rng.uniform(0, 1))), size)
+        return encode(frame, self.normalisation)

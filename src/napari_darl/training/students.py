@@ -4,18 +4,17 @@ A student starts from the weights of one of its teachers. It sees much noise and
 angiograms than its other losses need.
 """
 
-from napari_darl.training.config import LITE_CORONARY, TrainingConfig
+from typing import Any
+
+from napari_darl.training.config import LITE_CORONARY, LITE_FUNDUS, TrainingConfig
 from napari_darl.training.distillation import DistillationConfig
 
 
-def _student(
-    recipe: TrainingConfig, distillation: DistillationConfig, zoom: tuple[float, float], steps: int
-) -> TrainingConfig:
+def _student(recipe: TrainingConfig, distillation: DistillationConfig, steps: int, **draws: Any) -> TrainingConfig:
     """Return a recipe with soft labels in place of the ridge filter's, and with stronger augmentation."""
+    stronger = {"noise": 0.45, "noise_exponent": 2.0, "blur": 1.5} | draws
     return recipe.updated(
-        draws=recipe.draws.updated(
-            zoom=zoom, noise=0.45, noise_exponent=2.0, blur=1.5, distillation=distillation, teacher=None
-        ),
+        draws=recipe.draws.updated(distillation=distillation, teacher=None, **stronger),
         steps=steps,
         batch=4,
         more_angiograms=12,
@@ -27,11 +26,16 @@ def _student(
     )
 
 
-_LITE = _student(LITE_CORONARY, DistillationConfig(), (0.35, 1.5), steps=700)
+_LITE = _student(LITE_CORONARY, DistillationConfig(), 700, zoom=(0.35, 1.5))
 STUDENTS = {
     "lite": _LITE,
     "lite, whole": _LITE.updated(
         draws=_LITE.draws.updated(distillation=DistillationConfig(shortest=60)), steps=200, learning_rate=2e-3
     ),
+    "fundus": _student(LITE_FUNDUS, DistillationConfig(sizes=(1.0, 1.0), finest=1000), 600, noise=0.3, coarse=2.0),
 }
-"""Recipes of students. "lite, whole" continues with a student that marks too many short pieces."""
+"""Recipes of students.
+
+"lite, whole" continues with a student that marks too many short pieces. "fundus" sees coarse frames as its teacher sees
+sharp ones.
+"""
