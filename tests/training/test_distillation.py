@@ -46,6 +46,15 @@ def test_the_mean_is_one_of_logits_over_models_and_mirrored_sizes() -> None:
     np.testing.assert_allclose(mean, expit(logit(np.clip(each, 1e-4, 1 - 1e-4)).mean(axis=0)), atol=1e-5)
 
 
+def test_a_mirrored_teacher_says_the_same_of_a_turned_frame() -> None:
+    models, frame = [teacher(1)], stack()[2]
+    config = DistillationConfig(sizes=(1.0,), mirrored=True)
+    mean = mean_probability(frame, models, config)
+    np.testing.assert_allclose(mean_probability(np.rot90(frame), models, config), np.rot90(mean), atol=1e-5)
+    alone = mean_probability(frame, models, DistillationConfig(sizes=(1.0,)))
+    assert np.abs(mean - alone).max() > 1e-3
+
+
 def test_soft_labels_are_in_proportion_to_the_probability() -> None:
     probability = np.array([[0.0, 1.0, 0.25, 0.75], [0.45, 0.55, 0.5, 0.9]], np.float32)
     labels = soft_labels(probability, DistillationConfig(unsure=0.1))
