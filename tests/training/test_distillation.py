@@ -74,6 +74,23 @@ def test_short_vessels_become_background() -> None:
     assert (soft_labels(larger, DistillationConfig(shortest=60, finest=600))[80:82, 40:120] == -127).all()
 
 
+def test_gaps_are_linked_where_the_vessel_is_faint() -> None:
+    probability = np.full((60, 100), 0.02, np.float32)
+    probability[28:33, 10:90] = 0.9
+    probability[28:33, 40:50] = 0.35
+    probability[28:33, 70:75] = 0.1
+    probability[10, 10:90] = 0.35
+    labels = soft_labels(probability, DistillationConfig(linking=0.3))
+    assert (labels[30, 10:70] > 0).all()
+    assert (labels[28, 42:48] < 0).all()
+    assert (labels[30, 70:75] < 0).all()
+    assert (labels[10] < 0).all()
+    assert (soft_labels(probability, DistillationConfig())[30, 40:50] < 0).all()
+    whole = soft_labels(probability, DistillationConfig(linking=0.3, shortest=200))
+    assert (whole[30, 12:68] > 0).all()
+    assert (whole[30, 75:90] < 0).all()
+
+
 def test_the_entropy_of_soft_masks_is_least_at_the_mask() -> None:
     mask = torch.full((1, 1, 4, 4), -0.4)  # A probability of 0.3.
     guesses = torch.linspace(-0.9, 0.9, 19)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 from scipy.special import expit, logit
+from skimage.filters import apply_hysteresis_threshold
+from skimage.morphology import skeletonize
 
 from napari_darl.configuration import Config
 from napari_darl.inference.loading import Model
@@ -21,6 +23,7 @@ from napari_darl.training.teacher import long_ridges
 
 SOFT = 127  # Soft labels are int8: this value is a sure vessel, its negative sure background.
 _SUREST = 1e-4  # Probabilities are clipped to here and to 1 - this, so that their logits stay finite.
+_LINK = SOFT // 2  # Links are less sure than most vessels.
 _VIEWS = [(transposed, axes) for transposed in (False, True) for axes in ((), (1,), (0,), (0, 1))]
 
 
@@ -36,6 +39,8 @@ class DistillationConfig(Config):
         Show each teacher all eight rotations and mirror images at each size, which takes eight times as long.
     unsure
         Pixels whose probability differs from 0.5 by less than this are not labelled.
+    linking
+        Gaps between vessels are vessel along the centreline of pixels whose probability is above this. 0.5 links none.
     shortest
         Vessels of the teachers are background if their centreline is shorter, px at a shorter side of 300 px. 0 keeps
         all.
@@ -46,6 +51,7 @@ class DistillationConfig(Config):
     sizes: tuple[Annotated[float, Field(gt=0.1, le=4)], ...] = Field(default=(1.0, 0.75), min_length=1, max_length=8)
     mirrored: bool = False
     unsure: float = Field(default=0.1, ge=0, lt=0.5)
+    linking: float = Field(default=0.5, gt=0, le=0.5)
     shortest: int = Field(default=0, ge=0)
     finest: int = Field(default=512, ge=32)
 
@@ -103,7 +109,12 @@ def soft_labels(probability: NDArray[np.float32], config: DistillationConfig) ->
     p = ndimage.zoom(probability, factor, order=1) if factor < 1 else probability
     labels = np.round((2 * p - 1) * SOFT).astype(np.int8)
     labels[np.abs(p - 0.5) < config.unsure] = 0
+    vessel = p > 0.5
+    if config.linking < 0.5:
+        linked = apply_hysteresis_threshold(p, config.linking, 0.5)
+        links = ndimage.binary_dilation(skeletonize(linked), np.ones((3, 3))) & ~vessel
+        labels[links] = _LINK
+        vessel |= links
     if config.shortest:
-        vessel = p > 0.5
         labels[vessel & ~long_ridges(vessel, round(config.shortest * min(p.shape) / 300))] = -SOFT
     return labels

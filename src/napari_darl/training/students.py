@@ -32,10 +32,17 @@ STUDENTS = {
     "lite, whole": _LITE.updated(
         draws=_LITE.draws.updated(distillation=DistillationConfig(shortest=60)), steps=200, learning_rate=2e-3
     ),
+    "lite, linked": _student(
+        LITE_CORONARY,
+        DistillationConfig(sizes=(1.0,), mirrored=True, linking=0.3, shortest=60),
+        600,
+        zoom=(0.35, 1.5),
+    ),
     "fundus": _student(LITE_FUNDUS, DistillationConfig(sizes=(1.0, 1.0), finest=1000), 600, noise=0.3, coarse=2.0),
 }
 """Recipes of students.
 
-"lite, whole" continues with a student that marks too many short pieces. "fundus" sees coarse frames as its teacher sees
+"lite, whole" continues with a student that marks too many short pieces, "lite, linked" with one that leaves gaps, too.
+"fundus" sees coarse frames as its teacher sees
 sharp ones.
 """
