@@ -4,8 +4,9 @@
 
 The students' masks are taken at 0.5, the model's at every threshold. Of the thresholds whose mean Dice with the
 students is within one standard error of the greatest one (paired over frames), the lowest becomes 0.5
-(`Calibration.cut`). The temperature is chosen so that the mean score of `assess` (`quality`, of the frame alone) is the
-greatest mean Dice, which is how well such models agree.
+(`Calibration.cut`). With `--area`, the threshold at which the model marks as many pixels as the first student becomes
+0.5 instead, which suits a model that was taught by it. The temperature is chosen so that the mean score of `assess`
+(`quality`, of the frame alone) is the greatest mean Dice, which is how well such models agree.
 """
 
 import argparse
@@ -40,20 +41,28 @@ def corrected(probability: Frame, calibration: Calibration) -> Frame:
     return (1 / (1 + np.exp(-logit))).astype(np.float32)
 
 
-def calibrate(found: list[Frame], students: list[list[npt.NDArray[np.bool_]]]) -> tuple[Calibration, float]:
-    """Return the calibration and the agreement that it is made from."""
+def cut_of_area(found: list[Frame], masks: list[npt.NDArray[np.bool_]]) -> float:
+    """Return the threshold above which there are as many pixels as in the masks of the same frames."""
+    share = np.concatenate([mask.ravel() for mask in masks]).mean()
+    return float(np.quantile(np.concatenate([p.ravel() for p in found]), 1 - share))
+
+
+def calibrate(
+    found: list[Frame], students: list[list[npt.NDArray[np.bool_]]], cuts: npt.NDArray[np.float64] = CUTS
+) -> tuple[Calibration, float]:
+    """Return the calibration, whose cut is one of `cuts`, and the agreement that it is made from."""
     each = np.array(
         [
             [np.mean([dice(p > cut, masks[index]) for masks in students]) for index, p in enumerate(found)]
-            for cut in CUTS
+            for cut in cuts
         ]
     )
     agreement = each.mean(axis=1)
     lost = each[agreement.argmax()] - each
     error = lost.std(axis=1, ddof=1) / len(found) ** 0.5
-    for cut, value, one in zip(CUTS, agreement, error, strict=True):
+    for cut, value, one in zip(cuts, agreement, error, strict=True):
         print(f"cut {cut:.3f}: agreement {value:.4f}, standard error of what is lost {one:.4f}")
-    best, wanted = float(CUTS[np.flatnonzero(lost.mean(axis=1) <= error)[0]]), float(agreement.max())
+    best, wanted = float(cuts[np.flatnonzero(lost.mean(axis=1) <= error)[0]]), float(agreement.max())
     low, high = 1.0, 32.0
     for _ in range(12):
         middle = (low * high) ** 0.5
@@ -70,6 +79,7 @@ def main() -> None:
     parser.add_argument("frames", type=Path, help="training frames")
     parser.add_argument("--students", nargs="+", required=True, help="other models: names or files")
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
+    parser.add_argument("--area", action="store_true", help="take the cut from the first student's vessel area")
     parser.add_argument("--bright", action="store_true")
     parser.add_argument("--output", type=Path, help="model file to write")
     args = parser.parse_args()
@@ -84,7 +94,8 @@ def main() -> None:
         student = load_model(name, "cpu")
         students.append([segment_probability(frame, student, bright=args.bright) > 0.5 for frame in frames])
         print(name, f"{np.mean([dice(p > 0.5, m) for p, m in zip(found, students[-1], strict=True)]):.4f} at 0.5")
-    calibration, agreement = calibrate(found, students)
+    cuts = np.array([cut_of_area(found, students[0])]) if args.area else CUTS
+    calibration, agreement = calibrate(found, students, cuts)
     print(f"{calibration}, from an agreement of {agreement:.3f} in {len(frames)} frames")
     if args.output:
         tensors, contents = load_tensors(args.model, "model")
