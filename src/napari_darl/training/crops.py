@@ -135,7 +135,7 @@ class CropSource:
             maybe = None if labels is None else labels > _BACKGROUND
             crop = suppress_vessels(crop, max(3, round(WIDTH * frame_side)), maybe)
 
-        crop = resized(crop, size)
+        crop = _resize(crop, size)
         if labels is None:
             labels = np.zeros((size, size), np.float32)
         else:
@@ -179,10 +179,21 @@ def _turned(frame: Frame, turn: NDArray[np.bool_]) -> Frame:
     return np.ascontiguousarray(np.flip(frame, tuple(axis for axis in (0, 1) if flipped[axis])))
 
 
-def resized(crop: Frame, size: int) -> Frame:
-    """Resize a crop to a square, by averages or linear interpolation."""
+def coarsened(frame: Frame, labels: Frame, factor: float) -> tuple[Frame, Frame]:
+    """Return a crop that looks as if its pixels were larger, and its labels.
+
+    A larger pixel is vessel if a part of it is, as experts draw masks.
+    """
+    size = len(frame)
+    small = round(size / factor)
+    most = F.adaptive_max_pool2d(torch.from_numpy(labels)[None, None], small)
+    widened = F.interpolate(most, (size, size))[0, 0].numpy()
+    return _resize(_resize(frame, small), size), widened
+
+
+def _resize(crop: Frame, size: int) -> Frame:
     if crop.shape == (size, size):
         return np.ascontiguousarray(crop)
     tensor = torch.from_numpy(np.ascontiguousarray(crop))[None, None]
-    square = F.interpolate(tensor, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return square[0, 0].numpy()
+    resized = F.interpolate(tensor, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return resized[0, 0].numpy()

@@ -48,8 +48,8 @@ class DrawConfig(Config):
     blur
         Augmentation: greatest standard deviation of a Gaussian blur, px. Flips and transposition are always drawn, too.
     coarse
-        Augmentation: greatest factor by which the crop, with its noise, is reduced and enlarged again, like frames
-        smaller than the model's `side`.
+        Augmentation: greatest factor by which a labelled crop of an angiogram, with its noise, is reduced and enlarged
+        again, like frames smaller than the model's `side`.
     pseudo_masks
         Pseudo-masks to generate if the user gives none: vessel-like `trees`, or `fractals` of rectangles as in the
         paper.

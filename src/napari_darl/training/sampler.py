@@ -18,7 +18,7 @@ from napari_darl.synthetic.fractals import draw_fractal
 from napari_darl.synthetic.phantom import render
 from napari_darl.synthetic.trees import PseudoMask, draw_trees
 from napari_darl.training.aperture import Aperture
-from napari_darl.training.crops import CropSource, resized
+from napari_darl.training.crops import CropSource, coarsened
 from napari_darl.training.draw_config import DrawConfig
 
 Frame = NDArray[np.float32]
@@ -143,7 +143,13 @@ class Sampler:
         if rng.random() < self.config.aperture:
             aperture = Aperture.drawn(rng, self.config.size, crop.scale)
             frame, labels = aperture.shade(frame), np.where(aperture.open, labels, -1).astype(np.float32)
-        return self._augment(frame, int(rng.integers(2**32))), labels
+        return self._coarsened(self._augment(frame, int(rng.integers(2**32))), labels, rng)
+
+    def _coarsened(self, frame: Frame, labels: Frame, rng: np.random.Generator) -> tuple[Frame, Frame]:
+        """Draw a factor, and coarsen an augmented crop and its labels."""
+        if self.config.coarse == 1:
+            return frame, labels
+        return coarsened(frame, labels, self.config.coarse ** rng.uniform(0, 1))
 
     def _sample(self, rng: np.random.Generator) -> _Sample:
         """Draw a sample: crops, pseudo-mask, rendering, round field of view, augmentation."""
@@ -183,6 +189,7 @@ class Sampler:
 
         keys = (of_angiogram, of_background, of_background)
         frames = [self._augment(frame, key) for frame, key in zip(frames, keys, strict=True)]
+        frames[0], labels = self._coarsened(frames[0], labels, rng)
         return _Sample(frames[0], frames[1], mask, frames[2], labels)
 
     def _tree(self, rng: np.random.Generator, scale: float) -> PseudoMask:
@@ -215,7 +222,7 @@ class Sampler:
         return 2 * self.config.trees.trunk_radius[1] * scale
 
     def _augment(self, frame: Frame, key: int) -> Frame:
-        """Change the intensities of a frame, blur it, add noise, coarsen it; the same key gives the same changes."""
+        """Change the intensities of a frame, blur it and add noise; the same key gives the same changes."""
         config, rng = self.config, np.random.default_rng(key)
         intensity = np.clip((frame + 1) / 2, 0, 1)
         intensity = intensity ** np.exp(rng.uniform(-1, 1) * np.log(config.gamma))
@@ -228,8 +235,4 @@ class Sampler:
 
         intensity = gaussian_filter(intensity, rng.uniform(0, 1) ** 2 * config.blur)
         noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) ** config.noise_exponent * config.noise
-        frame = np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32)
-        if config.coarse > 1:
-            size = len(frame)
-            frame = resized(resized(frame, round(size * config.coarse ** -rng.uniform(0, 1))), size)
-        return encode(frame, self.normalisation)
+        return encode(np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32), self.normalisation)

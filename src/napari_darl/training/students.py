@@ -38,11 +38,17 @@ STUDENTS = {
         600,
         zoom=(0.35, 1.5),
     ),
-    "fundus": _student(LITE_FUNDUS, DistillationConfig(sizes=(1.0, 1.0), finest=1000), 600, noise=0.3, coarse=2.0),
+    "fundus": _student(
+        LITE_FUNDUS,
+        DistillationConfig(sizes=(1.0, 1.5), linking=0.3, shortest=30, finest=1000),
+        600,
+        noise=0.3,
+        coarse=2.0,
+    ),
 }
 """Recipes of students.
 
 "lite, whole" continues with a student that marks too many short pieces, "lite, linked" with one that leaves gaps, too.
-"fundus" sees coarse frames as its teacher sees
+"fundus" learns outlines of enlarged frames, linked and without short pieces, and sees coarse frames as its teacher sees
 sharp ones.
 """
