@@ -44,19 +44,22 @@ from napari_darl.training.students import STUDENTS
 Frames = list[NDArray[Any]]
 
 RECIPES = {
-    "default": (STUDENTS["lite, linked"],),
+    "default": (STUDENTS["lite, mirrored"],),
     "fundus": (STUDENTS["fundus"],),
     "fluorescence": (training_config("fluorescence"),),
 }
 """The stages of each training. Each begins with the weights of the one before, a student with its first teacher's."""
 
 TEACHERS = {
-    "default": {"5d8732fe": "37a7536d82f6a666cdf162b43e1a102d291e0e8aa6bdc7894f277914c69c6dcf"},
+    "default": {
+        "5d8732fe": "37a7536d82f6a666cdf162b43e1a102d291e0e8aa6bdc7894f277914c69c6dcf",
+        "5ffcadd4": "3d761db7699fcd5aa5775a7758ee8b74d8ba4eb6ef8f995f4beb642727c04404",
+    },
     "fundus": {"5ffcadd4": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758"},
 }
 """Commits of earlier generations that teach a student, and the SHA-256 of their weights."""
 
-STUDENT_FRAMES = {"default": (150,), "fundus": (100,)}
+STUDENT_FRAMES = {"default": (120,), "fundus": (100,)}
 """Frames of each stage of a student, evenly spread over the training frames: to label one takes seconds."""
 
 CALIBRATIONS = {

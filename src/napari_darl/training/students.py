@@ -32,12 +32,9 @@ STUDENTS = {
     "lite, whole": _LITE.updated(
         draws=_LITE.draws.updated(distillation=DistillationConfig(shortest=60)), steps=200, learning_rate=2e-3
     ),
-    "lite, linked": _student(
-        LITE_CORONARY,
-        DistillationConfig(sizes=(1.0,), mirrored=True, linking=0.3, shortest=60),
-        600,
-        zoom=(0.35, 1.5),
-    ),
+    "lite, mirrored": _student(
+        LITE_CORONARY, DistillationConfig(sizes=(1.0,), mirrored=True, shortest=60), 500, zoom=(0.35, 1.5)
+    ).updated(learning_rate=1.5e-3),
     "fundus": _student(
         LITE_FUNDUS,
         DistillationConfig(sizes=(1.0, 1.5), linking=0.3, shortest=30, finest=1000),
@@ -48,7 +45,7 @@ STUDENTS = {
 }
 """Recipes of students.
 
-"lite, whole" continues with a student that marks too many short pieces, "lite, linked" with one that leaves gaps, too.
+"lite, whole" continues with a student that marks too many short pieces, "lite, mirrored" with the mean of mirror images.
 "fundus" learns outlines of enlarged frames, linked and without short pieces, and sees coarse frames as its teacher sees
 sharp ones.
 """
