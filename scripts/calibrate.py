@@ -4,9 +4,11 @@
 
 The students' masks are taken at 0.5, the model's at every threshold. Of the thresholds whose mean Dice with the
 students is within one standard error of the greatest one (paired over frames), the lowest becomes 0.5
-(`Calibration.cut`). With `--area`, the threshold at which the model marks as many pixels as the first student becomes
-0.5 instead, which suits a model that was taught by it. The temperature is chosen so that the mean score of `assess`
-(`quality`, of the frame alone) is the greatest mean Dice, which is how well such models agree.
+(`Calibration.cut`). The temperature is chosen so that the mean score of `assess` (`quality`, of the frame alone) is the
+greatest mean Dice, which is how well such models agree.
+
+With `--teacher`, the threshold at which the model marks as many pixels as its teacher becomes 0.5 instead. The teacher
+has no part in the temperature, since a model was made to agree with it.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from napari_darl.darl.checkpoint import load_tensors, model_from, save_model
 from napari_darl.darl.config import Calibration
 from napari_darl.errors import DarlError
 from napari_darl.frames.stacks import read_stack
+from napari_darl.inference.loading import Model
 from napari_darl.inference.trust import quality
 
 CUTS = np.round(np.concatenate([np.arange(0.05, 0.3, 0.025), np.arange(0.3, 0.96, 0.05)]), 3)
@@ -79,7 +82,7 @@ def main() -> None:
     parser.add_argument("frames", type=Path, help="training frames")
     parser.add_argument("--students", nargs="+", required=True, help="other models: names or files")
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
-    parser.add_argument("--area", action="store_true", help="take the cut from the first student's vessel area")
+    parser.add_argument("--teacher", help="model that taught it, name or file: take the cut from its vessel area")
     parser.add_argument("--bright", action="store_true")
     parser.add_argument("--output", type=Path, help="model file to write")
     args = parser.parse_args()
@@ -88,13 +91,18 @@ def main() -> None:
     plain = load_model(str(args.model), "cpu")
     if plain.network.config.calibration != Calibration():
         sys.exit(f"{args.model} has a calibration already. Give the model as it was trained.")
-    found = [segment_probability(frame, plain, bright=args.bright) for frame in frames]
-    students = []
+
+    def probabilities(model: Model) -> list[Frame]:
+        return [segment_probability(frame, model, bright=args.bright) for frame in frames]
+
+    def masks(name: str) -> list[npt.NDArray[np.bool_]]:
+        return [p > 0.5 for p in probabilities(load_model(name, "cpu"))]
+
+    found, students = probabilities(plain), []
     for name in args.students:
-        student = load_model(name, "cpu")
-        students.append([segment_probability(frame, student, bright=args.bright) > 0.5 for frame in frames])
+        students.append(masks(name))
         print(name, f"{np.mean([dice(p > 0.5, m) for p, m in zip(found, students[-1], strict=True)]):.4f} at 0.5")
-    cuts = np.array([cut_of_area(found, students[0])]) if args.area else CUTS
+    cuts = np.array([cut_of_area(found, masks(args.teacher))]) if args.teacher else CUTS
     calibration, agreement = calibrate(found, students, cuts)
     print(f"{calibration}, from an agreement of {agreement:.3f} in {len(frames)} frames")
     if args.output:

@@ -45,7 +45,7 @@ STUDENTS = {
 }
 """Recipes of students.
 
-"lite, whole" continues with a student that marks too many short pieces, "lite, mirrored" with the mean of mirror images.
-"fundus" learns outlines of enlarged frames, linked and without short pieces, and sees coarse frames as its teacher sees
+"lite, whole" continues with a student that marks too many short pieces, "lite, mirrored" with the mean of mirror
+images. "fundus" learns outlines of enlarged frames, linked and without short pieces, and sees coarse frames as its teacher sees
 sharp ones.
 """
