@@ -10,8 +10,8 @@ No mask or label takes part, and the last step's moving average is the model. Th
   doi 10.3390/data3030025), 1000 and 1500 px wide. Eyes without retinopathy are taken twice.
 - `tubenet_sample/OCTA-Data.tif` and `vesselexpress_liver/images/Raw_liver_1.tiff`: the first half of either volume.
 
-`default` is a student of two earlier generations (`TEACHERS`). They are read
-from the history of the repository, where their recipes are, too.
+`default` and `fundus` are students of earlier generations (`TEACHERS`). These are read from the history of the
+repository, where their recipes are, too.
 
 Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`) and
 replaces the one in the package, whose card (`src/napari_darl/models/*.md`) has to be updated by hand.
@@ -44,7 +44,7 @@ from napari_darl.training.students import STUDENTS
 Frames = list[NDArray[Any]]
 
 RECIPES = {
-    "default": (STUDENTS["lite, mirrored"],),
+    "default": (STUDENTS["lite"], STUDENTS["lite, whole"]),
     "fundus": (STUDENTS["fundus"],),
     "fluorescence": (training_config("fluorescence"),),
 }
@@ -52,19 +52,19 @@ RECIPES = {
 
 TEACHERS = {
     "default": {
-        "5d8732fe": "37a7536d82f6a666cdf162b43e1a102d291e0e8aa6bdc7894f277914c69c6dcf",
         "5ffcadd4": "3d761db7699fcd5aa5775a7758ee8b74d8ba4eb6ef8f995f4beb642727c04404",
+        "0a27df9d": "57a4c21590471e6d4c5d6b59a37f92afefab98c4a9f15f591d60b32448a56ae5",
     },
     "fundus": {"5ffcadd4": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758"},
 }
 """Commits of earlier generations that teach a student, and the SHA-256 of their weights."""
 
-STUDENT_FRAMES = {"default": (120,), "fundus": (100,)}
-"""Frames of each stage of a student, evenly spread over the training frames: to label one takes seconds."""
+STUDENT_FRAMES = {"default": (200, 100), "fundus": (100,)}
+"""At most so many frames of each stage of a student, evenly spread: to label one takes seconds."""
 
 CALIBRATIONS = {
     "default": Calibration(cut=0.5, temperature=1.11),
-    "fundus": Calibration(cut=0.15, temperature=1.55),
+    "fundus": Calibration(cut=0.67, temperature=1.15),
     "fluorescence": Calibration(),
 }
 """From `calibrate.py`; the cards of the models say which students took part."""

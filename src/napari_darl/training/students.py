@@ -32,9 +32,6 @@ STUDENTS = {
     "lite, whole": _LITE.updated(
         draws=_LITE.draws.updated(distillation=DistillationConfig(shortest=60)), steps=200, learning_rate=2e-3
     ),
-    "lite, mirrored": _student(
-        LITE_CORONARY, DistillationConfig(sizes=(1.0,), mirrored=True, shortest=60), 500, zoom=(0.35, 1.5)
-    ).updated(learning_rate=1.5e-3),
     "fundus": _student(
         LITE_FUNDUS,
         DistillationConfig(sizes=(1.0, 1.5), linking=0.3, shortest=30, finest=1000),
@@ -45,7 +42,6 @@ STUDENTS = {
 }
 """Recipes of students.
 
-"lite, whole" continues with a student that marks too many short pieces, "lite, mirrored" with the mean of mirror
-images. "fundus" learns outlines of enlarged frames, linked and without short pieces, and sees coarse frames as its teacher sees
-sharp ones.
+"lite, whole" continues with a student that marks too many short pieces. "fundus" sees coarse frames as its teacher sees
+sharp ones, with gaps closed and without short pieces.
 """
