@@ -103,7 +103,7 @@ def proofread(viewer: napari.Viewer) -> None:
 
 def folder(viewer: napari.Viewer) -> None:
     """Step through a folder: the first mask is edited, and one file is damaged."""
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:  # the last images are still segmented
         images = Path(place) / "angiograms"
         images.mkdir()
         for number, frame in enumerate(np.concatenate([frames()] * 2), 1):
