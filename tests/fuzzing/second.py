@@ -84,8 +84,10 @@ def _check_against_napari(images: Images) -> None:
     """
     with _another_library(), tifffile.TiffFile(images[0].path) as tiff:
         page, wanted = tiff.series[0].keyframe, tiff.asarray()
-        if len(images) == 1 and len(tiff.series) > 1 and images[0].data.shape[:1] > (1,):
-            if {series.keyframe.photometric for series in tiff.series} != {page.photometric}:
+        stacked = images[0].data.ndim > (3 if images[0].rgb else 2)
+        if len(images) == 1 and len(tiff.series) > 1 and stacked:
+            kinds = {(series.keyframe.photometric, series.dtype) for series in tiff.series}
+            if kinds != {(page.photometric, tiff.series[0].dtype)}:
                 raise _CannotCompareError
             parts = [series.asarray() for series in tiff.series]
             wanted = np.concatenate([part.reshape(-1, *images[0].data.shape[1:]) for part in parts])
@@ -142,6 +144,10 @@ def _pages(content: bytes) -> Iterator[Array]:
                 raise _CannotCompareError  # of which it reads the upper 8 bits
             if max(page.tag_v2.get(_BITS, (1,))) in (2, 4):
                 raise _CannotCompareError  # which it spreads over 8 bits
+            if any(page.tag_v2.tagtype.get(tag) == _DIRECTORY for tag in _LAYOUT):
+                raise _CannotCompareError  # a type of integers that it takes for something else
+            if page.tag_v2.get(_COMPRESSION) in _FACSIMILES:
+                raise _CannotCompareError  # of which damaged lines are filled in another way
             yield pixels
 
 
@@ -149,8 +155,9 @@ def _layout(page: Any) -> list[Any]:
     return [page.tag_v2.get(tag) for tag in _LAYOUT]
 
 
-_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
-_LAYOUT = (256, 257, _BITS, 259, _PHOTOMETRIC, 277, 278, 284, 317, 322, 323, 338, 339)
+_BITS, _COMPRESSION, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 259, 262, 0
+_FACSIMILES, _DIRECTORY = (2, 3, 4), 13
+_LAYOUT = (256, 257, _BITS, _COMPRESSION, _PHOTOMETRIC, 277, 278, 284, 317, 322, 323, 338, 339)
 
 
 def _as_grey_or_colours(picture: Image.Image) -> Array:
