@@ -1,6 +1,6 @@
 """Stop and kill training runs and segmentations into zarr at random moments, and measure what is lost.
 
-    python benchmarks/kills.py [--times 20] [--autosave 2] [--segment-times 20]
+    python benchmarks/kills.py [--times 20] [--autosave 2] [--segment-times 20] [--command-times 4]
 
 Each training process trains `lite` on crops of the sample, and is ended after a random time: by SIGKILL or, every third
 time, by Ctrl-C (SIGINT). Checkpoint and model are then loaded, and the next process resumes. The output lists the
@@ -10,6 +10,9 @@ writing of files.
 
 Segmentations are killed by SIGKILL only, until they are complete. The result is compared with that of an undisturbed
 run, and no chunk that was reported as finished may be missing after a kill.
+
+Other commands, and the saving of models and edits, are killed by SIGKILL, too (`fault_parts/killed.py`): whatever file
+is there must be whole, and the same command must give the files of an undisturbed run.
 """
 
 import argparse
@@ -24,6 +27,8 @@ from threading import Timer
 
 import numpy as np
 import zarr
+from fault_parts.common import FaultError
+from fault_parts.killed import KILLED
 
 from napari_darl import load_model
 from napari_darl.evaluation.report import markdown_table
@@ -133,19 +138,38 @@ def segmenting(times: int, chance: random.Random) -> tuple[list[tuple[str | floa
     return rows, failed
 
 
+def commands(times: int) -> tuple[list[tuple[str | float, ...]], bool]:
+    """Kill commands that write files as a whole."""
+    rows: list[tuple[str | float, ...]] = []
+    failed = False
+    for name, kill in KILLED.items() if times else ():
+        with tempfile.TemporaryDirectory() as place:
+            write_frames(Path(place) / "frame.tif", np.asarray(sample_angiogram()), provenance={})
+            try:
+                rows.append((name, kill(Path(place), times)))
+            except FaultError as failure:
+                failed = True
+                rows.append((name, f"FAILED: {failure}"))
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows, failed
+
+
 def main() -> None:
     """Kill, resume and compare runs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20, help="kills of a training run")
     parser.add_argument("--autosave", type=float, default=2.0)
     parser.add_argument("--segment-times", type=int, default=20, help="kills of runs that segment into zarr")
+    parser.add_argument("--command-times", type=int, default=4, help="kills of each other command")
     args = parser.parse_args()
     chance = random.Random(0)
     rows, failed = training(args.times, args.autosave, chance)
-    print(markdown_table(("", "ended by", "last step", "saved step", "lost, s"), rows), "\n")
-    more, wrong = segmenting(args.segment_times, chance)
-    print(markdown_table(("", "ended by", "parts done", "result"), more))
-    if failed or wrong:
+    print(markdown_table(("", "ended by", "last step", "saved step", "lost, s"), rows), "\n", flush=True)
+    more, wrong = segmenting(args.segment_times, chance) if args.segment_times else ([], False)
+    print(markdown_table(("", "ended by", "parts done", "result"), more), "\n", flush=True)
+    others, bad = commands(args.command_times)
+    print(markdown_table(("killed while", "result"), others))
+    if failed or wrong or bad:
         sys.exit("\nFAILED")
     print("\nEverything loaded, every run went on where it was, and every result is that of an undisturbed run.")
 
