@@ -156,6 +156,7 @@ class TrainingForm(QWidget):
         self.backgrounds.changed.connect(self._backgrounds_changed)
         self.first_frames = spin_box(1, 100, 2, "Frames at the start of each series that serve as backgrounds.")
         self.first_frames.setPrefix("the first ")
+        self.backgrounds.choices.setMinimumContentsLength(len(FILLED))
         form.addRow("angiograms", self.angiograms)
         form.addRow("backgrounds", self.backgrounds)
         form.addRow("", self.first_frames)
