@@ -10,18 +10,15 @@ from napari_darl.cli.files import Failures, naming, refuse_existing
 from napari_darl.cli.mask_files import (
     Job,
     MeasureOptions,
-    Scale,
-    find_scale,
-    for_axes,
     mask_files,
     measure_files,
     paired,
     read_grey,
     stems_of,
     table_files,
-    warn_of_comma,
 )
 from napari_darl.cli.options import Channel
+from napari_darl.cli.pixel_size import Scale, find_scale, for_axes, warn_of_comma
 from napari_darl.cli.terminal import messages
 from napari_darl.errors import InputError
 
