@@ -135,10 +135,10 @@ def read_mask(path: str | list[str]) -> Callable[[Any], list[Any]]:
 
 
 def _is_ours(path: str) -> bool:
-    """Return whether a file says how it was made; also if it can't be read, as napari's own reader couldn't either."""
+    """Return whether a file says how it was made, or can't be read."""
     try:
         return output.read_description(path) is not None
-    except FileError:
+    except FileError:  # napari's own reader couldn't read it either, but wouldn't say why
         return True
 
 

@@ -237,9 +237,9 @@ def _smoothest(lines: Lines, middle: Floats, weight: Floats, cutoffs: tuple[Floa
 def _branch_points(lines: Lines, start: Integers, end: Integers, graph: Graph, scale: Floats) -> Floats:
     """Place each branch point where its arms, prolonged backwards, come nearest to each other.
 
-    The sum of the squared distances to these straight lines is least there, to which the squared distance to the
-    skeleton's branch point adds a tenth. It decides where arms are short, and keeps a branch point in place where arms
-    run alongside each other or bend.
+    The sum of the squared distances to these straight lines is least there. The squared distance to the skeleton's
+    branch point counts for a tenth. It decides where arms are short, and keeps a branch point in place where arms run
+    alongside each other or bend.
     """
     nodes, own = graph.nodes * scale, _OWN * np.eye(len(scale))
     arms = find_arms(lines.split(), zip(start, end, strict=True), graph.radius)
