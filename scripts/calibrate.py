@@ -8,7 +8,7 @@ students is within one standard error of the greatest one (paired over frames), 
 greatest mean Dice, which is how well such models agree.
 
 With `--teacher`, the threshold at which the model marks as many pixels as its teacher becomes 0.5 instead. The teacher
-has no part in the temperature, since a model was made to agree with it.
+has no part in the temperature, since the model was trained to agree with it.
 """
 
 import argparse

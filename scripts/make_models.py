@@ -60,7 +60,7 @@ TEACHERS = {
 """Commits of earlier generations that teach a student, and the SHA-256 of their weights."""
 
 STUDENT_FRAMES = {"default": (200, 100), "fundus": (100,)}
-"""At most so many frames of each stage of a student, evenly spread: to label one takes seconds."""
+"""Greatest number of frames in each stage of a student, evenly spread, since to label one takes seconds."""
 
 CALIBRATIONS = {
     "default": Calibration(cut=0.5, temperature=1.11),

@@ -15,7 +15,7 @@ WIDTHS = (3, 4, 5, 6, 8, 10, 12, 16, 20, 25)
 def tubes(anisotropic: bool = False) -> str:
     """Straight tubes at 24 angles and random offsets.
 
-    A drawing has an error of its own: its pixels over its length. No method can find what isn't in the pixels.
+    A drawing has an error of its own: its pixels have another width in the mean. No method can find what isn't in them.
     """
     rng = np.random.default_rng(0)
     size = np.array([0.25, 0.1]) if anisotropic else np.ones(2)

@@ -182,7 +182,7 @@ def _over(description: Mapping[str, Any], image: FileImage) -> dict[str, Any]:
 
 
 def noted_geometry(path: str, notes: Mapping[str, Any], image: FileImage) -> dict[str, Any]:
-    """Return the geometry of a mask's layer, as the notes in its file say or by its pixel size; warn if it can't be."""
+    """Return the geometry of a mask's layer by the notes in its file, or by its pixel size; warn of damaged notes."""
     values = notes.get("geometry", {})
     leading = image.data.ndim - 2
     if not values and image.pixel_size and image.unit:

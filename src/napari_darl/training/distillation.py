@@ -40,7 +40,8 @@ class DistillationConfig(Config):
     unsure
         Pixels whose probability differs from 0.5 by less than this are not labelled.
     linking
-        Gaps between vessels are vessel along the centreline of pixels whose probability is above this. 0.5 links none.
+        Gaps between vessels are closed along the centreline of the pixels whose probability is above this. 0.5 closes
+        none.
     shortest
         Vessels of the teachers are background if their centreline is shorter, px at a shorter side of 300 px. 0 keeps
         all.

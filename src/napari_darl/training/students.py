@@ -42,6 +42,6 @@ STUDENTS = {
 }
 """Recipes of students.
 
-"lite, whole" continues with a student that marks too many short pieces. "fundus" sees coarse frames as its teacher sees
-sharp ones, with gaps closed and without short pieces.
+"lite, whole" continues with a student that marks too many short pieces. "fundus" learns to mark in
+coarse frames what its teacher marks in sharp ones, with gaps closed and without short pieces.
 """

@@ -77,7 +77,7 @@ class FramesTab(QWidget):
         Raises
         ------
         InputError
-            If something else than numbers was entered.
+            If anything but whole numbers was entered.
         """
         try:
             return [int(part) for part in self.levels.text().split(",") if part.strip()]

@@ -84,7 +84,7 @@ class MaskForm(QWidget):
         return self.pixel_size.applied(layer_scale(mask, self.dimensions))
 
     def source(self) -> Source | None:
-        """Return in what a stenosis is measured: the mask, its image, and the scale of a frame."""
+        """Return what a stenosis is measured in: the mask, its image, and the scale of a frame; None without a mask."""
         if (mask := self.chosen) is None:
             return None
         return Source(mask, self.image.value, self.pixel_size.applied(layer_scale(mask, 2)))
