@@ -1,9 +1,9 @@
 """Calibrate a model without labels, by its agreement with other models that were trained without labels.
 
-    python scripts/calibrate.py MODEL.safetensors FRAMES/ --students OTHER.safetensors ... [--output CALIBRATED]
+    python scripts/calibrate.py MODEL.safetensors FRAMES/ --others OTHER.safetensors ... [--output CALIBRATED]
 
-The students' masks are taken at 0.5, the model's at every threshold. Of the thresholds whose mean Dice with the
-students is within one standard error of the greatest one (paired over frames), the lowest becomes 0.5
+The others' masks are taken at 0.5, the model's at every threshold. Of the thresholds whose mean Dice with the
+others is within one standard error of the greatest one (paired over frames), the lowest becomes 0.5
 (`Calibration.cut`). The temperature is chosen so that the mean score of `assess` (`quality`, of the frame alone) is the
 greatest mean Dice, which is how well such models agree.
 
@@ -51,14 +51,11 @@ def cut_of_area(found: list[Frame], masks: list[npt.NDArray[np.bool_]]) -> float
 
 
 def calibrate(
-    found: list[Frame], students: list[list[npt.NDArray[np.bool_]]], cuts: npt.NDArray[np.float64] = CUTS
+    found: list[Frame], others: list[list[npt.NDArray[np.bool_]]], cuts: npt.NDArray[np.float64] = CUTS
 ) -> tuple[Calibration, float]:
     """Return the calibration, whose cut is one of `cuts`, and the agreement that it is made from."""
     each = np.array(
-        [
-            [np.mean([dice(p > cut, masks[index]) for masks in students]) for index, p in enumerate(found)]
-            for cut in cuts
-        ]
+        [[np.mean([dice(p > cut, masks[index]) for masks in others]) for index, p in enumerate(found)] for cut in cuts]
     )
     agreement = each.mean(axis=1)
     lost = each[agreement.argmax()] - each
@@ -80,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("frames", type=Path, help="training frames")
-    parser.add_argument("--students", nargs="+", required=True, help="other models: names or files")
+    parser.add_argument("--others", nargs="+", required=True, help="other models: names or files")
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
     parser.add_argument("--teacher", help="model that taught it, name or file: take the cut from its vessel area")
     parser.add_argument("--bright", action="store_true")
@@ -98,12 +95,12 @@ def main() -> None:
     def masks(name: str) -> list[npt.NDArray[np.bool_]]:
         return [p > 0.5 for p in probabilities(load_model(name, "cpu"))]
 
-    found, students = probabilities(plain), []
-    for name in args.students:
-        students.append(masks(name))
-        print(name, f"{np.mean([dice(p > 0.5, m) for p, m in zip(found, students[-1], strict=True)]):.4f} at 0.5")
+    found, others = probabilities(plain), []
+    for name in args.others:
+        others.append(masks(name))
+        print(name, f"{np.mean([dice(p > 0.5, m) for p, m in zip(found, others[-1], strict=True)]):.4f} at 0.5")
     cuts = np.array([cut_of_area(found, masks(args.teacher))]) if args.teacher else CUTS
-    calibration, agreement = calibrate(found, students, cuts)
+    calibration, agreement = calibrate(found, others, cuts)
     print(f"{calibration}, from an agreement of {agreement:.3f} in {len(frames)} frames")
     if args.output:
         tensors, contents = load_tensors(args.model, "model")

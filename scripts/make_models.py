@@ -67,7 +67,7 @@ CALIBRATIONS = {
     "fundus": Calibration(cut=0.67, temperature=1.15),
     "fluorescence": Calibration(),
 }
-"""From `calibrate.py`; the cards of the models say which students took part."""
+"""From `calibrate.py`; the cards of the models say which others took part."""
 
 SAMPLES = ("0137", "0302")
 """Names of ARCADE's frames that ship as samples."""
