@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from threading import Timer
 
@@ -96,7 +97,8 @@ def training(times: int, autosave: float, chance: random.Random) -> tuple[list[t
                 load_model(run, "cpu")
             last = done[-1][1] if done else saved or 0
             lost = done[-1][0] - next((at for at, step in done if step >= (saved or 0)), done[-1][0]) if done else 0.0
-            failed |= lost > autosave + 1.5 or (how == signal.SIGINT and saved != last)
+            longest = max((after - before for (before, _), (after, _) in pairwise(done)), default=0.0)
+            failed |= lost > autosave + max(1.5, longest) or (how == signal.SIGINT and saved != last)
             rows.append((str(turn + 1), how.name, str(last), str(saved), lost))
     return rows, failed
 

@@ -71,9 +71,7 @@ def killed(arguments: Arguments, output: Path, times: int, *again: object) -> st
         shutil.rmtree(output)
         process = subprocess.Popen([sys.executable, "-c", MAIN, *map(str, arguments)], stderr=subprocess.DEVNULL)
         end = time.monotonic() + took * (number + 1) / (times + 1)
-        while process.poll() is None and time.monotonic() < end:
-            if number % 2 and output.exists() and any(path.is_file() for path in output.rglob("*")):
-                break
+        while process.poll() is None and not (_writes(output) if number % 2 else time.monotonic() > end):
             time.sleep(0.002)
         process.kill()
         process.wait()
@@ -88,6 +86,10 @@ def killed(arguments: Arguments, output: Path, times: int, *again: object) -> st
         if not again and any((output / name).stat().st_mtime_ns != at for name, at in kept.items()):
             raise FaultError("a finished file was written again")
     return f"{times} kills, {begun} of them while or after it wrote"
+
+
+def _writes(output: Path) -> bool:
+    return output.exists() and any(path.is_file() for path in output.rglob("*"))
 
 
 def lines_until_killed(program: str, argument: Path, seconds: float) -> Iterator[str]:

@@ -84,6 +84,10 @@ def test_shapes_that_differ_are_refused_by_name(tmp_path: Path) -> None:
         ),
         (json.dumps({"images": [], "annotations": [piece(0, [[10**400] * 6])]}), "isn't a COCO file"),
         (
+            json.dumps({"images": [{"id": 0, "file_name": "9" * 5000, "height": 9, "width": 9}], "annotations": []}),
+            "isn't a COCO file",
+        ),
+        (
             json.dumps({"images": [{"id": 0, "file_name": "a", "height": 10**9, "width": 10**9}], "annotations": []}),
             "isn't a COCO file",
         ),

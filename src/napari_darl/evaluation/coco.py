@@ -95,14 +95,16 @@ def read_coco(path: Path) -> dict[str, CocoMask]:
                 raise FileError(f"{path} holds masks as run lengths (RLE). Convert them to polygons, or to images.")
             polygons[annotation["image_id"]] += map(_corners, annotation["segmentation"])
         images = [(one["id"], str(one["file_name"]), _shape(one)) for one in content["images"]]
+        stems = [frame_stem(Path(Path(name).name)) for _, name, _ in images]
         lost = polygons.keys() - {number for number, _, _ in images}
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except FileError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FileError(f"{path} isn't a COCO file with images, annotations and polygons. Export it again.") from error
     if lost:
         raise FileError(f"{path} has annotations of an image {min(map(repr, lost))[:80]} that it doesn't list.")
     masks: dict[str, CocoMask] = {}
-    for number, name, shape in images:
-        stem = frame_stem(Path(Path(name).name))
+    for stem, (number, name, shape) in zip(stems, images, strict=True):
         if stem in masks:
             raise FileError(f"{path} has two images for {stem[:80]!r}. Keep one of them.")
         masks[stem] = CocoMask(path, name, shape, tuple(polygons[number]))
