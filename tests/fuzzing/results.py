@@ -100,12 +100,13 @@ def masks() -> list[Seed]:
 def _described(description: str, ome: bool) -> bytes:
     """Return a mask with a description as it is, whatever it says."""
     file = io.BytesIO()
+    options: dict[str, Any] = {"photometric": "minisblack", "compression": "zlib"}
     if ome:
         comment = {"Namespace": "napari-darl", "Value": description}
         with tifffile.TiffWriter(file, ome=True) as writer:
-            writer.write(MASK, metadata={"axes": "TYX", "CommentAnnotation": comment}, compression="zlib")
+            writer.write(MASK, metadata={"axes": "TYX", "CommentAnnotation": comment}, **options)
     else:
-        tifffile.imwrite(file, MASK * np.uint8(255), description=description, metadata=None, compression="zlib")
+        tifffile.imwrite(file, MASK * np.uint8(255), description=description, metadata=None, **options)
     return file.getvalue()
 
 
