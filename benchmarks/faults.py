@@ -31,14 +31,17 @@ from napari_darl.training.run_folder import RunFolder
 
 FORGETFUL = """
 import torch
-from napari_darl.darl.model import Darl
-forward, calls = Darl.forward, []
-def fails(self, *args, **kwargs):
-    calls.append(1)
-    if len(args[0]) > 1 or len(calls) == {fatal}:
-        raise torch.OutOfMemoryError("out of memory")
-    return forward(self, *args, **kwargs)
-Darl.forward = fails
+from napari_darl.inference import predictor
+path_a, calls = predictor.path_a, []
+def forgetful(*options):
+    run = path_a(*options)
+    def fails(tiles, t):
+        calls.append(1)
+        if len(tiles) > 1 or len(calls) == {fatal}:
+            raise torch.OutOfMemoryError("out of memory")
+        return run(tiles, t)
+    return fails
+predictor.path_a = forgetful
 from napari_darl.cli import main
 main()
 """
