@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version
 # The order of tests/conftest.py counts: the largest networks come while processes are small.
 PYTEST := -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 # Named one by one: pytest would load all plugins there are, and compile the modules of their packages anew.
-PYTEST += --disable-plugin-autoload -p xdist.plugin -p npe2._pytest_plugin
+PYTEST += --disable-plugin-autoload -p slipcover.pytest_plugin -p xdist.plugin -p npe2._pytest_plugin
 WINDOWS := -p pytestqt.plugin -p napari.utils._testsupport
 # SlipCover takes a few per cent of the time; coverage.py took two fifths before Python 3.12.
 # Its report is a step of its own: --fail-under leaves out the other processes in what it prints (1.1.0).

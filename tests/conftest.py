@@ -39,13 +39,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _free_memory(request: pytest.FixtureRequest) -> Iterator[None]:
     """Return free memory to the system after each file of tests; glibc would keep it, and more with every file.
 
-    What is left then is excluded from garbage collection. Only files with windows leave something that others can free.
+    What is left of windows is excluded from garbage collection until the next file with windows ends.
     """
     yield
-    if "napari" in request.path.parts:
+    windows = "napari" in request.path.parts
+    if windows:
         gc.unfreeze()
     gc.collect()
-    gc.freeze()
+    if windows:
+        gc.freeze()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
 
