@@ -36,18 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _free_memory(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Return free memory to the system after each file of tests; glibc would keep it, and more with every file.
-
-    What is left of windows is excluded from garbage collection until the next file with windows ends.
-    """
+def _free_memory() -> Iterator[None]:
+    """Return free memory to the system after each file of tests; glibc would keep it, and more with every file."""
     yield
-    windows = "napari" in request.path.parts
-    if windows:
-        gc.unfreeze()
+    gc.unfreeze()
     gc.collect()
-    if windows:
-        gc.freeze()
+    gc.freeze()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
 
