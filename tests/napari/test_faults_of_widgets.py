@@ -11,11 +11,13 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from napari._qt.qthreading import wait_for_workers_to_quit
+from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QApplication, QFileDialog
 from scipy.ndimage import binary_dilation
 from windows import Window
 
 from napari_darl import load_model
+from napari_darl._napari.task import Task
 from napari_darl.refining import refine as refining
 from napari_darl.refining.fitting import FitConfig
 from napari_darl.samples import sample_angiogram
@@ -144,3 +146,13 @@ def test_a_full_disk_keeps_everything_in_the_window(
         assert load_model(tmp_path / "models" / "mine.safetensors", "cpu").threshold > 0
     else:
         assert (tmp_path / "run_frames.csv").exists()
+
+
+def test_a_task_that_nobody_holds_delivers_what_it_yields(window: Window) -> None:
+    told: list[int] = []
+    ended: list[bool] = []
+    Task(lambda _: iter([1]), window.viewer, title="", total=0, on_yield=told.append, on_end=ended.append)
+    assert QThreadPool.globalInstance().waitForDone(5000)
+    gc.collect()  # before its signals are received
+    window.wait(lambda: bool(ended), timeout=5000)
+    assert (told, ended) == ([1], [False])

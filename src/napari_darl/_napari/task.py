@@ -84,6 +84,7 @@ class Task:
         self._worker.warned.connect(_warn)
         self._worker.finished.connect(self._end)
         _wait_at_quit()
+        _under_way.add(self)
         self._worker.start()
 
     def cancel(self) -> None:
@@ -112,10 +113,16 @@ class Task:
             _report(error)
 
     def _end(self) -> None:
+        _under_way.discard(self)
         with suppress(RuntimeError):  # the window, and the bar's widget with it, may be gone
             self._bar.close()
         self._dock.restore()
         self._on_end(self._cancelled)
+
+
+_under_way: set[Task] = set()
+"""Keeps tasks until the window has heard of their end. When a thread ends, superqt forgets its worker, and a task that
+no widget holds would be collected with it, before its last signals are received: Qt would call a freed object."""
 
 
 class _Worker(GeneratorWorker[Any, None, None]):
