@@ -28,6 +28,16 @@ def imports() -> None:
 
 
 @pytest.fixture
+def settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Settings of napari that are independent of those of the user who runs the tests."""
+    import napari.settings
+
+    fresh = napari.settings.NapariSettings(tmp_path_factory.mktemp("settings") / "settings.yaml")
+    monkeypatch.setattr(napari.settings, "_SETTINGS", fresh)
+    return fresh
+
+
+@pytest.fixture
 def closed_for_good() -> Iterator[None]:
     """Delete what a test's windows leave behind; requested first, it is torn down after them.
 
