@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QSizePolicy,
     QTreeWidget,
     QTreeWidgetItem,
     QWidget,
@@ -38,6 +37,7 @@ from napari_darl._napari.pickers import (
 )
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.options import preferred_options
+from napari_darl._napari.tables import take_what_is_left
 from napari_darl.errors import DarlError
 from napari_darl.models import model_threshold
 
@@ -79,8 +79,7 @@ class FolderWidget(QWidget):
         self.images.setHeaderLabels(["image", "state"])
         self.images.setRootIsDecorated(False)
         self.images.setUniformRowHeights(True)
-        self.images.setMinimumHeight(110)
-        self.images.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # takes what is left
+        take_what_is_left(self.images)
         self.images.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the viewer
         self.images.setToolTip("A double click or Enter shows an image.")
         self.images.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QTableWidget, QTableWidgetItem
+
+from napari_darl._napari.tables import LOW, show_whole_rows
 
 _DECIMALS = 3
-_LOW = 110  # pixels of height that a table needs at least
 
 
 class ResultTable(QTableWidget):
@@ -28,20 +29,14 @@ class ResultTable(QTableWidget):
     chosen = Signal(int)
 
     def __init__(self, *header: str, tip: str) -> None:
-        super().__init__(0, len(header))
-        self.setHorizontalHeaderLabels(header)
-        self.verticalHeader().hide()
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setMinimumHeight(_LOW)
-        self.setTabKeyNavigation(False)  # Tab leaves the table; the arrow keys go through it
-        self.setToolTip(f"{tip} A selected row is shown in the viewer.")
+        super().__init__()
+        show_whole_rows(self, header, f"{tip} A selected row is shown in the viewer.")
+        self.setMinimumHeight(LOW)
         self.itemSelectionChanged.connect(self._selected)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
-        """Return a low size: tables take what is left, and more would make their column scroll."""
-        return QSize(super().sizeHint().width(), _LOW)
+        """Return a low size: tables in a form share what is left, and more would make their column scroll."""
+        return QSize(super().sizeHint().width(), LOW)
 
     def fill(self, rows: Iterable[Sequence[float | str]]) -> None:
         """Replace all rows. The values don't include the number of the row, which is added."""

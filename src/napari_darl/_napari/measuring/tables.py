@@ -3,21 +3,16 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QTableWidget, QTableWidgetItem
+
+from napari_darl._napari.tables import show_whole_rows, take_what_is_left
 
 
 def value_table(*header: str, tip: str) -> QTableWidget:
     """Make an empty table of whole rows; `tip` says what they are."""
-    table = QTableWidget(0, len(header))
-    table.setHorizontalHeaderLabels(header)
-    table.verticalHeader().hide()
-    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setMinimumHeight(110)
-    table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)  # takes what is left
-    table.setTabKeyNavigation(False)  # Tab leaves the table; the arrow keys go through it
-    table.setToolTip(tip)
+    table = QTableWidget()
+    show_whole_rows(table, header, tip)
+    take_what_is_left(table)
     return table
 
 
