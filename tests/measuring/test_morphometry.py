@@ -124,11 +124,40 @@ def test_vessels_that_cross_have_one_branch_point() -> None:
     assert np.isnan(nodes["murray"][0])
 
 
-def test_vessels_that_cross_at_a_small_angle() -> None:
-    mask = vessel(straight(0.3), 3, (200, 200)).mask | vessel(straight(0.85), 3, (200, 200)).mask
-    nodes = measure(mask).branch_points
+@pytest.mark.parametrize("angle", [0.25, 0.55])
+@pytest.mark.parametrize("radii", [(3, 3), (4, 2), (6, 3)])
+def test_vessels_that_cross_at_a_small_angle(angle: float, radii: tuple[int, int]) -> None:
+    one, other = (
+        vessel(straight(turn, 180), radius, (200, 200)).mask
+        for turn, radius in zip((0.3, 0.3 + angle), radii, strict=True)
+    )
+    found = measure(one | other)
+    nodes = found.branch_points
     assert nodes["degree"].tolist() == [4]
     assert np.hypot(nodes["y"][0] - 100.3, nodes["x"][0] - 100.3) < 2
+    # Where they overlap, they are no wider.
+    assert np.sort(found.segments["diameter"]) == pytest.approx(np.repeat(sorted(2 * np.array(radii)), 2), abs=0.15)
+    assert found.segments["diameter_max"].max() < 2 * max(radii) + 1
+    assert found.summary["length"] == pytest.approx(2 * 180 + 2 * sum(radii), rel=0.015)
+
+
+@pytest.mark.parametrize("radii", [(3, 3), (4, 2)])
+def test_vessels_that_touch_have_one_branch_point(radii: tuple[int, int]) -> None:
+    along = np.linspace(10, 190, 181)
+    aside = 2 + 30 * (1 - np.exp(-(((along - 100) / 60) ** 2)))
+    courses = (np.stack([100.3 + side * aside, along], axis=1) for side in (-1, 1))
+    one, other = (vessel(course, radius, (200, 200)).mask for course, radius in zip(courses, radii, strict=True))
+    assert measure(one | other).branch_points["degree"].tolist() == [4]
+
+
+@pytest.mark.parametrize(("radii", "bridge"), [((3, 3, 5, 1.5), 20), ((3, 3, 3, 3), 60)])
+def test_a_vessel_that_forks_at_both_ends_is_no_overlap(radii: tuple[float, ...], bridge: int) -> None:
+    # Two vessels would be as wide on one side as on the other, and wouldn't lie on each other for long.
+    mask = vessel(np.array([[100, 100 - bridge / 2], [100, 100 + bridge / 2]]), 4, (200, 200)).mask
+    for (down, right), radius in zip(((-1, -1), (1, -1), (-1, 1), (1, 1)), radii, strict=True):
+        end = 100 + down * 40, 100 + right * (bridge / 2 + 60)
+        mask |= vessel(np.array([(100, 100 + right * bridge / 2), end]), radius, (200, 200)).mask
+    assert measure(mask).branch_points["degree"].tolist() == [3, 3]
 
 
 def test_a_bridge_between_parallel_vessels_is_no_crossing() -> None:

@@ -49,7 +49,7 @@ class Centrelines:
     nodes
         (M, D) positions of the branch points.
     radius
-        (M,) distance from them to the edge of the mask.
+        (M,) of the circle about each within which its vessels lie on each other.
     width
         (N,) distance between the edges on either side of each point, in 3-D the diameter of a circle of the same area;
         NaN where the mask has no two edges nearby, as at branch points.
@@ -81,7 +81,7 @@ def find_centrelines(mask: Mask, scale: Floats) -> Centrelines:
         (D,) size of a pixel as a multiple of its smallest side.
     """
     mask, distance = without_pinholes(mask, scale)
-    graph = fuse(prune(_traced(mask, distance, scale), scale), scale)
+    graph = fuse(prune(_traced(mask, distance, scale), scale), distance, scale)
     return centre(graph, mask, distance, scale)
 
 

@@ -1,8 +1,12 @@
 """Branch points that are one but were found as two.
 
 Where two vessels cross, the skeleton has two branch points of three chains each and a bridge between them. They are one
-if the bridge is shorter than the vessel's radius, or if it is shorter than three times the vessel's width and the other
-chains go on across it in pairs, each on one straight line.
+if the bridge is shorter than the vessel's radius, or if the other chains go on across it in pairs, as two vessels:
+
+- each pair on one straight line, if the bridge is shorter than three times the vessel's width, or
+- if it is shorter than five times the width: each pair alike in width, and all chains leading away from a straight
+  bridge. Vessels overlap like this where they cross at a small angle or touch. A bridge that were a vessel itself would
+  divide at both of its ends, which no vessel of a tree does.
 """
 
 from collections import defaultdict
@@ -15,22 +19,27 @@ from napari_darl.measuring.arms import Arm, find_arms
 from napari_darl.measuring.lines import Floats
 from napari_darl.measuring.skeleton import FREE, Chain, Graph, joined
 
-_LONGEST = 6.0  # radii, of a bridge
+_LONGEST = 6.0  # radii, of a bridge where vessels cross on straight lines
 _STRAIGHT = 0.85  # cosine of the angle by which a vessel turns at a crossing, at most
 _ASIDE = 1.0  # radii, by which its parts lie beside each other, at most
+_LONGEST_OVERLAP = 10.0  # radii, of a bridge where vessels overlap
+_AWAY = 0.45  # cosine of the angle between such a bridge's direction and a chain that leads away from it, at least
+_ALIKE = 1.6  # ratio of the widths of a vessel before and after an overlap, at most
 
 
-def fuse(graph: Graph, scale: Floats) -> Graph:
-    """Make one branch point of those that belong together; its place is their middle.
+def fuse(graph: Graph, distance: Floats, scale: Floats) -> Graph:
+    """Make one branch point of those that belong together: its place is their middle, and its circle holds theirs.
 
     Parameters
     ----------
     graph
         A pruned skeleton.
+    distance
+        Distance of the mask's pixels to its edge.
     scale
         (D,) size of a pixel; `graph.radius` has the same unit.
     """
-    bridges = _bridges(graph, scale)
+    bridges = _bridges(graph, distance, scale)
     if not bridges:
         return graph
     count = len(graph.nodes)
@@ -40,7 +49,7 @@ def fuse(graph: Graph, scale: Floats) -> Graph:
     size = np.bincount(group, minlength=found)
     nodes = np.stack([np.bincount(group, axis, found) for axis in graph.nodes.T], axis=1) / size[:, None]
     radius = np.zeros(found)
-    np.maximum.at(radius, group, graph.radius)
+    np.maximum.at(radius, group, graph.radius + np.linalg.norm((graph.nodes - nodes[group]) * scale, axis=1))
     chains = []
     for number, chain in enumerate(graph.chains):
         if number not in bridges:
@@ -54,7 +63,7 @@ def fuse(graph: Graph, scale: Floats) -> Graph:
     return joined(Graph(nodes, radius, chains))
 
 
-def _bridges(graph: Graph, scale: Floats) -> set[int]:
+def _bridges(graph: Graph, distance: Floats, scale: Floats) -> set[int]:
     """Return the numbers of the chains between branch points that are one."""
     lines = [chain.points * scale for chain in graph.chains]
     ends = [(chain.start, chain.end) for chain in graph.chains]
@@ -70,22 +79,40 @@ def _bridges(graph: Graph, scale: Floats) -> set[int]:
             radius = max(graph.radius[chain.start], graph.radius[chain.end])
             if length < radius:
                 bridges.add(number)
-            elif length < _LONGEST * radius and degrees[chain.start] == degrees[chain.end] == 3:
+            elif length < _LONGEST_OVERLAP * radius and degrees[chain.start] == degrees[chain.end] == 3:
                 candidates.append(number)
     for number in candidates:
         others = sorted({place for node in ends[number] for place in at[node]} - {number})
-        arms = find_arms([lines[place] for place in others], [ends[place] for place in others], graph.radius)
-        if _cross(arms[ends[number][0]], arms[ends[number][1]], graph.radius[list(ends[number])].max()):
-            bridges.add(number)
+        widths = [2 * distance[tuple(np.rint(graph.chains[place].points).astype(np.int64).T)] for place in others]
+        arms = find_arms([lines[place] for place in others], [ends[place] for place in others], graph.radius, widths)
+        some, rest = (arms[node] for node in ends[number])
+        if len(some) == len(rest) == 2 and all(arm.whole for arm in (*some, *rest)):
+            radius = graph.radius[list(ends[number])].max()
+            if _are_one(lines[number], some, rest, radius):
+                bridges.add(number)
     return bridges
 
 
-def _cross(some: list[Arm], others: list[Arm], radius: float) -> bool:
-    """Return whether two pairs of arms, one of either branch point each, are parts of one straight line."""
-    if not (len(some) == len(others) == 2 and all(arm.whole for arm in (*some, *others))):
-        return False
-    fits = np.array([[_in_line(one, other, radius) for other in others] for one in some])
-    return bool((fits[0, 0] and fits[1, 1]) or (fits[0, 1] and fits[1, 0]))
+def _are_one(bridge: Floats, some: list[Arm], others: list[Arm], radius: float) -> bool:
+    """Return whether two vessels go on across a bridge, each with one arm at either end."""
+    along = bridge[-1] - bridge[0]
+    along /= np.linalg.norm(along)
+    gaps = bridge - bridge[0]
+    aside = np.linalg.norm(gaps - np.outer(gaps @ along, along), axis=1).max()
+    away = max(*(arm.direction @ along for arm in some), *(-arm.direction @ along for arm in others)) < -_AWAY
+    length = np.linalg.norm(np.diff(bridge, axis=0), axis=1).sum()
+    for turn in (others, others[::-1]):
+        pairs = list(zip(some, turn, strict=True))
+        if length < _LONGEST * radius and all(_in_line(*pair, radius) for pair in pairs):
+            return True
+        if away and aside < radius and all(_alike(*pair) for pair in pairs):
+            return True
+    return False
+
+
+def _alike(one: Arm, other: Arm) -> bool:
+    """Return whether two arms are about as wide as each other."""
+    return bool(max(one.diameter, other.diameter) < _ALIKE * min(one.diameter, other.diameter))
 
 
 def _in_line(one: Arm, other: Arm, radius: float) -> bool:

@@ -66,8 +66,8 @@ class Graph:
     nodes
         (M, D) positions of the branch points, px.
     radius
-        (M,) distance to the edge of the mask at each branch point, or at a deeper place beside it, in the unit of the
-        pixels' size.
+        (M,) of the circle about each branch point within which its vessels lie on each other, in the unit of the
+        pixels' size: the distance to the edge of the mask there, or at a deeper place beside it.
     chains
         The chains.
     """
