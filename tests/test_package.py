@@ -95,13 +95,18 @@ def imports(path: Path) -> set[str]:
 
 
 MODULES = {module_name(path): path for path in SOURCE.rglob("*.py")}
-IMPORTS = {name: imports(path) for name, path in MODULES.items()}
 
 
-def test_modules_import_each_other_in_no_circle() -> None:
+@pytest.fixture(scope="module")
+def imported() -> dict[str, set[str]]:
+    """Module -> what it imports."""
+    return {name: imports(path) for name, path in MODULES.items()}
+
+
+def test_modules_import_each_other_in_no_circle(imported: dict[str, set[str]]) -> None:
     graph = {
         name: {known if known in MODULES else known.rpartition(".")[0] for known in found} & set(MODULES) - {name}
-        for name, found in IMPORTS.items()
+        for name, found in imported.items()
     }
     try:
         list(TopologicalSorter(graph).static_order())
@@ -110,9 +115,9 @@ def test_modules_import_each_other_in_no_circle() -> None:
 
 
 @pytest.mark.parametrize("part", sorted(BELOW))
-def test_parts_know_only_those_below_them(part: str) -> None:
+def test_parts_know_only_those_below_them(imported: dict[str, set[str]], part: str) -> None:
     allowed = {part, *BELOW[part], *TOP}
-    for name, found in IMPORTS.items():
+    for name, found in imported.items():
         if name.split(".")[1:2] != [part]:
             continue
         for module in found:
@@ -120,8 +125,8 @@ def test_parts_know_only_those_below_them(part: str) -> None:
             assert top != "napari_darl" or rest[0] in allowed, f"{name} imports {module}"
 
 
-def test_only_the_plugin_imports_napari_or_qt() -> None:
-    for name, found in IMPORTS.items():
+def test_only_the_plugin_imports_napari_or_qt(imported: dict[str, set[str]]) -> None:
+    for name, found in imported.items():
         if name.startswith("napari_darl._napari"):
             continue
         window = {module for module in found if module.split(".")[0] in WINDOW}
@@ -157,12 +162,12 @@ def test_every_part_is_listed() -> None:
     assert parts - FRONTS == set(BELOW)
 
 
-def test_napari_finds_the_plugin_and_a_qt_binding_of_the_users_choice_stays() -> None:
+def test_napari_finds_the_plugin_and_a_qt_binding_of_the_users_choice_stays(imported: dict[str, set[str]]) -> None:
     assert "Framework :: napari" in metadata("napari-darl").get_all("Classifier", [])
     required = [line.lower() for line in requires("napari-darl") or [] if "extra ==" not in line]
     assert not [line for line in required if re.match("napari|pyqt[56]|pyside", line)]
-    for path in SOURCE.rglob("*.py"):
-        assert not [module for module in imports(path) if module.startswith(("PyQt", "PySide"))], path
+    for name, found in imported.items():
+        assert not [module for module in found if module.startswith(("PyQt", "PySide"))], name
 
 
 def test_what_napari_imports_at_its_start_is_light() -> None:

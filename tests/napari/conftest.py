@@ -4,6 +4,7 @@ import ctypes
 import gc
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -25,6 +26,23 @@ def imports() -> None:
 
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def quick_windows() -> Iterator[None]:
+    """Spare windows what no test looks at: reading each manifest twice a window, and saving napari's own settings."""
+    from napari.settings import NapariSettings
+    from npe2 import PluginManifest
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "from_file", cache(PluginManifest.from_file))
+        patch.setattr(NapariSettings, "save", lambda *_, **__: None)
+        yield
+
+
+@pytest.fixture
+def styled() -> None:
+    """Keep napari's style sheet, for a test of how the window looks; it takes Qt a quarter of the time of a window."""
 
 
 @pytest.fixture
@@ -58,6 +76,7 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     """A window with the plugin; preferences live in `tmp_path`, and what is copied in this process."""
     needs_windows(request.config)
     request.getfixturevalue("imports")
+    request.getfixturevalue("quick_windows")
     request.getfixturevalue("closed_for_good")
     from napari import settings
     from napari._qt.qthreading import wait_for_workers_to_quit
@@ -67,6 +86,8 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     from napari_darl._napari.segmenting.segmenter import Segmenter
     from napari_darl._napari.training.session import TrainingSession
 
+    if "styled" not in request.fixturenames:
+        monkeypatch.setattr("napari._qt.qt_main_window.get_stylesheet", lambda *_, **__: "")
     # The display's clipboard is one for all test processes, which would take each other's texts.
     clipboard = Clipboard()
     monkeypatch.setattr(QApplication, "clipboard", lambda: clipboard)

@@ -54,6 +54,7 @@ def named(control: Any) -> str:
     return f"{type(control).__name__} {text!r}"
 
 
+@pytest.mark.usefixtures("styled")
 @pytest.mark.parametrize("title", WIDGETS)
 def test_controls_explain_themselves_and_the_keyboard_reaches_them(window: Window, title: str) -> None:
     movie = np.stack([sample_angiogram()[:64, :80]] * 3)
@@ -63,6 +64,7 @@ def test_controls_explain_themselves_and_the_keyboard_reaches_them(window: Windo
     assert not problems, "\n".join(problems)
 
 
+@pytest.mark.usefixtures("styled")
 @pytest.mark.parametrize("title", WIDGETS)
 def test_widgets_scroll_where_the_screen_is_small(window: Window, title: str) -> None:
     widget = window.dock(title)

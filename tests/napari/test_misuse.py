@@ -157,6 +157,7 @@ def test_layers_are_renamed(window: Window) -> None:
     assert [layer.name for layer in viewer.layers] == ["b", "e", "d vessels"]
 
 
+@pytest.mark.usefixtures("styled")
 def test_unusual_layer_names(window: Window) -> None:
     widget = window.open_segment(resize=1)
     content = widget.findChild(QScrollArea).widget()

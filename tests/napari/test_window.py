@@ -92,6 +92,7 @@ def test_a_movie_is_scrolled_and_turned_while_it_is_segmented(window: Window, pa
     assert window.messages == []
 
 
+@pytest.mark.usefixtures("styled")
 def test_themes_change_while_segmenting(window: Window, pause: Event) -> None:
     viewer = window.viewer
     viewer.add_image(MOVIE, name="movie")
