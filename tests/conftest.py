@@ -28,11 +28,12 @@ torch.set_num_threads(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the published networks first, then the tests of the whole package, then the rest as collected.
 
-    The published networks take 0.6 GB, and a process is smallest when it starts. Among the tests of the whole package
-    are the longest files; begun last, one of them would keep a single process busy at the end.
+    The published networks take up to 1 GB, and a process is smallest when it starts. Among the tests of the whole
+    package are the longest files; begun last, one of them would keep a single process busy at the end.
     """
     whole = Path(__file__).parent
-    items.sort(key=lambda item: (item.path.name != "test_published.py", item.path.parent != whole))
+    largest = ("test_published.py", "test_pickers.py")
+    items.sort(key=lambda item: (item.path.name not in largest, item.path.parent != whole))
 
 
 @pytest.fixture(autouse=True, scope="module")

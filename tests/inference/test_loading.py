@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from napari_darl import load_model
+from napari_darl import Model, load_model
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.config import LITE
 from napari_darl.darl.model import build
-from napari_darl.errors import CheckpointError, InputError
+from napari_darl.errors import CheckpointError, FileError, InputError
 from napari_darl.inference.loading import as_model
 from napari_darl.models import ModelTraits, bundled_models, model_card, model_traits
 
@@ -34,6 +34,21 @@ def test_weights_come_back(tmp_path: Path) -> None:
     assert not model.network.training
     for name, value in network.state_dict().items():
         torch.testing.assert_close(model.network.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+
+
+def test_a_model_that_cannot_be_written_leaves_the_former_file(tmp_path: Path, untrained: Model) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"former")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(FileError, match=r"can't be written .*File too large"):
+            save_model(path, untrained.network)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b"former"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_named_models_are_loaded_once_and_again_when_they_change(untrained_path: Path, tmp_path: Path) -> None:

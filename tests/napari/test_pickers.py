@@ -56,6 +56,24 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
     return with_path
 
 
+def test_a_released_checkpoint_is_imported_in_the_background(
+    window: Window, tmp_path: Path, answer: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "darl")
+    from published_weights import write_checkpoints
+
+    answer(write_checkpoints(tmp_path, ("G",)))
+    widget = window.open_segment()
+    for name in ("X_G.safetensors", "X_G_2.safetensors"):
+        pick(widget, IMPORT)
+        assert window.busy()
+        window.finish()
+        assert widget.model.model == str(tmp_path / "models" / name)
+    assert window.messages == []
+    widget.model.show_card()
+    assert "X_G.pth" in card(widget)
+
+
 def test_the_list_has_bundled_models_remembered_ones_and_those_of_the_folder(
     window: Window, model: Path, tmp_path: Path, answer: Callable[[object], None]
 ) -> None:
@@ -96,24 +114,6 @@ def test_the_chosen_model_segments(window: Window, model: Path) -> None:
     widget.segment()
     window.wait(lambda: len(window.viewer.layers) == 2 and not window.busy())
     assert window.viewer.layers[1].metadata["napari-darl"]["model"] == model.name
-
-
-def test_a_released_checkpoint_is_imported_in_the_background(
-    window: Window, tmp_path: Path, answer: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "darl")
-    from published_weights import write_checkpoints
-
-    answer(write_checkpoints(tmp_path, ("G",)))
-    widget = window.open_segment()
-    for name in ("X_G.safetensors", "X_G_2.safetensors"):
-        pick(widget, IMPORT)
-        assert window.busy()
-        window.finish()
-        assert widget.model.model == str(tmp_path / "models" / name)
-    assert window.messages == []
-    widget.model.show_card()
-    assert "X_G.pth" in card(widget)
 
 
 def test_an_import_outlives_its_widget(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_darl.darl.config import PRESETS, ModelConfig
@@ -46,7 +46,10 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], kind: str, contents: di
     header = {"format": FORMAT, "version": str(VERSION), "kind": kind, "contents": json.dumps(contents)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as file:
-        file.write(save(plain, header))
+        try:
+            save_file(plain, file.name, header)  # `save` would copy all tensors twice
+        except SafetensorError as error:
+            raise OSError(error) from error
 
 
 def load_tensors(path: Path, kind: str, *, only_contents: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
