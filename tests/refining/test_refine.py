@@ -146,12 +146,14 @@ def test_a_refinement_can_be_stopped(default: Model, frames: list[np.ndarray]) -
 
 def test_a_saved_refinement_carries_its_threshold(default: Model, frames: list[np.ndarray], tmp_path: Path) -> None:
     labelled = read_corrections([(frames[0], thicker(frames[0], default))], default, AS_IT_IS)
-    model = module._derived(default, default.network, "threshold", 0.2, labelled, seed=0)
+    original = replace(default, name="/home/someone/default.safetensors")
+    model = module._derived(original, default.network, "threshold", 0.2, labelled, seed=0)
     done = Refinement(model, 0.2, "threshold", {"original": Candidate(0.5, 0.0)})
     done.save(tmp_path / "refined.safetensors")
     loaded = load_model(tmp_path / "refined.safetensors", "cpu")
     assert loaded.threshold == 0.2
     assert loaded.info["refined"]["label_free"] is False
+    assert loaded.info["refined"]["from"] == "default.safetensors"  # without the folder, as files are passed on
     assert loaded.info["refined"]["from_sha256"] == default.sha256
     by_file = segment(frames[1], loaded, resize=1)
     assert (by_file == segment(frames[1], default, 0.2, resize=1)).all()

@@ -232,7 +232,7 @@ def _derived(
 ) -> Model:
     """Return the refined model with its provenance."""
     refined = {
-        "from": original.name,
+        "from": Path(original.name).name,
         "from_sha256": original.sha256,
         "choice": choice,
         "frames": [hashlib.sha256(np.ascontiguousarray(frame.pixels).tobytes()).hexdigest() for frame in frames],
