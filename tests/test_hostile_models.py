@@ -15,8 +15,8 @@ from napari_darl import InputError, Trainer, load_model, segment_probability, tr
 from napari_darl.darl.checkpoint import load_tensors
 from napari_darl.darl.published import import_published
 from napari_darl.errors import FileError
-from napari_darl.inference.loading import describe_model
-from napari_darl.models import ModelTraits, model_traits
+from napari_darl.inference.loading import card_of, describe_model
+from napari_darl.models import ModelTraits, model_threshold, model_traits
 
 DEEP = "[" * 100_000
 
@@ -72,6 +72,24 @@ def test_models_that_make_no_numbers(model: Path) -> None:
     kernels = {key: value.float() for key, value in load_file(model).items() if value.ndim == 4}
     rewritten(model, **{key: torch.full_like(value, 3e38) for key, value in kernels.items()})
     refused(lambda: segment_probability(FRAME, load_model(model, "cpu"), resize=1), "NaN or infinite values")
+
+
+def test_thresholds_that_are_none(model: Path) -> None:
+    told = load_tensors(model, "model", only_contents=True)[1]
+    for threshold, wanted in ((0.3, 0.3), ("0.3", 0.5), (True, 0.5), (7, 0.5), (float("nan"), 0.5), ([0.3], 0.5)):
+        rewritten(model, contents=json.dumps(told | {"info": {"threshold": threshold}}))
+        assert model_threshold(model) == load_model(model, "cpu").threshold == wanted
+    rewritten(model, contents=json.dumps(told | {"info": [0.3]}))
+    assert model_threshold(model) == load_model(model, "cpu").threshold == 0.5
+
+
+def test_cards_are_text_with_a_line_for_each_fact(model: Path) -> None:
+    told = load_tensors(model, "model", only_contents=True)[1]
+    info = {"refined": "a\n\n# Another model\r\u2028- **Dice**: 1", "from": "\ud800"}
+    rewritten(model, contents=json.dumps(told | {"info": info}))
+    for card in (describe_model(model), card_of(load_model(model, "cpu"))):
+        assert card.splitlines()[-2:] == ["- **refined**: a # Another model - **Dice**: 1", "- **from**: ?"]
+        assert card.encode().startswith(b"# model\n\n- **")
 
 
 def test_headers_that_never_end(model: Path) -> None:

@@ -1,4 +1,4 @@
-"""Models, checkpoints, runs and configurations, intact and damaged, and checks of those that are read."""
+"""Models, refined ones, checkpoints, runs and configurations, intact and damaged, and checks of those that are read."""
 
 import io
 import json
@@ -16,11 +16,14 @@ from safetensors.torch import load, save
 from fuzzing.damage import VALUES, Field, Seed, damaged, hostile_json
 from fuzzing.guard import BrokenPropertyError
 from fuzzing.images import Files
-from napari_darl import Trainer, load_model, segment_probability
+from napari_darl import Refinement, SegmentOptions, Trainer, load_model, segment, segment_probability
 from napari_darl.darl.config import DenoiserConfig, GeneratorConfig
 from napari_darl.darl.published import import_published
-from napari_darl.inference.loading import describe_model
-from napari_darl.models import model_traits
+from napari_darl.exporting.facts import facts_of
+from napari_darl.inference.loading import card_of, describe_model
+from napari_darl.models import model_threshold, model_traits
+from napari_darl.refining import refine
+from napari_darl.refining.corrections import read_corrections
 from napari_darl.training.config import TrainingConfig, training_config
 from napari_darl.training.run_folder import RunFolder
 
@@ -110,6 +113,57 @@ def load_and_use(path: Path) -> None:
     found = segment_probability(FRAME, model, resize=1)
     if found.shape != FRAME.shape or not (found >= 0).all() or not (found <= 1).all():
         raise BrokenPropertyError("probabilities that are none")
+
+
+@cache
+def refined() -> bytes:
+    """Return the file of a refined model, with the threshold and the origin that refining adds."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        path.write_bytes(run()["model.safetensors"])
+        original = load_model(path, "cpu")
+        corrected = read_corrections([(FRAME, np.zeros(FRAME.shape, np.int8))], original, SegmentOptions(resize=1))
+        model = refine._derived(original, original.network, "threshold", 0.4, corrected, 0)
+        Refinement(model, 0.4, "threshold").save(Path(folder) / "refined.safetensors")
+        return (Path(folder) / "refined.safetensors").read_bytes()
+
+
+@st.composite
+def refined_cases(draw: st.DrawFn) -> Files:
+    """Draw a refined model that is damaged, or says something hostile about its threshold and origin."""
+    data = refined()
+    if draw(st.integers(0, 2)) == 0:
+        return {"refined.safetensors": draw(hostile_tensors(data))}
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    contents = json.loads(header["__metadata__"]["contents"])
+    told = {name: contents["info"].pop(name) for name in ("threshold", "refined")}
+    hostile = draw(hostile_json(told)).strip()
+    if hostile.startswith("{") and hostile != "{}":
+        inside = json.dumps(contents["info"])[:-1]
+        text = json.dumps(contents | {"info": "INFO"}).replace('"INFO"', f"{inside}, {hostile[1:]}")
+    else:
+        text = json.dumps(contents | {"info": "INFO"}).replace('"INFO"', hostile)
+    header["__metadata__"]["contents"] = text
+    return {"refined.safetensors": _with_header(json.dumps(header), data[8 + length :])}
+
+
+def use_refined(path: Path) -> None:
+    """Load a refined model, describe it, segment a frame at its threshold, and derive another model from it."""
+    model = load_model(path, "cpu")
+    if not 0 < model.threshold < 1 or model_threshold(path) != model.threshold:
+        raise BrokenPropertyError(f"thresholds {model.threshold!r} and {model_threshold(path)!r}")
+    for card in (describe_model(path), card_of(model)):
+        if any(line and not line.startswith(("# ", "- **")) for line in card.splitlines()):
+            raise BrokenPropertyError(f"a card with another line: {card[:300]!r}")
+        card.encode()
+    json.dumps(facts_of(model), allow_nan=False)
+    if (segment(FRAME, model, resize=1) != (segment_probability(FRAME, model, resize=1) > model.threshold)).any():
+        raise BrokenPropertyError(f"a mask at another threshold than {model.threshold}")
+    again = path.with_name("again.safetensors")
+    Refinement(model, model.threshold, "threshold").save(again)
+    if json.dumps(load_model(again, "cpu").info) != json.dumps(model.info):
+        raise BrokenPropertyError("another origin when it is saved again")
 
 
 class Attack:

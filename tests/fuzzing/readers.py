@@ -97,6 +97,9 @@ READERS = {
         models.model_cases(),
         _of_files(models.load_and_use),
     ),
+    "refined models": Reader(
+        lambda: {"refined.safetensors": models.refined()}, models.refined_cases(), _of_files(models.use_refined)
+    ),
     "released checkpoints": Reader(
         models.published_checkpoint, models.pickle_cases(), _of_files(models.import_checkpoint)
     ),

@@ -11,7 +11,7 @@ from napari_darl.darl.checkpoint import config_from, file_hash, load_tensors, mo
 from napari_darl.darl.device import resolve_device
 from napari_darl.darl.model import Darl, Discriminators
 from napari_darl.darl.published import import_published
-from napari_darl.models import DEFAULT, bundled_models, model_card, model_path
+from napari_darl.models import DEFAULT, bundled_models, model_card, model_path, threshold_of
 from napari_darl.version import VERSION
 
 
@@ -47,8 +47,7 @@ class Model:
     @property
     def threshold(self) -> float:
         """Probability above which a pixel is vessel: what a refined model's file says, else 0.5."""
-        known = self.info.get("threshold")
-        return float(known) if isinstance(known, int | float) and 0 < known < 1 else 0.5
+        return threshold_of(self.info)
 
     def provenance(self, **settings: str | float) -> dict[str, str | float]:
         """Return what made a result: the package's version, the model without its folder, its hash, and `settings`."""
@@ -168,7 +167,10 @@ def card_of(model: Model) -> str:
 
 
 def _facts(title: str, facts: dict[str, Any]) -> str:
-    return "\n".join([f"# {title}", "", *(f"- **{key}**: {value}" for key, value in facts.items())])
+    """Return a card with a line for each fact, which can be encoded, whatever a file says."""
+    lines = [f"# {title}", *(f"- **{key}**: {value}" for key, value in facts.items())]
+    title, *rest = (" ".join(line.encode(errors="replace").decode().split()) for line in lines)
+    return "\n".join([title, "", *rest])
 
 
 def import_checkpoint(checkpoint: Path, target: Path) -> None:

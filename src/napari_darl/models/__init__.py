@@ -107,10 +107,15 @@ def model_threshold(name_or_path: str | Path = DEFAULT) -> float:
         `THRESHOLD` if the file is missing or damaged, or doesn't contain one. Only `load_model` reports such a file.
     """
     try:
-        threshold = float(_contents(name_or_path)["info"]["threshold"])
-    except (InputError, OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
+        return threshold_of(_contents(name_or_path)["info"])
+    except (InputError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return THRESHOLD
-    return threshold if 0 < threshold < 1 else THRESHOLD
+
+
+def threshold_of(info: object) -> float:
+    """Return the threshold in what a model's file says about its training, `THRESHOLD` if there is no valid one."""
+    threshold = info.get("threshold") if isinstance(info, dict) else None
+    return threshold if isinstance(threshold, float) and 0 < threshold < 1 else THRESHOLD
 
 
 def _contents(name_or_path: str | Path) -> dict[str, Any]:
