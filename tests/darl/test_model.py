@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from napari_darl.darl.config import LITE, PUBLISHED, ModelConfig, ScheduleConfig
 from napari_darl.darl.contrast import MaskContrast
 from napari_darl.darl.device import working_precision
+from napari_darl.darl.layers import ChannelNorm
 from napari_darl.darl.losses import cycle
 from napari_darl.darl.model import Darl, Discriminators, build
 from napari_darl.darl.schedule import NoiseSchedule
@@ -28,6 +29,15 @@ def test_lite_segments_a_crop_like_the_whole_frame() -> None:
         whole = model.eval()(frame)
         crop = model(frame[:, :, 64:448, 64:448])
     torch.testing.assert_close(crop[:, :, 128:256, 128:256], whole[:, :, 192:320, 192:320], atol=1e-4, rtol=0)
+
+
+def test_channels_are_normalised_in_float32_whatever_the_precision() -> None:
+    features = torch.randn(2, 8, 5, 7, generator=torch.Generator().manual_seed(0)).bfloat16()
+    with working_precision(torch.device("cpu"), "bfloat16")():
+        found = ChannelNorm(8)(features)
+    wanted = features.float() - features.float().mean(dim=1, keepdim=True)
+    wanted /= (wanted.square().mean(dim=1, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)  # bfloat16 would be 4e-3 off
 
 
 def test_phases_are_segmented_like_frames_and_interleaved_again() -> None:
