@@ -78,6 +78,22 @@ def test_the_smallest_frame_is_reflected_at_its_edges() -> None:
     torch.testing.assert_close(FoldedPathA(network)(frames), network(frames), atol=2e-5, rtol=0)
 
 
+@pytest.mark.parametrize(
+    "generator",
+    [LITE.generator, LITE.generator.updated(kernel=7, widths=(8, 8)), LITE.generator.updated(skips=False)],
+    ids=["lite", "wide kernels", "no skips"],
+)
+def test_a_wanted_part_is_that_of_the_whole_to_the_bit(generator: GeneratorConfig) -> None:
+    folded = FoldedPathA(_network(_SMALL.updated(generator=generator)))
+    frames = _frames(1, 1, 192, 160)
+    whole = folded(frames)
+    inside, corner, pixels = (slice(64, 128), slice(48, 112)), (slice(0, 33), slice(91, 160)), (slice(97, 98),) * 2
+    for rows, columns in (inside, corner, pixels):
+        found = folded(frames, 0, (rows, columns))
+        assert torch.equal(found[:, :, rows, columns], whole[:, :, rows, columns])
+        assert (found == 0).float().mean() > 0.2
+
+
 @pytest.mark.parametrize(("name", "frame"), [("default", sample_angiogram()), ("fundus", sample_fundus()[::2, ::2, 1])])
 def test_in_bfloat16_masks_stay(name: str, frame: np.ndarray) -> None:
     model = load_model(name, "cpu")

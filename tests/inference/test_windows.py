@@ -72,7 +72,7 @@ def test_a_tile_is_computed_once(wide: np.ndarray, monkeypatch: pytest.MonkeyPat
     windows = Windows(wide, options=TILED)
     seen: list[tuple[int, ...]] = []
 
-    def noted(self: Predictor, tiles: torch.Tensor) -> torch.Tensor:
+    def noted(self: Predictor, tiles: torch.Tensor, wanted: object = None) -> torch.Tensor:
         seen.append(tuple(tiles.shape))
         return torch.zeros_like(tiles)
 
@@ -85,7 +85,7 @@ def test_resized_tiles_are_computed_once_too(wide: np.ndarray, monkeypatch: pyte
     windows = Windows(wide, options=TILED.updated(resize=0.7))
     seen: list[tuple[int, ...]] = []
 
-    def noted(self: Predictor, tiles: torch.Tensor) -> torch.Tensor:
+    def noted(self: Predictor, tiles: torch.Tensor, wanted: object = None) -> torch.Tensor:
         seen.append(tuple(tiles.shape[2:]))
         return torch.zeros_like(tiles)
 

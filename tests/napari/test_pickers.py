@@ -325,7 +325,7 @@ def test_a_frame_is_segmented_in_the_tiles_of_the_preferences(window: Window, mo
 
     seen: list[tuple[int, ...]] = []
 
-    def noted(self: Predictor, tiles: torch.Tensor) -> torch.Tensor:
+    def noted(self: Predictor, tiles: torch.Tensor, wanted: object = None) -> torch.Tensor:
         seen.append(tuple(tiles.shape[2:]))
         return torch.zeros_like(tiles)
 

@@ -7,6 +7,7 @@ What is changed, none of it in the trained weights:
 - A 3 x 3 convolution of an image that was doubled in size by nearest neighbour sees each pixel twice or four times.
   It is computed before the doubling, as 2 x 2 convolutions, one for each of the four pixels that a pixel becomes:
   4 / 9 of the multiplications.
+- Of a tile, only the part that is wanted is decoded, with the few pixels around it that it depends on.
 - The convolutions of a concatenation are the sum of the convolutions of its parts, so features needn't be copied.
 - On request, the generator behind its encoder computes in bfloat16 on processors that have instructions for it. This
   changes a few pixels of a mask in ten thousand. The denoiser and the encoder stay in float32, where rounding would
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.folded_denoiser import FoldedDenoiser
-from napari_darl.darl.folded_generator import FoldedGenerator
+from napari_darl.darl.folded_generator import FoldedGenerator, Part
 from napari_darl.darl.fused_layers import computes_in_bfloat16
 from napari_darl.darl.model import Darl
 
@@ -129,7 +130,7 @@ class FoldedPathA:
             self.generator = FoldedGenerator(network.generator, network.config.calibration, dtype)
 
     @torch.inference_mode()
-    def __call__(self, frames: Tensor, t: int = 0) -> Tensor:
+    def __call__(self, frames: Tensor, t: int = 0, wanted: Part | None = None) -> Tensor:
         """Segment as `Darl.forward` does.
 
         Parameters
@@ -138,6 +139,8 @@ class FoldedPathA:
             x_t, float32 (N, 1, H, W), the clean frame in [-1, 1]; H and W multiples of `ModelConfig.stride`.
         t : int
             Their timestep.
+        wanted : tuple of slice, optional
+            The rows and columns whose probability is wanted. Less is computed then; that of others may be 0.
 
         Returns
         -------
@@ -151,6 +154,9 @@ class FoldedPathA:
         folded = blocks.permute(0, 2, 4, 1, 3).reshape(n, f * f, rows, columns)
         folded = folded.contiguous(memory_format=torch.channels_last)
         noise = self.denoiser(folded, t)
-        probability = self.generator(torch.cat([folded, noise], dim=1))
+        if wanted is not None:
+            rows_wanted, columns_wanted = (slice(part.start // f, -(-part.stop // f)) for part in wanted)
+            wanted = rows_wanted, columns_wanted
+        probability = self.generator(torch.cat([folded, noise], dim=1), wanted)
         blocks = probability.permute(0, 2, 3, 1).reshape(n, rows, columns, f, f)
         return blocks.permute(0, 1, 3, 2, 4).reshape(n, 1, height, width)

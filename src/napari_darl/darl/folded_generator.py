@@ -11,6 +11,9 @@ from napari_darl.darl.config import Calibration
 from napari_darl.darl.fused_layers import SLOPE, Convolution, Doubled, Reflected, affine, doubled
 from napari_darl.darl.generator import Generator, SSpadeBlock
 
+Part = tuple[slice, slice]
+"""Rows and columns of a frame or of features."""
+
 
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:
     """Return what a batch norm in use multiplies each channel by, and adds to it then."""
@@ -54,19 +57,48 @@ class FoldedGenerator:
         self.out = Reflected(replace(out, weight=gain * out.weight, bias=bias).to(dtype))
         self.skips = source.skips
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Map concat[x_t, eps_hat] (N, 2 C, H, W) to the probability of vessel, float32 (N, C, H, W)."""
+    def __call__(self, x: Tensor, wanted: Part | None = None) -> Tensor:
+        """Map concat[x_t, eps_hat] (N, 2 C, H, W) to the probability of vessel, float32 (N, C, H, W).
+
+        If only some rows and columns are wanted, the decoder sees only what these depend on, and others may be 0.
+        """
+        size = x.shape[2:]
         features = []
         for layer in self.encoder:
             x = layer(x)
             features.append(x)
+        features.pop()
         x = x.to(self.dtype)
         for block in self.middle:
             x = block(x)
-        for block, fine in zip(self.decoder, reversed(features[:-1]), strict=True):
+        wanted = wanted or (slice(0, size[0]), slice(0, size[1]))
+        top, left = 0, 0
+        for block, rows, columns in zip(self.decoder, *map(self._seen, wanted, size), strict=True):
+            x = _cut(x, slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
+            top, left = 2 * rows.start, 2 * columns.start
+            fine = _cut(features.pop(), slice(top, 2 * rows.stop), slice(left, 2 * columns.stop))
             x = block.doubled(x, fine.to(self.dtype) if self.skips else None)
         # Rounded logits keep their sign, and the logistic function of them is in float32.
-        return self.out(F.leaky_relu(x, SLOPE, inplace=True)).float().sigmoid_()
+        found = self.out(F.leaky_relu(x, SLOPE, inplace=True)).float().sigmoid_()
+        if found.shape[2:] == size:
+            return found
+        probability = found.new_zeros(*found.shape[:2], *size)
+        probability[:, :, top : top + found.shape[2], left : left + found.shape[3]] = found
+        return probability
+
+    def _seen(self, wanted: slice, length: int) -> list[slice]:
+        """Return, for each block of the decoder, on which of its coarser features the result depends along an axis."""
+        start, stop = wanted.start - self.out.margin, wanted.stop + self.out.margin
+        seen = []
+        for level in range(1, len(self.decoder) + 1):
+            # Two 3 x 3 convolutions of features that are doubled in size.
+            start, stop = max((start - 2) // 2, 0), min((stop + 3) // 2, length >> level)
+            seen.append(slice(start, stop))
+        return seen[::-1]
+
+
+def _cut(x: Tensor, rows: slice, columns: slice) -> Tensor:
+    return x[:, :, rows, columns].contiguous(memory_format=torch.channels_last)
 
 
 class _Block:

@@ -33,14 +33,17 @@ class Cell(NamedTuple):
         Its pixels of the frame.
     resize : Resampling
         From the frame to the tile.
+    needed : slice
+        Pixels of the tile that the whole cell is made of.
     kept : slice
-        Pixels of the tile that it is made of.
+        Those that this part of it is made of.
     resize_back : Resampling
         From these to the cell.
     """
 
     pixels: slice
     resize: Resampling
+    needed: slice
     kept: slice
     resize_back: Resampling
 
@@ -127,5 +130,8 @@ def _cell(axis: Axis, number: int, start: int, stop: int) -> Cell:
         begin = max(needed.start - axis.margin, 0) // axis.stride * axis.stride
         resize = Resampling(axis.length, axis.resized, begin, min(needed.stop + axis.margin, axis.resized))
     back = Resampling(axis.resized, axis.length, start, stop)
-    kept = slice(back.source.start - resize.start, back.source.stop - resize.start)
-    return Cell(slice(start, stop), resize, kept, back)
+
+    def in_tile(pixels: slice) -> slice:
+        return slice(pixels.start - resize.start, pixels.stop - resize.start)
+
+    return Cell(slice(start, stop), resize, in_tile(needed), in_tile(back.source), back)

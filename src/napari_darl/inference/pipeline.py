@@ -151,7 +151,8 @@ class Pipeline:
             return probability
         try:
             for rows, columns, tiles in self._tiles(greys, contexts, window):
-                segmented = self.predictor(tiles)[:, 0, rows.kept, columns.kept].numpy()
+                found = self.predictor(tiles, (rows.needed, columns.needed))
+                segmented = found[:, 0, rows.kept, columns.kept].numpy()
                 place = Window(rows.pixels, columns.pixels).within(window)
                 probability[:, *place] = resample(segmented, rows.resize_back, columns.resize_back)
         except (RuntimeError, MemoryError) as error:

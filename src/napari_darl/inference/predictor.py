@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from napari_darl.darl.device import is_out_of_memory
-from napari_darl.darl.folded import path_a
+from napari_darl.darl.folded import FoldedPathA, path_a
+from napari_darl.darl.folded_generator import Part
 from napari_darl.darl.model import Darl
 from napari_darl.errors import DarlError, DarlWarning
 
@@ -51,13 +52,15 @@ class Predictor:
         return getattr(path_a(self.network, self.bfloat16), "precision", "float32")
 
     @torch.inference_mode()
-    def __call__(self, tiles: Tensor) -> Tensor:
+    def __call__(self, tiles: Tensor, wanted: Part | None = None) -> Tensor:
         """Return the probability of vessel.
 
         Parameters
         ----------
         tiles : Tensor
             Float32 (N, 1, H, W) in [-1, 1], H and W multiples of the network's stride.
+        wanted : tuple of slice, optional
+            The rows and columns whose probability is wanted; that of others may be 0.
 
         Returns
         -------
@@ -77,7 +80,9 @@ class Predictor:
         if self.interrupt:
             self.interrupt()
         try:
-            probability = path_a(self.network, self.bfloat16)(tiles.to(self.device), self.noise_level).float().cpu()
+            run = path_a(self.network, self.bfloat16)
+            part = (wanted,) if isinstance(run, FoldedPathA) else ()
+            probability = run(tiles.to(self.device), self.noise_level, *part).float().cpu()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -90,7 +95,7 @@ class Predictor:
             return probability
         # Outside of the handler, which would keep the failed call's tensors in memory.
         if len(tiles) > 1:
-            return torch.cat([self(half) for half in tiles.chunk(2)])
+            return torch.cat([self(half, wanted) for half in tiles.chunk(2)])
         if self.device.type == "cpu":
             height, width = tiles.shape[2:]
             raise DarlError(f"Memory ran out for a tile of {height} x {width} pixels. Close other programs.")
@@ -101,4 +106,4 @@ class Predictor:
         )
         self.network = copy.deepcopy(self.network).cpu()
         self.device = torch.device("cpu")
-        return self(tiles)
+        return self(tiles, wanted)
