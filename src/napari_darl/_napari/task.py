@@ -8,7 +8,6 @@ from functools import cache, partial
 from importlib import import_module
 from threading import Event
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from napari.qt.threading import create_worker
 from napari.utils.notifications import notification_manager, show_error, show_warning
@@ -16,6 +15,7 @@ from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QCoreApplication, QTimer
 from superqt.utils import GeneratorWorker
 
+from napari_darl._napari.open_viewer import OpenViewer
 from napari_darl.errors import DarlError, DarlWarning
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Task:
     total : int
         Number of steps that `show` counts; 0 if it isn't known.
     on_yield : callable
-        Receives each result on the window's thread. Results that arrive after the task was stopped are dropped.
+        Receives each result on the window's thread. Results that arrive after the task was stopped, or the window was
+        closed, are dropped.
     on_end : callable
         Called once on the window's thread, when the work has returned or failed, with whether the user cancelled it.
     opens_dock : bool
@@ -77,7 +78,8 @@ class Task:
         self._stop = Event()
         self._cancelled = False
         self._on_yield, self._on_end = on_yield, on_end
-        self._dock = _ActivityDock(viewer if opens_dock else None)
+        self._viewer = OpenViewer(viewer)
+        self._dock = _ActivityDock(self._viewer if opens_dock else None)
         self._bar = _Bar(self.cancel, total, title)
         self._worker = create_worker(_yielding_errors, self._stop, work, _worker_class=_Worker)
         self._worker.yielded.connect(self._receive)
@@ -104,7 +106,7 @@ class Task:
         if isinstance(result, _Failure):
             _report(result.error)
             return
-        if self._stop.is_set():
+        if self._stop.is_set() or self._viewer() is None:
             return
         try:
             self._on_yield(result)
@@ -202,16 +204,15 @@ class _ActivityDock:
     stays closed. It isn't opened for short work, which its animated bars would slow down.
     """
 
-    def __init__(self, viewer: "napari.Viewer | None") -> None:
+    def __init__(self, viewer: OpenViewer | None) -> None:
         self._toggle: Callable[[bool], None] | None = None
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         if viewer is not None:
-            viewer = getattr(viewer, "__wrapped__", viewer)
-            self._timer.timeout.connect(partial(self._open, ref(viewer)))
+            self._timer.timeout.connect(partial(self._open, viewer))
             self._timer.start(_LASTING)
 
-    def _open(self, of: "ref[napari.Viewer]") -> None:
+    def _open(self, of: OpenViewer) -> None:
         viewer: Any = of()
         with suppress(AttributeError, RuntimeError):  # viewer or window may be gone
             window = viewer.window._qt_window

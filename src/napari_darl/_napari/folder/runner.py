@@ -2,11 +2,11 @@
 
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import ref
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_darl._napari.folder.work import Listing, Queue, Step, segment_queue
+from napari_darl._napari.open_viewer import OpenViewer
 from napari_darl._napari.task import Task
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Runner(QObject):
 
     def __init__(self, viewer: "napari.Viewer") -> None:
         super().__init__()
-        self._viewer = ref(viewer)
+        self._viewer = OpenViewer(viewer)
         self._listing: Listing | None = None
         self._queue = Queue()
         self._task: Task | None = None

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
@@ -15,6 +15,7 @@ from napari_darl._napari.folder.runner import Runner
 from napari_darl._napari.folder.saver import Saver
 from napari_darl._napari.folder.work import Listing, Order, Step, list_images
 from napari_darl._napari.layers import bare
+from napari_darl._napari.open_viewer import OpenViewer
 from napari_darl._napari.task import Task
 from napari_darl.errors import DarlError
 
@@ -60,7 +61,7 @@ class FolderSession(QObject):
 
     def __init__(self, viewer: "napari.Viewer") -> None:
         super().__init__()
-        self._viewer = ref(viewer)
+        self._viewer = OpenViewer(viewer)
         self.listing: Listing | None = None
         self.outcomes: dict[int, Outcome] = {}
         self.runner = Runner(viewer)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,8 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_darl._napari.colours import BLUE, ORANGE
-from napari_darl._napari.layers import bare, checksum, frame_order, frames_shape, keeping_selection, to_world
+from napari_darl._napari.layers import checksum, frame_order, frames_shape, keeping_selection, to_world
+from napari_darl._napari.open_viewer import OpenViewer
 
 if TYPE_CHECKING:
     import napari
@@ -31,7 +31,7 @@ class Results:
     """
 
     def __init__(self, viewer: "napari.Viewer") -> None:
-        self._viewer = ref(bare(viewer))
+        self._viewer = OpenViewer(viewer)
         self._former: list[tuple[Layer, str, int]] = []
 
     def show(self, layers: Sequence[Layer]) -> None:

@@ -12,6 +12,7 @@ from skimage.measure import approximate_polygon
 from napari_darl._napari.colours import VALUES
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.layers import frame_order, keeping_selection
+from napari_darl._napari.open_viewer import OpenViewer
 
 if TYPE_CHECKING:
     import napari
@@ -42,7 +43,7 @@ class Overlay:
     """
 
     def __init__(self, viewer: "napari.Viewer", mask: Labels) -> None:
-        self._viewer = ref(viewer)
+        self._viewer = OpenViewer(viewer)
         self.name = mask.name
         self._place = geometry(mask)
         self._order = frame_order(mask)

@@ -1,13 +1,14 @@
 """Keys for going through a mask: to the next doubtful spot, remove a piece, join two pieces, accept the frame."""
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
 from napari_darl._napari.layers import Index, bare, frame_order, to_data, to_world, visible_frame
+from napari_darl._napari.open_viewer import OpenViewer
 from napari_darl._napari.segmenting.result import Result
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl.inference.doubt import doubtful_spots
@@ -50,7 +51,7 @@ class Proofreader(QObject):
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.result: Result | None = None
-        self._viewer = ref(viewer)
+        self._viewer = OpenViewer(viewer)
         self._spots: tuple[Result, Index, npt.NDArray[np.intp]] | None = None
         self._at = 0
         for key, action in zip(KEYS, (self.next_spot, self.remove, self.join, self.accept), strict=True):

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_darl._napari.layers import Index, bare, mask_layer, pixels, visible_frame
+from napari_darl._napari.open_viewer import OpenViewer
 from napari_darl._napari.segmenting.autosave import Autosave, edits_store
 from napari_darl._napari.segmenting.edits import About
 from napari_darl._napari.segmenting.options import Options, Update
@@ -80,7 +81,7 @@ class Segmenter(QObject):
 
     def __init__(self, viewer: "napari.Viewer") -> None:
         super().__init__()
-        self._viewer = ref(viewer)
+        self._viewer = OpenViewer(viewer)
         self._task: Task | None = None
         self._current: _Current | None = None
         self._results: list[Result] = []

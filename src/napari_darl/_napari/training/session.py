@@ -7,12 +7,13 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QObject, Signal
 
 from napari_darl._napari.layers import bare
+from napari_darl._napari.open_viewer import OpenViewer
 from napari_darl._napari.priority import make_way
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.stacks import Reading
@@ -123,7 +124,7 @@ class TrainingSession(QObject):
 
     def __init__(self, viewer: "napari.Viewer") -> None:
         super().__init__()
-        self._viewer = ref(viewer)
+        self._viewer = OpenViewer(viewer)
         self._task: Task | None = None
         self._order: Order | None = None
         self._began: tuple[float, int] = (0.0, 0)
