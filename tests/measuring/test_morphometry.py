@@ -150,6 +150,14 @@ def test_vessels_that_touch_have_one_branch_point(radii: tuple[int, int]) -> Non
     assert measure(one | other).branch_points["degree"].tolist() == [4]
 
 
+def test_side_branches_on_one_side_are_no_overlap() -> None:
+    # A single thin vessel would turn by 90 degrees where it touches the wide one.
+    mask = vessel(np.array([[100, 10], [100, 190]]), 5, (200, 200)).mask
+    for side in (-1, 1):
+        mask |= vessel(np.array([[100, 100 + side * 8], [150, 100 + side * 58]]), 2, (200, 200)).mask
+    assert measure(mask).branch_points["degree"].tolist() == [3, 3]
+
+
 @pytest.mark.parametrize(("radii", "bridge"), [((3, 3, 5, 1.5), 20), ((3, 3, 3, 3), 60)])
 def test_a_vessel_that_forks_at_both_ends_is_no_overlap(radii: tuple[float, ...], bridge: int) -> None:
     # Two vessels would be as wide on one side as on the other, and wouldn't lie on each other for long.

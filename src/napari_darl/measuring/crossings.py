@@ -4,9 +4,9 @@ Where two vessels cross, the skeleton has two branch points of three chains each
 if the bridge is shorter than the vessel's radius, or if the other chains go on across it in pairs, as two vessels:
 
 - each pair on one straight line, if the bridge is shorter than three times the vessel's width, or
-- if it is shorter than five times the width: each pair alike in width, and all chains leading away from a straight
-  bridge. Vessels overlap like this where they cross at a small angle or touch. A bridge that were a vessel itself would
-  divide at both of its ends, which no vessel of a tree does.
+- if it is shorter than five times the width: each pair alike in width and turned by less than 53 degrees, and all
+  chains leading away from a straight bridge. Vessels overlap like this where they cross at a small angle or touch. A
+  bridge that were a vessel itself would divide at both of its ends, which no vessel of a tree does.
 """
 
 from collections import defaultdict
@@ -20,11 +20,12 @@ from napari_darl.measuring.lines import Floats
 from napari_darl.measuring.skeleton import FREE, Chain, Graph, joined
 
 _LONGEST = 6.0  # radii, of a bridge where vessels cross on straight lines
-_STRAIGHT = 0.85  # cosine of the angle by which a vessel turns at a crossing, at most
+_STRAIGHT = 0.85  # cosine of the angle by which a vessel turns at a crossing, at least
 _ASIDE = 1.0  # radii, by which its parts lie beside each other, at most
 _LONGEST_OVERLAP = 10.0  # radii, of a bridge where vessels overlap
 _AWAY = 0.45  # cosine of the angle between such a bridge's direction and a chain that leads away from it, at least
-_ALIKE = 1.6  # ratio of the widths of a vessel before and after an overlap, at most
+_BENT = 0.6  # cosine of the angle by which a vessel turns across it, at least
+_ALIKE = 1.6  # ratio of the widths of a vessel before and after it, at most
 
 
 def fuse(graph: Graph, distance: Floats, scale: Floats) -> Graph:
@@ -105,14 +106,15 @@ def _are_one(bridge: Floats, some: list[Arm], others: list[Arm], radius: float) 
         pairs = list(zip(some, turn, strict=True))
         if length < _LONGEST * radius and all(_in_line(*pair, radius) for pair in pairs):
             return True
-        if away and aside < radius and all(_alike(*pair) for pair in pairs):
+        if away and aside < radius and all(_goes_on(*pair) for pair in pairs):
             return True
     return False
 
 
-def _alike(one: Arm, other: Arm) -> bool:
-    """Return whether two arms are about as wide as each other."""
-    return bool(max(one.diameter, other.diameter) < _ALIKE * min(one.diameter, other.diameter))
+def _goes_on(one: Arm, other: Arm) -> bool:
+    """Return whether a vessel that ends with one arm may go on with the other: in about its direction, and as wide."""
+    ahead = -float(one.direction @ other.direction) > _BENT
+    return ahead and max(one.diameter, other.diameter) < _ALIKE * min(one.diameter, other.diameter)
 
 
 def _in_line(one: Arm, other: Arm, radius: float) -> bool:
