@@ -104,7 +104,7 @@ def _write(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
             unit="µm",
             at_detector=(meta.get("metadata") or {}).get(SPACING) == AT_DETECTOR,
         ),
-        provenance=_provenance(meta.get("metadata") or {}),
+        provenance=provenance_of(meta.get("metadata") or {}),
         notes={"name": meta.get("name"), "geometry": geometry_to_json(geometry)},
         overwrite=True,
     )
@@ -201,7 +201,8 @@ def _widened(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return labels.astype(np.int32 if labels.dtype.kind == "i" else np.uint32)
 
 
-def _provenance(metadata: Mapping[str, Any]) -> dict[str, str | float | int]:
+def provenance_of(metadata: Mapping[str, Any]) -> dict[str, str | float | int]:
+    """Return what the metadata of a layer say about how it was made."""
     entry = metadata.get(PLUGIN)
     items = entry.items() if isinstance(entry, Mapping) else ()
     return {str(key): value for key, value in items if isinstance(value, str | float | int)}

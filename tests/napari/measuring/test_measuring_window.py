@@ -53,6 +53,40 @@ def summary(widget: Any) -> dict[str, str]:
     return {table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount())}
 
 
+def test_the_image_of_a_mask_is_chosen_unless_the_user_decides(window: Window) -> None:
+    viewer = window.viewer.__wrapped__
+    frame = np.where(FORK, 50, 200).astype(np.uint8)
+    other, image = viewer.add_image(frame, name="other"), viewer.add_image(frame, name="run")
+    drawn_by_hand = viewer.add_labels(FORK, name="Labels")
+    mask = viewer.add_labels(FORK, name="run vessels")
+    opened = viewer.add_labels(FORK, name="expert", metadata={"napari-darl": {"source": "other"}})
+    viewer.add_labels(FORK[:60], name="run_mask")  # of another shape
+    viewer.layers.selection.active = image
+    form = open_measure(window).form
+    assert form.chosen is mask
+    assert form.image.value is image
+    form.image.value = None
+    viewer.add_image(frame, name="later")
+    assert form.image.value is None  # as the user decided
+    form.masks.value = opened
+    assert form.image.value is other
+    form.masks.value = drawn_by_hand
+    assert form.image.value is None
+    form.masks.value = mask
+    assert form.image.value is image
+
+
+def test_an_image_that_is_opened_after_its_mask_is_chosen(window: Window) -> None:
+    window.viewer.add_labels(FORK, name="run_mask [1]")
+    widget = open_measure(window)
+    assert widget.form.image.value is None
+    image = window.viewer.__wrapped__.add_image(FORK, name="run")
+    assert widget.form.image.value is image
+    assert widget.compare.other.value is None
+    expert = window.viewer.__wrapped__.add_labels(FORK, name="expert")
+    assert widget.compare.other.value is expert
+
+
 def test_a_user_measures_a_mask_and_saves_its_tables(window: Window, tmp_path: Path) -> None:
     viewer = window.viewer
     place = {"scale": (0.2, 0.2), "translate": (3, 4), "rotate": 20, "units": ("mm", "mm")}
@@ -272,6 +306,8 @@ def test_two_masks_are_compared(window: Window) -> None:
     widget = open_measure(window)
     widget.form.masks.value = mask
     tab = widget.compare
+    assert tab.other.value is expert.__wrapped__  # the only other one
+    tab.other.value = None
     tab.button.click()
     assert "Two masks are needed" in window.messages[-1]
     tab.other.value = expert

@@ -53,6 +53,13 @@ class CompareTab(QWidget):
         column.addWidget(self.state)
         self.button.clicked.connect(self._clicked)
 
+    def reset_choices(self) -> None:
+        """Offer the viewer's masks as they are now; a single other one is chosen."""
+        self.other.reset_choices()
+        masks = [mask for mask in self.other.choices if mask is not None]
+        if self.other.value is None and len(masks) == 1:
+            self.other.value = masks[0]
+
     def _hidden(self) -> list[Labels | None]:
         return [self._mask()]
 

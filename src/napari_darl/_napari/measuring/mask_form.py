@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 from napari_darl._napari.layers import bare, frame_order, frames_shape
 from napari_darl._napari.measuring.controls import PixelSizeForm, layer_choice
 from napari_darl._napari.measuring.layer_scale import PIXEL, LayerScale, frame_time, layer_scale
+from napari_darl._napari.measuring.own_image import own_image, own_mask
 from napari_darl._napari.measuring.stenosis_tab import Source
 from napari_darl._napari.pickers import explanation, widen
 
@@ -38,9 +39,10 @@ class MaskForm(QWidget):
         super().__init__()
         self._watched: Labels | None = None
         self.masks: ComboBox = layer_choice(viewer, Labels, "The mask to measure.", optional=False)
-        self.image: ComboBox = layer_choice(
-            viewer, Image, "Its image, in whose profiles diameters are measured, too.", optional=True
-        )
+        tip = "Its image, in whose profiles diameters are measured, too; none to leave them out."
+        self.image: ComboBox = layer_choice(viewer, Image, tip, optional=True)
+        self._viewer = viewer
+        self._image_decided = self._offering = False
         self.stack = QComboBox()
         self.stack.addItems([_MOVIE, _VOLUME])
         self.stack.setToolTip("A movie is measured frame by frame, a volume (Z, Y, X) as a whole.")
@@ -59,12 +61,14 @@ class MaskForm(QWidget):
         self._form.addRow("pixel size", self.pixel_size)
         self._form.addRow(self.unit_line)
         self.masks.changed.connect(self._mask_changed)
+        self.image.changed.connect(self._image_changed)
         self.stack.currentTextChanged.connect(self._scale_changed)
         self.pixel_size.changed.connect(self._scale_changed)
         self.reset_choices()
         active = bare(viewer.layers.selection.active)
-        if isinstance(active, Labels):
-            self.masks.value = active
+        mask = own_mask(active, viewer) if isinstance(active, Image) else active
+        if isinstance(mask, Labels):
+            self.masks.value = mask
         self._mask_changed()
 
     @property
@@ -104,20 +108,35 @@ class MaskForm(QWidget):
 
     def reset_choices(self) -> None:
         """Offer the viewer's layers as they are now."""
-        self.masks.reset_choices()
+        self._offering = True
         self.image.reset_choices()
+        self._offering = False
+        self.masks.reset_choices()
+        self._offer_image()
 
     def _mask_changed(self) -> None:
         mask = self.chosen
         if mask is not self._watched:
             self._watch(self._watched, mask)
             self._watched = mask
+            self._image_decided = False
+            self._offer_image()
         stacked = mask is not None and len(frames_shape(mask)) > 2
         self._form.setRowVisible(self.stack, stacked)
         if stacked and mask is not None:
             labels = [mask.axis_labels[axis] for axis in frame_order(mask)]
             self.stack.setCurrentText(_VOLUME if labels[-3].lower() == "z" else _MOVIE)
         self._scale_changed()
+
+    def _offer_image(self) -> None:
+        """Choose the mask's own image, if it is known and the user hasn't decided for this mask."""
+        if (mask := self.chosen) is not None and not self._image_decided:
+            self._offering = True
+            self.image.value = own_image(mask, self._viewer)
+            self._offering = False
+
+    def _image_changed(self) -> None:
+        self._image_decided = self._image_decided or not self._offering
 
     def _watch(self, before: Labels | None, mask: Labels | None) -> None:
         """Hear of changes of the chosen mask, and of it alone."""

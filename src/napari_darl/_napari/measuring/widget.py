@@ -225,7 +225,7 @@ class MeasureWidget(QWidget):
 
     def _layers_changed(self) -> None:
         self.form.reset_choices()
-        self.compare.other.reset_choices()
+        self.compare.reset_choices()
         if self._running and self._running.mask not in self._viewer.layers and self._task:
             self._task.drop()
             self._running = None
@@ -234,7 +234,7 @@ class MeasureWidget(QWidget):
             self.state.setText(f"'{self.measurement.mask.name}' was removed; its numbers can still be saved.")
 
     def _form_changed(self) -> None:
-        self.compare.other.reset_choices()
+        self.compare.reset_choices()
         self.stenosis.update_found()
         self._wait()
 
