@@ -78,7 +78,7 @@ def test_a_detectors_pixel_size_isnt_the_patients(tmp_path: Path, capsys: pytest
     told = ImageData(vessel()[0], pixel_size=(0.3, 0.3), unit="mm", at_detector=True)
     write_mask(tmp_path / "xa_mask.tif", told, provenance={})
     assert run("measure", tmp_path / "xa_mask.tif", "--output", tmp_path / "out") == 0
-    assert "measured in PIXELS" in capsys.readouterr().err
+    assert "Measured in PIXELS. The file's pixel size is the detector's" in capsys.readouterr().err
     (row,) = rows(tmp_path / "out" / "xa_segments.csv")
     assert row["unit"] == "px"
     assert float(row["length"]) == pytest.approx(108, rel=0.015)

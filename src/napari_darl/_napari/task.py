@@ -16,7 +16,7 @@ from qtpy.QtCore import QCoreApplication, QTimer
 from superqt.utils import GeneratorWorker
 
 from napari_darl._napari.open_viewer import OpenViewer
-from napari_darl.errors import DarlError, DarlWarning
+from napari_darl.errors import DarlError, DarlWarning, Warned
 
 if TYPE_CHECKING:
     import napari
@@ -83,7 +83,8 @@ class Task:
         self._bar = _Bar(self.cancel, total, title)
         self._worker = create_worker(_yielding_errors, self._stop, work, _worker_class=_Worker)
         self._worker.yielded.connect(self._receive)
-        self._worker.warned.connect(_warn)
+        self._warned = Warned()
+        self._worker.warned.connect(self._warn)
         self._worker.finished.connect(self._end)
         _wait_at_quit()
         _under_way.add(self)
@@ -114,8 +115,17 @@ class Task:
             self._stop.set()
             _report(error)
 
+    def _warn(self, shown: tuple[Any, ...]) -> None:
+        warning, category = shown[:2]
+        if not isinstance(warning, DarlWarning):
+            _log.info("%s: %s", category.__name__, warning)
+        elif text := self._warned.add(warning):
+            show_warning(text)
+
     def _end(self) -> None:
         _under_way.discard(self)
+        for text in self._warned.take():
+            show_warning(text)
         with suppress(RuntimeError):  # the window, and the bar's widget with it, may be gone
             self._bar.close()
         self._dock.restore()
@@ -236,11 +246,3 @@ def _report(error: Exception) -> None:
         show_error(f"Memory ran out{detail}. Close other programs, or choose fewer frames.")
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)
-
-
-def _warn(shown: tuple[Any, ...]) -> None:
-    message, category = shown[:2]
-    if issubclass(category, DarlWarning):
-        show_warning(str(message))
-    else:
-        _log.info("%s: %s", category.__name__, message)

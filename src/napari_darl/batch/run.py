@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from napari_darl.batch.jobs import Job
 from napari_darl.batch.recipe import Recipe
 from napari_darl.batch.results import State, state_of
-from napari_darl.batch.segmenting import Progress, segment_chunks, segment_whole
-from napari_darl.errors import DarlError
+from napari_darl.batch.segmenting import segment_chunks, segment_whole
+from napari_darl.errors import DarlError, about, about_source
+from napari_darl.inference.pipeline import Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -49,8 +50,7 @@ class Outcome:
     @property
     def sentence(self) -> str:
         """The reason, with the name of the image."""
-        source = str(self.job.source)
-        return self.reason if source in self.reason else f"{source}: {self.reason}"
+        return about_source(self.reason, self.job.source)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Batch:
         job : Job
             The image.
         progress : callable, optional
-            For images that are segmented chunk by chunk, see `Progress`.
+            Called with the numbers of finished and of all parts of the image: its chunks or, in memory, tiles.
         interrupt : callable, optional
             Called before each tile of other images; it may raise StoppedError.
         """
@@ -99,14 +99,15 @@ class Batch:
         if job.in_chunks:
             new = segment_chunks(job, self.recipe, overwrite=self.overwrite, client=self.client, progress=progress)
             return Outcome(job, State.DONE, new=new)
-        smoothed = segment_whole(job, self.recipe, overwrite=replaced, interrupt=interrupt)
+        smoothed = segment_whole(job, self.recipe, overwrite=replaced, progress=progress, interrupt=interrupt)
         return Outcome(job, State.DONE, new=True, smoothed=smoothed)
 
 
 def _guarded(job: Job, work: Callable[[], Outcome]) -> Outcome:
     """Do the work, and turn its errors into an outcome."""
     try:
-        return work()
+        with about(job.source):
+            return work()
     except StoppedError:
         raise
     except DarlError as error:

@@ -20,6 +20,7 @@ from napari_darl.frames.smoothing import smooth_over_time
 from napari_darl.frames.stacks import read_series
 from napari_darl.inference.cleaning import clean_mask
 from napari_darl.inference.orthogonal import windows_for
+from napari_darl.inference.pipeline import Progress
 from napari_darl.inference.zarr_output import write_zarr
 from napari_darl.io.arrays import ImageArray, ImageData
 from napari_darl.io.images import FileImage, open_image, read_image
@@ -28,9 +29,6 @@ from napari_darl.io.output import write_frames, write_mask
 
 if TYPE_CHECKING:
     from distributed import Client
-
-Progress = Callable[[int, int], None]
-"""Called with the numbers of finished parts and of all parts; what it raises ends the work."""
 
 
 def read_source(job: Job) -> FileImage:
@@ -45,7 +43,14 @@ def read_source(job: Job) -> FileImage:
     return read_series(job.source) if whole else read_image(job.source)
 
 
-def segment_whole(job: Job, recipe: Recipe, *, overwrite: bool, interrupt: Callable[[], None] | None = None) -> bool:
+def segment_whole(
+    job: Job,
+    recipe: Recipe,
+    *,
+    overwrite: bool,
+    progress: Progress | None = None,
+    interrupt: Callable[[], None] | None = None,
+) -> bool:
     """Segment an image in memory into TIFFs; return whether it was smoothed over time, which single frames aren't.
 
     The mask is written last, so that it stands for all results. Results that are there are replaced if `overwrite`;
@@ -60,15 +65,11 @@ def segment_whole(job: Job, recipe: Recipe, *, overwrite: bool, interrupt: Calla
     windows = windows_for(image, recipe.model, recipe.options, region=region, interrupt=interrupt)
     indices = list(np.ndindex(windows.shape[:-2]))
     chosen = [indices[number] for number in recipe.frames.of(len(indices))] if recipe.frames else None
-    probability = windows.compute(chosen)
+    probability = windows.compute(chosen, progress)
     mask = clean_mask(probability, recipe.cleaning)
     if not mask.any():
-        warnings.warn(
-            f"No vessels were found in {job.source}. Try another channel, --bright or --dark, a lower threshold or "
-            f"another factor to resize by.{colours_that_show(image)}",
-            DarlWarning,
-            stacklevel=2,
-        )
+        message = "No vessels were found. Try another model, channel or polarity, a lower threshold or another factor."
+        warnings.warn(DarlWarning(message + colours_that_show(image), job.source), stacklevel=2)
     provenance = recipe.provenance(job, windows)
     results: dict[str, tuple[Callable[..., None], npt.NDArray[Any]]] = {
         "probability": (write_frames, probability),

@@ -1,7 +1,6 @@
 """The command line: thin commands over the library. Any error is one line, with exit status 2."""
 
 import sys
-import warnings
 from typing import Any
 
 import typer
@@ -15,9 +14,9 @@ from napari_darl.cli.models import export, import_checkpoint, models
 from napari_darl.cli.refining import refine
 from napari_darl.cli.segmenting import segment
 from napari_darl.cli.synthesizing import synthesize
-from napari_darl.cli.terminal import fail, show_warning
+from napari_darl.cli.terminal import fail, warnings_shown
 from napari_darl.cli.training import train
-from napari_darl.errors import DarlError, DarlWarning
+from napari_darl.errors import DarlError
 
 app = typer.Typer(
     help="Vessel segmentation without labels (DARL). For research use, not for diagnosis.",
@@ -51,10 +50,9 @@ def main() -> None:
     """Run the command line; the entry point of `napari-darl`."""
     if len(sys.argv) == 1:
         sys.argv.append("--help")
-    warnings.simplefilter("always", DarlWarning)
-    warnings.showwarning = show_warning  # type: ignore[assignment]
     try:
-        status = app(standalone_mode=False)
+        with warnings_shown():
+            status = app(standalone_mode=False)
     except DarlError as error:
         status = fail(str(error))
     except _UsageError as error:

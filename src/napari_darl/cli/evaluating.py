@@ -55,7 +55,7 @@ def assess(
     loaded = load_model(model, device)
     scores: dict[str, float] = {}
     failures = Failures()
-    for name, frame in tracked(named_frames(paths, failures, channel, chosen), "Assessing", len(paths)):
+    for name, frame in named_frames(paths, failures, "Assessing", channel, chosen):
         trust = None
         with failures.of(name):
             trust = assess_frame(frame, loaded, options)
@@ -118,7 +118,7 @@ def noise(
     loaded = load_model(model, device)
     rows = []
     failures = Failures()
-    for name, frame, expert in tracked(with_experts(pairs, failures, channel), "Segmenting", len(pairs)):
+    for name, frame, expert in with_experts(pairs, failures, "Segmenting", channel):
         masks = {}
         with failures.of(name):
             views = noisy_views(frame, loaded, options, noise_levels=levels, sigmas=deviations)

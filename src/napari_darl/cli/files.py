@@ -1,14 +1,14 @@
 """The files that a command reads and writes. All of them are checked before any work."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from napari_darl.cli.terminal import fail
-from napari_darl.errors import DarlError, FileError, InputError
+from napari_darl.cli.terminal import fail, image_bars
+from napari_darl.errors import DarlError, FileError, InputError, about, about_source
 from napari_darl.io.arrays import ImageData
 
 if TYPE_CHECKING:
@@ -20,44 +20,56 @@ Frame = ImageData[Any]
 
 
 def named_frames(
-    paths: Iterable[Path], failures: "Failures", channel: str | None = None, chosen: "FrameNumbers | None" = None
+    paths: Iterable[Path],
+    failures: "Failures",
+    description: str,
+    channel: str | None = None,
+    chosen: "FrameNumbers | None" = None,
 ) -> Iterator[tuple[str, Frame]]:
     """Yield the chosen grey frames of files with their names: the file's stem, with a number where it holds several.
 
-    Files that can't be read are left out, and collected among the failures.
+    Files that can't be read are left out, and collected among the failures. A bar shows the progress meanwhile.
 
     Raises
     ------
     InputError
         If two frames have the same name; for files of the same stem before any work.
     """
-    for path, frames in _by_file(list(paths), channel, failures):
-        numbers: Iterable[int] = ()
-        with failures.of(path):
-            numbers = chosen.of(len(frames)) if chosen else range(len(frames))
-        yield from (frames[number] for number in numbers)
+    listed = list(paths)
+    with image_bars(description, len(listed)) as bars:
+        for path, frames in _by_file(listed, channel, failures):
+            numbers: Sequence[int] = ()
+            with failures.of(path):
+                numbers = chosen.of(len(frames)) if chosen else range(len(frames))
+            with bars.of(path) as show:
+                for done, number in enumerate(numbers, 1):
+                    yield frames[number]
+                    show(done, len(numbers))
 
 
 def with_experts(
-    pairs: dict[Path, Path | None], failures: "Failures", channel: str | None = None
+    pairs: dict[Path, Path | None], failures: "Failures", description: str, channel: str | None = None
 ) -> Iterator[tuple[str, Frame, Any]]:
     """Yield frames as `named_frames` does, each with the expert's mask, or None where no file of them is given."""
     from napari_darl.evaluation.metrics import above_half
     from napari_darl.frames.stacks import read_stack
 
-    for path, frames in _by_file(list(pairs), channel, failures):
-        expert = pairs[path]
-        masks: list[Any] = [None] * len(frames)
-        if expert:
-            masks = []
-            with failures.of(expert):
-                masks = [above_half(mask) for mask in read_stack(expert, "brightest").frames]
-                if len(masks) != len(frames):
-                    masks, count = [], len(masks)
-                    told = f"{expert} has {count} masks and {path} has {len(frames)} frames. Pass one for each."
-                    raise InputError(told)
-        for named, mask in zip(frames, masks, strict=False):
-            yield (*named, mask)
+    with image_bars(description, len(pairs)) as bars:
+        for path, frames in _by_file(list(pairs), channel, failures):
+            expert = pairs[path]
+            masks: list[Any] = [None] * len(frames)
+            if expert:
+                masks = []
+                with failures.of(expert):
+                    masks = [above_half(mask) for mask in read_stack(expert, "brightest").frames]
+                    if len(masks) != len(frames):
+                        masks, count = [], len(masks)
+                        told = f"{expert} has {count} masks and {path} has {len(frames)} frames. Pass one for each."
+                        raise InputError(told)
+            with bars.of(path) as show:
+                for done, (named, mask) in enumerate(zip(frames, masks, strict=False), 1):
+                    yield (*named, mask)
+                    show(done, len(frames))
 
 
 def _by_file(
@@ -102,9 +114,10 @@ def numbers(text: str, kind: Callable[[str], T], option: str) -> list[T]:
 
 @contextmanager
 def naming(source: Path | str) -> Iterator[None]:
-    """Name the source of an input in its errors."""
+    """Name the source of an input in its errors and warnings."""
     try:
-        yield
+        with about(source):
+            yield
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
 
@@ -114,11 +127,12 @@ class Failures(list[str]):
 
     @contextmanager
     def of(self, source: Path | str) -> Iterator[None]:
-        """Collect the error of a file, with its name."""
+        """Collect the error of a file, with its name, which its warnings get, too."""
         try:
-            yield
+            with about(source):
+                yield
         except DarlError as error:
-            self.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+            self.append(about_source(str(error), source))
 
     def report(self) -> None:
         """Print the errors; with any, raise typer.Exit with status 2."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_darl.cli.files import Failures
 from napari_darl.cli.pixel_size import find_scale, for_axes, warn_of_comma
-from napari_darl.cli.terminal import tracked
+from napari_darl.cli.terminal import Show, image_bars
 from napari_darl.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -95,14 +95,15 @@ def measure_files(
     told: dict[str, Any] = {}
     rows: list[dict[str, object]] = []
     tables: dict[str, bytes] = {}
-    for job in tracked(jobs, "Measuring"):
-        with failures.of(job.mask):
-            found, provenance = _measure_file(job, options)
-            for kind in _TABLES:
-                tables[f"{job.stem}_{kind}.csv"] = csv_text(with_unit(getattr(found, kind), found.unit))
-            summaries[job.stem] = plain(found.summary) | {"unit": found.unit, "pixel_size": list(found.pixel_size)}
-            told[job.stem] = provenance
-            rows += _frame_rows(job.stem, found, provenance)
+    with image_bars("Measuring", len(jobs)) as bars:
+        for job in jobs:
+            with failures.of(job.mask), bars.of(job.mask) as show:
+                found, provenance = _measure_file(job, options, show)
+                for kind in _TABLES:
+                    tables[f"{job.stem}_{kind}.csv"] = csv_text(with_unit(getattr(found, kind), found.unit))
+                summaries[job.stem] = plain(found.summary) | {"unit": found.unit, "pixel_size": list(found.pixel_size)}
+                told[job.stem] = provenance
+                rows += _frame_rows(job.stem, found, provenance)
     if not summaries:
         return summaries
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -182,7 +183,7 @@ def paired(stems: dict[str, Path], source: Path | None, name: str) -> dict[str, 
     return {stem: files[stem] for stem in stems}
 
 
-def _measure_file(job: Job, options: MeasureOptions) -> "tuple[Morphometry, dict[str, Any]]":
+def _measure_file(job: Job, options: MeasureOptions, show: Show) -> "tuple[Morphometry, dict[str, Any]]":
     """Measure one file; return what was found and where it comes from."""
     from napari_darl.evaluation.metrics import above_half
     from napari_darl.measuring.morphometry import measure as measured
@@ -208,6 +209,7 @@ def _measure_file(job: Job, options: MeasureOptions) -> "tuple[Morphometry, dict
         separate_labels=options.labels,
         time_axis=0 if movie else None,
         frame_time=frame_time,
+        progress=show,
     )
     files = {"mask": job.mask, "image": job.image, "field_of_view": job.view}
     return found, {

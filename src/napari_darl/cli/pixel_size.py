@@ -49,18 +49,14 @@ def find_scale(pixel_size: str | None, unit: str | None, images: "list[ImageData
         if image.pixel_size and image.unit and image.unit != "pixel" and not image.at_detector:
             return Scale(image.pixel_size, image.unit, f"file {image.path.name}" if image.path else "file")
     if any(image.at_detector for image in images):
-        warnings.warn(
-            f"{path} is measured in PIXELS. Its pixel size is the detector's, where everything is larger than in the "
-            "patient. Calibrate it, as by a catheter, and measure with --pixel-size and --unit.",
-            DarlWarning,
-            stacklevel=2,
+        message = (
+            "Measured in PIXELS. The file's pixel size is the detector's, where everything is larger than in the "
+            "patient. Calibrate it, as by a catheter, and measure with --pixel-size and --unit."
         )
+        warnings.warn(DarlWarning(message, path), stacklevel=2)
         return Scale(1.0, "px", "none: the file has the detector's only")
-    warnings.warn(
-        f"{path} is measured in PIXELS. No file has their size. If you know it, measure with --pixel-size and --unit.",
-        DarlWarning,
-        stacklevel=2,
-    )
+    message = "Measured in PIXELS, whose size no file has. If you know it, measure with --pixel-size and --unit."
+    warnings.warn(DarlWarning(message, path), stacklevel=2)
     return Scale(1.0, "px", "none")
 
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,12 +24,11 @@ from napari_darl.cli.options import (
     Resize,
     frame_numbers,
 )
-from napari_darl.cli.terminal import messages, progress_bar, stop_on_interrupt
+from napari_darl.cli.terminal import Show, image_bars, messages, stop_on_interrupt
 from napari_darl.errors import DarlWarning, InputError
 
 if TYPE_CHECKING:
     from distributed import Client
-    from rich.progress import TaskID
 
     from napari_darl.batch.jobs import Job
     from napari_darl.batch.replay import Settings
@@ -210,30 +210,26 @@ def settings_like(mask: Path, context: typer.Context, device: str) -> "Settings"
 
 
 def process(jobs: "list[Job]", batch: "Batch") -> "list[Outcome]":
-    """Go through a batch, with a progress bar; Ctrl-C stops after the tile or chunk at hand."""
+    """Go through a batch, with progress bars; Ctrl-C stops after the tile or chunk at hand."""
     from napari_darl.batch.run import StoppedError
 
     outcomes: list[Outcome] = []
-    with stop_on_interrupt() as stop, progress_bar() as progress:
-        whole = progress.add_task("Segmenting", total=len(jobs))
+    with stop_on_interrupt() as stop, image_bars("Segmenting", len(jobs)) as bars:
 
         def interrupt() -> None:
             if stop.is_set():
                 done = f"Stopped after {len(outcomes)} of {len(jobs)} images."
                 raise StoppedError(f"{done} The same command resumes from there.")
 
+        def show_chunks(show: Show, done: int, total: int) -> None:
+            show(done, total)
+            if stop.is_set() and done < total:
+                raise StoppedError(f"Stopped after {done} of {total} chunks. The same command resumes from there.")
+
         for job in jobs:
-            part = progress.add_task(f"Segmenting {job.source.name}", visible=job.in_chunks)
-
-            def show(done: int, total: int, part: "TaskID" = part) -> None:
-                progress.update(part, completed=done, total=total)
-                if stop.is_set() and done < total:
-                    raise StoppedError(f"Stopped after {done} of {total} chunks. The same command resumes from there.")
-
             interrupt()
-            outcomes.append(batch.process(job, show, interrupt))
-            progress.remove_task(part)
-            progress.advance(whole)
+            with bars.of(job.source) as show:
+                outcomes.append(batch.process(job, partial(show_chunks, show) if job.in_chunks else show, interrupt))
     return outcomes
 
 

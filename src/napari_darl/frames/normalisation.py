@@ -112,8 +112,8 @@ def intensity_range(frame: Array, normalisation: Normalisation, bits: int | None
         low, *middle, high = np.percentile(sample, tails)
     if normalisation.high < 100 and 0 < middle[2] - middle[0] < _LEAST_CONTRAST * (high - low):
         warnings.warn(
-            f"96 % of a frame's pixels use less than {_LEAST_CONTRAST:.0%} of its intensities, {2 * float(low):g} to "
-            f"{2 * float(high):g}, so vessels may be missed. Remove extreme values such as text or padding.",
+            f"96 % of a frame's pixels use less than {_LEAST_CONTRAST:.0%} of its intensities, so vessels may be "
+            "missed. Remove extreme values such as text or padding.",
             DarlWarning,
             stacklevel=2,
         )

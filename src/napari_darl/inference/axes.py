@@ -106,6 +106,11 @@ class Axis:
         cells = max(min(_CELLS, _LONGEST // self.step), -(-MIN_SIZE // self.step), 1)
         return min(cells * self.step, self.length)
 
+    @property
+    def count(self) -> int:
+        """Number of cells."""
+        return -(-self.length // self.step)
+
     def cells(self, window: slice) -> Iterator[Cell]:
         """Yield the cells, or parts of them, that make up a window."""
         for number in range(window.start // self.step, -(-window.stop // self.step)):

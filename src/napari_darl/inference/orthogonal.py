@@ -22,7 +22,7 @@ from napari_darl.frames.regions import EVERYTHING, Index, Region
 from napari_darl.inference.context import Array, Chunk, Context, Contexts, Pixels, Window
 from napari_darl.inference.loading import Model
 from napari_darl.inference.options import SegmentOptions
-from napari_darl.inference.pipeline import Pipeline, Probability
+from napari_darl.inference.pipeline import Pipeline, Probability, Progress, reported
 from napari_darl.inference.windows import Windows
 from napari_darl.io.arrays import ImageArray, ImageData
 
@@ -109,12 +109,14 @@ class OrthogonalWindows(Windows):
         for index, probability in super().frames(first):
             yield index, self._mean(index, probability, others[index], self.pipeline.whole)
 
-    def compute(self, chosen: Sequence[Index] | None = None) -> Probability:
+    def compute(self, chosen: Sequence[Index] | None = None, progress: Progress | None = None) -> Probability:
         """Return the probability of the whole volume, as `Windows.compute`."""
         probability = np.zeros(self.shape, np.float32)
-        for index, frame in self.frames():
-            if chosen is None or index in chosen:
-                probability[index] = frame
+        sides = [(side.pipeline, self.shape[side.axis]) for side in self._sides]
+        with reported([(self.pipeline, self.shape[0]), *sides], progress):
+            for index, frame in self.frames():
+                if chosen is None or index in chosen:
+                    probability[index] = frame
         return probability
 
     def compute_chunk(self, chunk: Chunk, pixels: Pixels) -> Probability:

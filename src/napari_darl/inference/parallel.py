@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextvars import copy_context
+from typing import Any, TypeVar
 
 import torch
 
@@ -41,8 +42,8 @@ def each(function: Callable[[_T], _R], items: Iterable[_T], device: torch.device
     count = min(threads(device), len(listed))
     if count <= 1:
         return [function(item) for item in listed]
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(function, listed))
+    with ThreadPoolExecutor(count) as pool:  # each call in a copy of the context, where warnings find their image
+        return [call.result() for call in [pool.submit(copy_context().run, function, item) for item in listed]]
 
 
 def ahead(items: Iterable[_T]) -> Iterator[_T]:
@@ -56,9 +57,13 @@ def ahead(items: Iterable[_T]) -> Iterator[_T]:
     >>> list(ahead(n * n for n in range(4)))
     [0, 1, 4, 9]
     """
-    iterator, end = iter(items), object()
+    iterator, end, context = iter(items), object(), copy_context()
+
+    def following() -> Any:
+        return next(iterator, end)
+
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, iterator, end)
+        coming = pool.submit(context.run, following)
         while (item := coming.result()) is not end:
-            coming = pool.submit(next, iterator, end)
-            yield item  # type: ignore[misc]
+            coming = pool.submit(context.run, following)
+            yield item

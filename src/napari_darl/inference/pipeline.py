@@ -11,6 +11,7 @@ Every probability of this package is computed here, whether of a whole frame or 
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 
 import numpy as np
@@ -35,6 +36,9 @@ from napari_darl.inference.resampling import Resampling, resample
 from napari_darl.inference.scale import checked_resize
 
 Probability = npt.NDArray[np.float32]
+
+Progress = Callable[[int, int], None]
+"""Called with the numbers of finished parts and of all parts; what it raises ends the work."""
 
 # px. With this margin, masks made of tiles agree with those of whole frames (docs/scale.md); deeper networks need more.
 _MARGIN = 64
@@ -70,6 +74,8 @@ class Pipeline:
         How a frame is cut into cells.
     context : Contexts
         Looks up what parts of a frame must know of the whole.
+    on_tiles : callable, optional
+        Called with the number of tiles that have been computed since its last call; None at first.
 
     Raises
     ------
@@ -102,11 +108,17 @@ class Pipeline:
         self.whole = Window(slice(0, height), slice(0, width))
         self.predictor = Predictor(model.network, noise_level, interrupt, options.precision == "auto")
         self.context = Contexts(shape, config.normalisation, self.options, region)
+        self.on_tiles: Callable[[int], None] | None = None
         self._config = config
         self.rows, self.columns = (
             Axis(length, resize, self.tile, self.margin, config.stride)
             for length, resize in ((height, self.resize * row_scale), (width, self.resize))
         )
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles of a frame."""
+        return self.rows.count * self.columns.count
 
     def grey(self, pixels: Array) -> Array:
         """Return the grey values of pixels as stored, (Y, X) or (Y, X, C): masked where a value is missing."""
@@ -147,14 +159,17 @@ class Pipeline:
         """
         shown = [context.low < context.high for context in contexts]
         probability = np.zeros((len(greys), *window.shape), np.float32)
+        cells = list(product(self.rows.cells(window.rows), self.columns.cells(window.columns)))
         if not any(shown):
+            self._computed(len(cells) * len(greys))
             return probability
         try:
-            for rows, columns, tiles in self._tiles(greys, contexts, window):
+            for rows, columns, tiles in self._tiles(greys, contexts, self.source(window), cells):
                 found = self.predictor(tiles, (rows.needed, columns.needed))
                 segmented = found[:, 0, rows.kept, columns.kept].numpy()
                 place = Window(rows.pixels, columns.pixels).within(window)
                 probability[:, *place] = resample(segmented, rows.resize_back, columns.resize_back)
+                self._computed(len(greys))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -177,15 +192,17 @@ class Pipeline:
         """
         return self._network_input(greys, contexts, self.rows.whole, self.columns.whole)
 
+    def _computed(self, tiles: int) -> None:
+        if self.on_tiles:
+            self.on_tiles(tiles)
+
     def _tiles(
-        self, greys: Sequence[Array], contexts: Sequence[Context], window: Window
+        self, greys: Sequence[Array], contexts: Sequence[Context], source: Window, cells: Sequence[tuple[Cell, Cell]]
     ) -> Iterator[tuple[Cell, Cell, Tensor]]:
-        """Yield the cells of a window, along y and x, with their tiles; the next ones are made meanwhile."""
-        whole = self.source(window)
-        cells = list(product(self.rows.cells(window.rows), self.columns.cells(window.columns)))
+        """Yield cells, along y and x, with their tiles, made of what was read at `source`; the next are made ahead."""
 
         def made(rows: Cell, columns: Cell) -> tuple[Cell, Cell, Tensor]:
-            part = Window(rows.source, columns.source).within(whole)
+            part = Window(rows.source, columns.source).within(source)
             tiles = self._network_input([grey[part] for grey in greys], contexts, rows.resize, columns.resize)
             return rows, columns, pad_to_multiple(tiles, self._config.stride)
 
@@ -213,6 +230,26 @@ class Pipeline:
         schedule = copy.deepcopy(self.predictor.network.schedule).cpu()
         part = noise[rows.start : rows.stop, columns.start : columns.stop]
         return schedule.add_noise(tensor, torch.tensor([level]), torch.from_numpy(part))
+
+
+@contextmanager
+def reported(frames: Sequence[tuple[Pipeline, int]], progress: Progress | None) -> Iterator[None]:
+    """Report the tiles that pipelines compute, each of a number of frames: finished ones and all."""
+    total, done = sum(pipeline.tiles * count for pipeline, count in frames), 0
+
+    def report(tiles: int) -> None:
+        nonlocal done
+        done += tiles
+        if progress:
+            progress(done, total)
+
+    for pipeline, _ in frames:
+        pipeline.on_tiles = report
+    try:
+        yield
+    finally:
+        for pipeline, _ in frames:
+            pipeline.on_tiles = None
 
 
 def _side_and_margin(config: ModelConfig, tile: int | None) -> tuple[int, int]:

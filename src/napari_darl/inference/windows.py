@@ -22,7 +22,7 @@ from napari_darl.inference.context import Array, Chunk, Context, Pixels, Window
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.parallel import ahead, each
-from napari_darl.inference.pipeline import Pipeline, Probability
+from napari_darl.inference.pipeline import Pipeline, Probability, Progress, reported
 
 _PIXELS = 2**22  # most pixels of a chunk of several frames
 _CONTEXTS = 8  # frames whose context is kept
@@ -160,21 +160,22 @@ class Windows:
                 self._warn(index, context)
             yield [index for index, _ in batch], Pixels([grey for _, grey in batch], contexts)
 
-    def compute(self, chosen: Sequence[Index] | None = None) -> Probability:
+    def compute(self, chosen: Sequence[Index] | None = None, progress: Progress | None = None) -> Probability:
         """Return the probability of the whole image, float32 of shape `shape`; it has to fit into memory.
 
         Parameters
         ----------
         chosen : sequence of tuple of int, optional
             Indices of the frames to segment; the others stay 0.
+        progress : callable, optional
+            Called with the numbers of finished and of all tiles; what it raises ends the work.
         """
+        whole, count = self.pipeline.whole, self.image.frame_count if chosen is None else len(chosen)
+        frames = self.frames() if chosen is None else ((index, self.probability(index, *whole)) for index in chosen)
         probability = np.zeros(self.shape, np.float32)
-        if chosen is not None:
-            for index in chosen:
-                probability[index] = self.probability(index, *self.pipeline.whole)
-            return probability
-        for index, frame in self.frames():
-            probability[index] = frame
+        with reported([(self.pipeline, count)], progress):
+            for index, frame in frames:
+                probability[index] = frame
         return probability
 
     def frame_windows(self) -> list[Window]:
@@ -219,8 +220,8 @@ class Windows:
 
     def probability(self, index: Index, rows: slice, columns: slice) -> Probability:
         """Return the probability in a window of the frame at `index`: float32, shape (rows, columns)."""
-        window = Window(rows, columns)
-        return self.pipeline(*self.read(Chunk((index,), window)), window)[0]  # type: ignore[no-any-return]
+        chunk = Chunk((index,), Window(rows, columns))
+        return self.pipeline(*self.read(chunk), chunk.window)[0]  # type: ignore[no-any-return]
 
     @property
     def sample(self) -> tuple[slice, slice]:
@@ -279,9 +280,8 @@ class Windows:
         """Warn of the first frame in which values are missing."""
         if context.missing and not self._warned:
             self._warned = True
-            image = f"{self.image.path or 'The image'}"
-            frame = f"{image}: frame {index}, and perhaps others," if index else image
-            warn_of_missing(f"{frame} has", context.missing, self.pipeline.whole.size)
+            frame = f": frame {index}, and perhaps others," if index else ""
+            warn_of_missing(f"{self.image.path or 'The image'}{frame} has", context.missing, self.pipeline.whole.size)
 
     def _forget(self) -> None:
         self._lock = Lock()

@@ -97,11 +97,8 @@ def _deep(path: Path, content: bytes, shallow: npt.NDArray[Any]) -> npt.NDArray[
 
         data: npt.NDArray[Any] = png_decode(content)
     except ImportError:
-        warnings.warn(
-            f"{path} has 16 bits, of which 8 were read. To read all, install imagecodecs (pip install imagecodecs).",
-            DarlWarning,
-            stacklevel=2,
-        )
+        message = "Of 16 bits, 8 were read. To read all, install imagecodecs (pip install imagecodecs)."
+        warnings.warn(DarlWarning(message, path), stacklevel=2)
         return shallow
     except Exception as error:  # as above
         raise FileError(f"{path} is damaged or cut short. Copy it again from its source.") from error

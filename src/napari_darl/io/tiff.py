@@ -103,11 +103,8 @@ def warn_of_pages_left_out(path: Path, tiff: tifffile.TiffFile) -> None:
     levels = [level for series in tiff.series for level in series.levels]
     described = sum(level.size // max(level.keyframe.size, 1) for level in levels)
     if (pages := len(tiff.pages)) > described:
-        warnings.warn(
-            f"{path} has {pages} pages, but its metadata describe {described}. The others are left out.",
-            DarlWarning,
-            stacklevel=2,
-        )
+        message = f"The file has {pages} pages, but its metadata describe {described}. The others are left out."
+        warnings.warn(DarlWarning(message, path), stacklevel=2)
 
 
 def joined(images: list[ImageData[npt.NDArray[Any]]]) -> list[ImageData[npt.NDArray[Any]]]:

@@ -1,7 +1,7 @@
 """Measure the vessels of a mask: one call from a mask to tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,6 +64,7 @@ def measure(
     separate_labels: bool = False,
     time_axis: int | None = None,
     frame_time: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Morphometry:
     """Measure the vessels of a mask: lengths, diameters, curvature, branch points and densities.
 
@@ -85,6 +86,8 @@ def measure(
         Axis over which the mask is a movie, measured frame by frame. Without one, three axes are a volume.
     frame_time : float, optional
         Time between frames, in milliseconds.
+    progress : callable, optional
+        Called with the numbers of measured frames and of all frames; what it raises ends the work.
 
     Returns
     -------
@@ -118,9 +121,11 @@ def measure(
     images = None if image is None else check_image(image, np.shape(mask), time_axis)
     region = None if field_of_view is None else check_region(field_of_view, array.shape[1:])
     measurer = FrameMeasurer(size, region, separate_labels)
-    found = [
-        measurer.measure(labels, None if images is None else images[number]) for number, labels in enumerate(array)
-    ]
+    found: list[FrameTables] = []
+    for number, labels in enumerate(array):
+        found.append(measurer.measure(labels, None if images is None else images[number]))
+        if progress:
+            progress(len(found), len(array))
     return collect(found, size, unit, frame_time=frame_time, movie=time_axis is not None)
 
 

@@ -81,6 +81,21 @@ def test_all_are_segmented_as_by_the_shell(window: Window, images: Path, untrain
     assert run("segment", images, "--output", images.parent / "out", "--model", untrained_path) == 2
 
 
+def test_images_without_vessels_are_told_once(window: Window, images: Path, untrained_path: Path) -> None:
+    widget = opened(window, images, untrained_path)
+    widget.cleaning.value = widget.cleaning.value.updated(threshold=0.99)
+    widget.list_images()
+    window.finish()
+    widget.button.click()
+    window.finish()
+    assert "4 done, 2 failed" in widget.state.text()
+    window.wait(lambda: len(window.messages) == 2)
+    alike, coloured = window.messages
+    assert alike.startswith(f"3 images ({images / 'a.png'}, {images / 'c.tif'} and {images / 'f.png'}): No vessels")
+    assert coloured.startswith(f"{images / 'd.png'}: No vessels were found. ")
+    assert "Of its colours" in coloured
+
+
 def test_stepping_shows_masks_in_place_and_saves_edits(window: Window, images: Path, untrained_path: Path) -> None:
     widget = opened(window, images, untrained_path)
     session, viewer, out = widget.session, window.viewer.__wrapped__, images.parent / "out"
