@@ -8,7 +8,8 @@ For rows marked "best", the threshold of a model or the fraction of brightest pi
 expert masks, one value for all frames: an upper bound, not what a user gets. "x sato" is the time per frame relative to
 Sato's filter. With `--noise`, Gaussian noise is added to the 8-bit frames; filters keep the best fraction of the clean
 frames ("kept"), or use the best fraction for each noise level. With `--zoom`, models segment copies of another size,
-and their probabilities are resampled to the original grid.
+and their probabilities are resampled to the original grid. Masks at "0.5, cleaned" are those that users get of a model
+whose file asks for a cleaning.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from skimage.transform import resize
 from napari_darl.errors import DarlError
 from napari_darl.evaluation.metrics import MEASURES, Mask, Scores, mean_scores, score
 from napari_darl.evaluation.report import markdown_table
+from napari_darl.inference.cleaning import Cleaning, clean_mask
+from napari_darl.models import model_info
 
 FRACTIONS = np.arange(0.02, 0.205, 0.01)
 THRESHOLDS = np.arange(0.05, 0.955, 0.05)
@@ -86,6 +89,15 @@ def model(name: str, threads: int) -> Method:
     return lambda sample: segment_probability(sample.grey, loaded)
 
 
+def model_masks(name: str) -> dict[str, Callable[[Map], Mask]]:
+    """Return how a model's masks are made: by 0.5 alone and, if its file asks for more, cleaned."""
+    cleaning = Cleaning.of_model(model_info(name))
+    ways: dict[str, Callable[[Map], Mask]] = {"0.5": lambda map_: map_ > 0.5}
+    if not cleaning.is_threshold_alone:
+        ways["0.5, cleaned"] = lambda map_: clean_mask(map_, cleaning) > 0
+    return ways
+
+
 def cut_filter(samples: Sequence[Sample], maps: Sequence[Map], fraction: float) -> list[Mask]:
     """Return masks of the same fraction of brightest pixels in each frame."""
     return [brightest(map_, fraction, one.counted) for map_, one in zip(maps, samples, strict=True)]
@@ -108,8 +120,10 @@ def accuracy(samples: Sequence[Sample], filters: dict[str, Method], models: dict
     for name, method in models.items():
         maps, seconds = timed(method, samples)
         best = max(THRESHOLDS, key=lambda level: mean_dice(samples, [map_ > level for map_ in maps]))
-        for label, level in (("0.5", 0.5), (f"best: {best:.2f}", best)):
-            rows.append(Row(name, label, full_scores(samples, [map_ > level for map_ in maps], maps), seconds))
+        for label, mask_of in model_masks(name).items():
+            rows.append(Row(name, label, full_scores(samples, [mask_of(map_) for map_ in maps], maps), seconds))
+        at_best = full_scores(samples, [map_ > best for map_ in maps], maps)
+        rows.append(Row(name, f"best: {best:.2f}", at_best, seconds))
     sato = next(row.seconds for row in rows if row.method == "sato")
     header = ("method", "cut", *MEASURES, "s/frame", "x sato")
     return markdown_table(header, [(r.method, r.cut, *astuple(r.scores), r.seconds, r.seconds / sato) for r in rows])
@@ -139,8 +153,11 @@ def robustness(samples: Sequence[Sample], filters: dict[str, Method], models: di
             dice = [mean_dice(level, cut_filter(level, found, cut)) for level, found, cut in each]
             rows.append((name, label, *dice, *(value - dice[0] for value in dice[1:])))
     for name, method in models.items():
-        dice = [mean_dice(level, [method(one) > 0.5 for one in level]) for level in levels]
-        rows.append((name, "0.5", *dice, *(value - dice[0] for value in dice[1:])))
+        found = [[method(one) for one in level] for level in levels]
+        for label, mask_of in model_masks(name).items():
+            each = zip(levels, found, strict=True)
+            dice = [mean_dice(level, [mask_of(map_) for map_ in maps]) for level, maps in each]
+            rows.append((name, label, *dice, *(value - dice[0] for value in dice[1:])))
     header = ("method", "cut", "clean", *(f"{s}" for s in SIGMAS), *(f"lost, {s}" for s in SIGMAS))
     return markdown_table(header, rows)
 
@@ -148,19 +165,21 @@ def robustness(samples: Sequence[Sample], filters: dict[str, Method], models: di
 def scaled(samples: Sequence[Sample], models: dict[str, Method], zooms: Sequence[float]) -> str:
     """Return the Dice at threshold 0.5 for copies of other sizes, on the original grid."""
 
-    def at(method: Method, sample: Sample, zoom: float) -> Mask:
+    def at(method: Method, sample: Sample, zoom: float) -> Map:
         if zoom == 1:
-            return method(sample) > 0.5
+            return method(sample)
         shape = tuple(round(length * zoom) for length in sample.grey.shape)
         copy = resize(sample.grey, shape, order=1, anti_aliasing=zoom < 1, preserve_range=True)
         found = method(replace(sample, grey=np.round(copy).astype(sample.grey.dtype)))
-        return resize(found, sample.grey.shape, order=1, anti_aliasing=zoom > 1) > 0.5
+        back: Map = resize(found, sample.grey.shape, order=1, anti_aliasing=zoom > 1)
+        return back
 
-    rows = [
-        (name, *(mean_dice(samples, [at(method, one, zoom) for one in samples]) for zoom in zooms))
-        for name, method in models.items()
-    ]
-    return markdown_table(("method", *(f"x {zoom:g}" for zoom in zooms)), rows)
+    rows = []
+    for name, method in models.items():
+        found = [[at(method, one, zoom) for one in samples] for zoom in zooms]
+        for label, mask_of in model_masks(name).items():
+            rows.append((name, label, *(mean_dice(samples, [mask_of(map_) for map_ in maps]) for maps in found)))
+    return markdown_table(("method", "cut", *(f"x {zoom:g}" for zoom in zooms)), rows)
 
 
 def arguments() -> argparse.Namespace:

@@ -13,6 +13,8 @@ from napari_darl.evaluation.metrics import Mask, above_half
 from napari_darl.evaluation.pairing import pair_files
 from napari_darl.frames.channels import to_grey
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
+from napari_darl.inference.cleaning import Cleaning
+from napari_darl.inference.loading import Model, load_model
 from napari_darl.io.images import read_image
 
 
@@ -65,6 +67,12 @@ def load(name: str, data: Path, limit: int | None = None) -> Iterator[Sample]:
 def to_intensity(grey: npt.NDArray[Any]) -> npt.NDArray[np.floating[Any]]:
     """Scale stored values to [0, 1] by their number of bits."""
     return (normalise(grey, intensity_range(grey, Normalisation(kind="bits"))) + 1) / 2
+
+
+def named_model(name: str) -> tuple[Model, Cleaning]:
+    """Load a model, and the cleaning that its file asks for; with ":plain" after its name, the threshold alone."""
+    model = load_model(name.removesuffix(":plain"), "cpu")
+    return model, Cleaning(threshold=model.threshold) if name.endswith(":plain") else model.cleaning
 
 
 def settings(name: str) -> BaselineSettings:

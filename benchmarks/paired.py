@@ -1,8 +1,10 @@
 """Compare two models frame by frame, with a confidence interval of the mean difference in Dice.
 
     python benchmarks/paired.py --data ../data --set drive --models fundus FORMER_MODEL.safetensors
+    python benchmarks/paired.py --data ../data --set dca1_dev --models default default:plain
 
-Masks are taken at 0.5. The 95 % interval is that of a bootstrap over frames.
+Masks are taken at 0.5 and cleaned as the file of the model asks for, but for ":plain" after its name. The 95 % interval
+is that of a bootstrap over frames.
 """
 
 import argparse
@@ -11,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from accuracy import mean_dice
-from frames import SETS, load
+from frames import SETS, load, named_model
 
-from napari_darl import load_model, segment_probability
+from napari_darl import clean_mask, segment_probability
 
 DRAWS = 10_000
 
@@ -29,8 +31,9 @@ def main() -> None:
     samples = list(load(args.set, args.data))
     dice = []
     for name in args.models:
-        model = load_model(name, "cpu")
-        dice.append([mean_dice([one], [segment_probability(one.grey, model) > 0.5]) for one in samples])
+        model, cleaning = named_model(name)
+        masks = [clean_mask(segment_probability(one.grey, model), cleaning) > 0 for one in samples]
+        dice.append([mean_dice([one], [mask]) for one, mask in zip(samples, masks, strict=True)])
     difference = np.subtract(*dice)
     rng = np.random.default_rng(0)
     means = [rng.choice(difference, len(difference)).mean() for _ in range(DRAWS)]

@@ -1,10 +1,11 @@
 """Measure how whole the trees of models are, on frames without labels: pieces, and gaps between collinear ends.
 
-    python benchmarks/pieces.py FRAME.jpg ... --models default runs/former
+    python benchmarks/pieces.py FRAME.jpg ... --models default default:plain runs/former
 
-Of the mask at 0.5 the centreline is taken. A piece is a connected part of it with at least 5 pixels. A gap lies between
-two ends of different pieces, or of the same, that are less than 10 px apart along the image, where the line between
-them leaves each end within 35 degrees of the direction in which its vessel ran. Figures are per 1,000 px of centreline.
+Of the mask at 0.5, cleaned as the file of the model asks for, but for ":plain" after its name, the centreline is taken.
+A piece is a connected part of it with at least 5 pixels. A gap lies between two ends of different pieces, or of the
+same, that are less than 10 px apart along the image, where the line between them leaves each end within 35 degrees of
+the direction in which its vessel ran. Figures are per 1,000 px of centreline.
 """
 
 import argparse
@@ -71,8 +72,9 @@ def _direction(line: Mask, end: tuple[int, int]) -> npt.NDArray[np.float64]:
 def main() -> None:
     """Print a row a model."""
     import torch
+    from frames import named_model
 
-    from napari_darl import load_model, segment_probability
+    from napari_darl import clean_mask, segment_probability
     from napari_darl.io.images import read_image
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -83,8 +85,9 @@ def main() -> None:
     images = [read_image(path).data for path in args.frames]
     rows = []
     for name in args.models:
-        model = load_model(name, "cpu")
-        found = np.array([pieces_and_gaps(segment_probability(image, model) > 0.5) for image in images])
+        model, cleaning = named_model(name)
+        masks = [clean_mask(segment_probability(image, model), cleaning) > 0 for image in images]
+        found = np.array([pieces_and_gaps(mask) for mask in masks])
         length, pieces, gaps = found.sum(axis=0)
         rows.append((Path(name).stem, int(length), 1000 * pieces / length, 1000 * gaps / length))
     print(markdown_table(("model", "centreline, px", "pieces / 1000 px", "gaps / 1000 px"), rows))

@@ -13,8 +13,9 @@ No mask or label takes part, and the last step's moving average is the model. Th
 `default` and `fundus` are students of earlier generations (`TEACHERS`). These are read from the history of the
 repository, where their recipes are, too.
 
-Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`) and
-replaces the one in the package, whose card (`src/napari_darl/models/*.md`) has to be updated by hand.
+Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`), told
+how its masks are cleaned (`CLEANINGS`), and replaces the one in the package, whose card (`src/napari_darl/models/*.md`)
+has to be updated by hand.
 """
 
 import argparse
@@ -68,6 +69,9 @@ CALIBRATIONS = {
     "fluorescence": Calibration(),
 }
 """From `calibrate.py`; the cards of the models say which others took part."""
+
+CLEANINGS = {"default": {"hysteresis": 0.8, "peak": 0.9}}
+"""`Cleaning` that a model's file asks for; docs/results.md says how it was found without labels."""
 
 SAMPLES = ("0137", "0302")
 """Names of ARCADE's frames that ship as samples."""
@@ -163,7 +167,10 @@ def install(name: str, trained: Path) -> Path:
     network = model_from(tensors, contents, trained)
     network.config = network.config.updated(calibration=CALIBRATIONS[name])
     target = Path(napari_darl.models.__file__).parent / f"{name}.safetensors"
-    save_model(target, network, contents.get("info"), half=True)
+    info = contents.get("info") or {}
+    if name in CLEANINGS:
+        info = {**info, "cleaning": CLEANINGS[name]}
+    save_model(target, network, info, half=True)
     return target
 
 

@@ -15,8 +15,9 @@ from napari_darl import InputError, Trainer, load_model, segment_probability, tr
 from napari_darl.darl.checkpoint import load_tensors
 from napari_darl.darl.published import import_published
 from napari_darl.errors import FileError
+from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.loading import card_of, describe_model
-from napari_darl.models import ModelTraits, model_threshold, model_traits
+from napari_darl.models import ModelTraits, model_info, model_traits
 
 DEEP = "[" * 100_000
 
@@ -78,9 +79,9 @@ def test_thresholds_that_are_none(model: Path) -> None:
     told = load_tensors(model, "model", only_contents=True)[1]
     for threshold, wanted in ((0.3, 0.3), ("0.3", 0.5), (True, 0.5), (7, 0.5), (float("nan"), 0.5), ([0.3], 0.5)):
         rewritten(model, contents=json.dumps(told | {"info": {"threshold": threshold}}))
-        assert model_threshold(model) == load_model(model, "cpu").threshold == wanted
+        assert Cleaning.of_model(model_info(model)).threshold == load_model(model, "cpu").threshold == wanted
     rewritten(model, contents=json.dumps(told | {"info": [0.3]}))
-    assert model_threshold(model) == load_model(model, "cpu").threshold == 0.5
+    assert Cleaning.of_model(model_info(model)).threshold == load_model(model, "cpu").threshold == 0.5
 
 
 def test_cards_are_text_with_a_line_for_each_fact(model: Path) -> None:

@@ -20,8 +20,9 @@ from napari_darl import Refinement, SegmentOptions, Trainer, load_model, segment
 from napari_darl.darl.config import DenoiserConfig, GeneratorConfig
 from napari_darl.darl.published import import_published
 from napari_darl.exporting.facts import facts_of
+from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.loading import card_of, describe_model
-from napari_darl.models import model_threshold, model_traits
+from napari_darl.models import model_info, model_traits
 from napari_darl.refining import refine
 from napari_darl.refining.corrections import read_corrections
 from napari_darl.training.config import TrainingConfig, training_config
@@ -151,8 +152,8 @@ def refined_cases(draw: st.DrawFn) -> Files:
 def use_refined(path: Path) -> None:
     """Load a refined model, describe it, segment a frame at its threshold, and derive another model from it."""
     model = load_model(path, "cpu")
-    if not 0 < model.threshold < 1 or model_threshold(path) != model.threshold:
-        raise BrokenPropertyError(f"thresholds {model.threshold!r} and {model_threshold(path)!r}")
+    if not 0 < model.threshold < 1 or Cleaning.of_model(model_info(path)) != model.cleaning:
+        raise BrokenPropertyError(f"cleanings {model.cleaning!r} and {Cleaning.of_model(model_info(path))!r}")
     for card in (describe_model(path), card_of(model)):
         if any(line and not line.startswith(("# ", "- **")) for line in card.splitlines()):
             raise BrokenPropertyError(f"a card with another line: {card[:300]!r}")

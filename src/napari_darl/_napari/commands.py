@@ -15,6 +15,7 @@ def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
     from napari_darl._napari.segmenting.segmenter import Segmenter
     from napari_darl.errors import DarlError
     from napari_darl.inference.cleaning import Cleaning
+    from napari_darl.models import model_info
 
     segmenter = Segmenter.of(viewer)
     active = bare(viewer.layers.selection.active)
@@ -30,7 +31,8 @@ def segment_vessels(viewer: "napari.viewer.Viewer") -> None:
         show_error(NO_IMAGE)
     else:
         try:
-            segmenter.run(image, preferred_options(), Cleaning())
+            options = preferred_options()
+            segmenter.run(image, options, Cleaning.of_model(model_info(options.model)))
         except DarlError as error:
             show_error(str(error))
 

@@ -59,7 +59,7 @@ class Recipe:
     def _settings(self) -> dict[str, Any]:
         default = SegmentOptions(bright=self.model.network.config.bright)
         options = self.options.updated(bright=default.bright if self.options.bright is None else self.options.bright)
-        cleaning = Cleaning(threshold=self.model.threshold)
+        cleaning = self.model.cleaning
         chosen: dict[str, Any] = {
             name: value
             for given, plain in ((options, default), (self.cleaning, cleaning))
@@ -72,8 +72,12 @@ class Recipe:
         return chosen
 
     def check_for_chunks(self) -> None:
-        """Raise InputError if the recipe can't be used chunk by chunk, because it needs whole frames."""
-        if self.smooth_time or self.frames or self.cleaning != Cleaning(threshold=self.cleaning.threshold):
+        """Raise InputError if the recipe can't be used chunk by chunk, because it needs whole frames.
+
+        The cleaning that the model's file asks for is left out there.
+        """
+        own = self.model.cleaning.updated(threshold=self.cleaning.threshold)
+        if self.smooth_time or self.frames or not (self.cleaning.is_threshold_alone or self.cleaning == own):
             raise InputError(
                 "Zarr is segmented chunk by chunk. It can't be smoothed, or cleaned but by --threshold, and --frames "
                 "can't be chosen."

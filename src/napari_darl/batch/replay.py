@@ -15,6 +15,7 @@ from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.loading import Model
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.io.output import read_provenance
+from napari_darl.models import model_info
 
 _PLAIN = SegmentOptions()
 _AS_FILES_SAY = ("rgb", "precision")  # no options of the command line
@@ -107,11 +108,13 @@ def segment_command(settings: Settings, image: str, output: str) -> str:
         raise InputError("No command has a tile size of its own. Set it to 0 in the preferences.")
     changed = {name: value for name, value in settings.options if value != getattr(_PLAIN, name)}
     bright = changed.pop("bright", None)
-    words: dict[str, object] = {"output": output, "model": settings.model, **dict(settings.cleaning)}
+    own = Cleaning.of_model(model_info(settings.model))
+    words: dict[str, object] = {"output": output, "model": settings.model, "threshold": settings.cleaning.threshold}
+    words |= {name: value for name, value in settings.cleaning if value != getattr(own, name)}
     words |= {name: value for name, value in changed.items() if name not in _AS_FILES_SAY}
     words |= {"bright": bright is True, "dark": bright is False, "smooth_time": settings.smooth_time}
     words |= {"fov": settings.field_of_view and "auto", "frames": settings.frames and settings.frames.text}
-    return shell_command("segment", [image], {name: value for name, value in words.items() if value != 0})
+    return shell_command("segment", [image], words)
 
 
 def settings_of(mask: Path) -> Settings:
@@ -130,7 +133,7 @@ def settings_of(mask: Path) -> Settings:
         return Settings(
             str(made["model"]),
             SegmentOptions(**{name: chosen[name] for name in SegmentOptions.model_fields if name in chosen}),
-            Cleaning(**{name: made[name] for name in Cleaning.model_fields}),
+            Cleaning(**{name: made[name] for name in Cleaning.model_fields if name in made or name == "threshold"}),
             bool(chosen.get("smooth_time", False)),
             None if frames is None else FrameNumbers(frames),
             str(made["sha256"]),

@@ -52,7 +52,7 @@ def run_demo(output: Path, device: str = "auto") -> str:
     FileError
         If the files can't be written.
     """
-    from napari_darl.inference.cleaning import Cleaning, clean_mask
+    from napari_darl.inference.cleaning import clean_mask
     from napari_darl.inference.loading import load_model
     from napari_darl.inference.segment import segment_probability
     from napari_darl.io.output import write_frames, write_mask, write_png
@@ -63,7 +63,7 @@ def run_demo(output: Path, device: str = "auto") -> str:
     start = time.perf_counter()
     probability = segment_probability(frame, model)
     seconds = time.perf_counter() - start
-    cleaning = Cleaning()
+    cleaning = model.cleaning
     mask = clean_mask(probability, cleaning)
     files = {kind: output / f"{sample_path().stem}_{kind}" for kind in ("mask.tif", "probability.tif", "overlay.png")}
     provenance = model.provenance(**cleaning.model_dump(), source=sample_path().name)

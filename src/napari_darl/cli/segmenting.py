@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 DECIDED = (
-    *("threshold", "hysteresis", "smallest_piece", "largest_hole", "smooth_time"),
+    *("threshold", "hysteresis", "peak", "smallest_piece", "largest_hole", "smooth_time"),
     *("bright", "resize", "channel", "frames", "bits", "orthogonal", "slice_distance"),
 )
 """Parameters of `segment` that `--like` takes from a mask."""
@@ -53,10 +53,17 @@ def segment(
         float | None, typer.Option(help="Pixels of a greater probability are vessel; 0.5, or a refined model's own.")
     ] = None,
     hysteresis: Annotated[
-        float, typer.Option(help="Also keep pixels this far below the threshold that are connected to vessels.")
-    ] = 0.0,
-    smallest_piece: Annotated[int, typer.Option(help="Drop pieces of fewer pixels.")] = 0,
-    largest_hole: Annotated[int, typer.Option(help="Fill holes of at most this many pixels.")] = 0,
+        float | None,
+        typer.Option(
+            help="Follow vessels below the threshold, down by this share of it. This option and the next three are "
+            "0, which switches them off, or the model's own: see its card."
+        ),
+    ] = None,
+    peak: Annotated[
+        float | None, typer.Option(help="Drop pieces without a pixel of a greater probability than this.")
+    ] = None,
+    smallest_piece: Annotated[int | None, typer.Option(help="Drop pieces of fewer pixels.")] = None,
+    largest_hole: Annotated[int | None, typer.Option(help="Fill holes of at most this many pixels.")] = None,
     smooth_time: Annotated[
         bool, typer.Option("--smooth-time", help="Average movies over neighbouring frames where nothing moves.")
     ] = False,
@@ -133,6 +140,14 @@ def segment(
         raise InputError(
             "--ome-tiff writes whole images; --zarr, --labels and --cluster write chunks. Pass one of them."
         )
+    given = {
+        "threshold": threshold,
+        "hysteresis": hysteresis,
+        "peak": peak,
+        "smallest_piece": smallest_piece,
+        "largest_hole": largest_hole,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
     if like is None:
         if slice_distance is not None and not orthogonal:
             raise InputError("--slice-distance needs --orthogonal. Pass both, or neither.")
@@ -145,13 +160,8 @@ def segment(
             orthogonal=orthogonal,
             slice_distance=slice_distance,
         )
-        cleaning = Cleaning(
-            threshold=0.5 if threshold is None else threshold,
-            hysteresis=hysteresis,
-            smallest_piece=smallest_piece,
-            largest_hole=largest_hole,
-        )
-        settings = Settings(model, options, cleaning, smooth_time, frame_numbers(frames), field_of_view=fov == "auto")
+        asked = Cleaning().updated(**chosen)
+        settings = Settings(model, options, asked, smooth_time, frame_numbers(frames), field_of_view=fov == "auto")
     else:
         settings = settings_like(like, context, device)
         if settings.in_region and not (region or fov):
@@ -165,13 +175,18 @@ def segment(
         raise InputError("Zarr is segmented chunk by chunk. It can't be measured: leave --measure out.")
     loaded = load_model(settings.model, device)
     settings.check(loaded)
-    cleaning = settings.cleaning
-    if threshold is None and like is None:
-        cleaning = cleaning.updated(threshold=loaded.threshold)
+    cleaning = loaded.cleaning.updated(**chosen) if like is None else settings.cleaning
     found = settings.field_of_view or fov == "auto"
     recipe = Recipe(loaded, settings.options, cleaning, settings.smooth_time, settings.frames, found)
     if jobs and all(job.in_chunks for job in jobs):
         recipe.check_for_chunks()
+    if any(job.in_chunks for job in jobs) and not cleaning.is_threshold_alone:
+        warnings.warn(
+            f"Zarr is segmented chunk by chunk, by the threshold alone. The cleaning that the file of {loaded.name} "
+            "asks for is left out.",
+            DarlWarning,
+            stacklevel=1,
+        )
     if measure and output is not None:
         tables = set(mask_files.table_files([stem_of(job.source) for job in jobs], output))
         refuse_existing(sorted(tables - mask_files.own_tables(output)), overwrite)

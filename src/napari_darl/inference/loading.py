@@ -11,7 +11,8 @@ from napari_darl.darl.checkpoint import config_from, file_hash, load_tensors, mo
 from napari_darl.darl.device import resolve_device
 from napari_darl.darl.model import Darl, Discriminators
 from napari_darl.darl.published import import_published
-from napari_darl.models import DEFAULT, bundled_models, model_card, model_path, threshold_of
+from napari_darl.inference.cleaning import Cleaning
+from napari_darl.models import DEFAULT, bundled_models, model_card, model_path
 from napari_darl.version import VERSION
 
 
@@ -45,9 +46,14 @@ class Model:
     info: dict[str, Any]
 
     @property
+    def cleaning(self) -> Cleaning:
+        """How its probability becomes a mask, unless told otherwise: what its file says, else above 0.5."""
+        return Cleaning.of_model(self.info)
+
+    @property
     def threshold(self) -> float:
         """Probability above which a pixel is vessel: what a refined model's file says, else 0.5."""
-        return threshold_of(self.info)
+        return self.cleaning.threshold
 
     def provenance(self, **settings: str | float) -> dict[str, str | float]:
         """Return what made a result: the package's version, the model without its folder, its hash, and `settings`."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.frames.regions import Index
-from napari_darl.inference.cleaning import Cleaning, clean_mask
+from napari_darl.inference.cleaning import clean_mask
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.orthogonal import windows_for
@@ -38,7 +38,8 @@ def segment(
     ----------
     threshold : float, optional
         Pixels of a greater probability are vessel; above 0 and below 1. By default 0.5, or what the file of a refined
-        model says.
+        model says. The mask is cleaned as the model's file says, too (`Model.cleaning`); for another cleaning, pass
+        the result of `segment_probability` to `clean_mask`.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def segment(
     ((512, 512), dtype('uint8'))
     """
     loaded = as_model(model, device)
-    cleaning = Cleaning().updated(threshold=loaded.threshold if threshold is None else threshold)
+    cleaning = loaded.cleaning if threshold is None else loaded.cleaning.updated(threshold=threshold)
     probability = segment_probability(
         image,
         loaded,

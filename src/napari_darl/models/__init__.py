@@ -11,9 +11,6 @@ from napari_darl.errors import InputError
 DEFAULT = "default"
 """Name of the model that is used unless another one is chosen."""
 
-THRESHOLD = 0.5
-"""Pixels with a higher probability are vessel, unless a refined model has a threshold of its own."""
-
 _LONGEST = 10**7  # Bytes of a header that are read; headers have some thousands.
 
 
@@ -93,8 +90,8 @@ def model_traits(name_or_path: str | Path = DEFAULT) -> ModelTraits:
         return ModelTraits()
 
 
-def model_threshold(name_or_path: str | Path = DEFAULT) -> float:
-    """Return the threshold of a model's probabilities, read from the header of its file without loading the model.
+def model_info(name_or_path: str | Path = DEFAULT) -> dict[str, Any]:
+    """Return what a model's file says about its making and use, read from its header without loading the model.
 
     Parameters
     ----------
@@ -103,19 +100,14 @@ def model_threshold(name_or_path: str | Path = DEFAULT) -> float:
 
     Returns
     -------
-    float
-        `THRESHOLD` if the file is missing or damaged, or doesn't contain one. Only `load_model` reports such a file.
+    dict
+        As `Model.info`; empty if the file is missing or damaged. Only `load_model` reports such a file.
     """
     try:
-        return threshold_of(_contents(name_or_path)["info"])
+        info = _contents(name_or_path)["info"]
     except (InputError, OSError, ValueError, KeyError, TypeError, RecursionError):
-        return THRESHOLD
-
-
-def threshold_of(info: object) -> float:
-    """Return the threshold in what a model's file says about its training, `THRESHOLD` if there is no valid one."""
-    threshold = info.get("threshold") if isinstance(info, dict) else None
-    return threshold if isinstance(threshold, float) and 0 < threshold < 1 else THRESHOLD
+        return {}
+    return info if isinstance(info, dict) else {}
 
 
 def _contents(name_or_path: str | Path) -> dict[str, Any]:

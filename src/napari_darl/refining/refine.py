@@ -244,5 +244,7 @@ def _derived(
     digest = hashlib.sha256()
     for tensor in network.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    info = {**original.info, "threshold": threshold, "refined": refined}
+    # The cleaning of the original was found for its probability, and the candidates were compared without it.
+    info = {name: value for name, value in original.info.items() if name != "cleaning"}
+    info |= {"threshold": threshold, "refined": refined}
     return Model(network, f"{original.name}, refined", digest.hexdigest(), info)

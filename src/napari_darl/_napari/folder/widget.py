@@ -39,7 +39,8 @@ from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.options import preferred_options
 from napari_darl._napari.tables import take_what_is_left
 from napari_darl.errors import DarlError
-from napari_darl.models import model_threshold
+from napari_darl.inference.cleaning import Cleaning
+from napari_darl.models import model_info
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -98,6 +99,7 @@ class FolderWidget(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE)
         self._lay_out()
+        self._take_cleaning()
         self._connect()
         self._list_again()
 
@@ -182,8 +184,11 @@ class FolderWidget(QWidget):
 
     def _model_changed(self) -> None:
         show_polarity(self.vessels, self.model.model)
-        self.cleaning.value = self.cleaning.value.updated(threshold=model_threshold(self.model.model))
+        self._take_cleaning()
         self._timer.start()
+
+    def _take_cleaning(self) -> None:
+        self.cleaning.value = Cleaning.of_model(model_info(self.model.model))
 
     def _clicked(self) -> None:
         if self.session.all_wanted:

@@ -30,19 +30,24 @@ class CleaningForm(QGroupBox):
         self._hysteresis = _slider(
             0.0,
             0.98,
-            "How far below the threshold a pixel may lie if it connects to one above; 0 switches this off.",
+            "How far the probability may fall along a vessel that is found, as a share of the threshold; 0 is off.",
+        )
+        self._peak = _slider(
+            0.0, 0.99, "Pieces without a pixel of a greater probability than this are removed; 0 keeps all."
         )
         self._piece = _pixels("Connected pieces with fewer pixels are removed.")
         self._hole = _pixels("Holes with up to this number of pixels are filled.")
         self.controls: dict[str, Any] = {
             "threshold": self._threshold,
             "hysteresis": self._hysteresis,
+            "peak": self._peak,
             "smallest_piece": self._piece,
             "largest_hole": self._hole,
         }
         form = QFormLayout(self)
         form.addRow("threshold", self._threshold)
         form.addRow("hysteresis", self._hysteresis)
+        form.addRow("peak", self._peak)
         form.addRow("smallest piece", self._piece)
         form.addRow("fill holes up to", self._hole)
         self.value = Cleaning()
@@ -60,6 +65,7 @@ class CleaningForm(QGroupBox):
         return Cleaning(
             threshold=round(self._threshold.value(), 2),
             hysteresis=round(self._hysteresis.value(), 2),
+            peak=round(self._peak.value(), 2),
             smallest_piece=self._piece.value(),
             largest_hole=self._hole.value(),
         )

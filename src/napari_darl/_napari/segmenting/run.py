@@ -17,7 +17,6 @@ from napari_darl._napari.layers import finest, frames_shape, pixels, visible_cen
 from napari_darl._napari.priority import answering
 from napari_darl._napari.segmenting.options import Options, Part, Provenance, Update
 from napari_darl._napari.task import warm_up
-from napari_darl.inference.cleaning import Cleaning
 from napari_darl.io.identity import source_name
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class Run:
         self._check_colours()
         model = as_model(self.options.model, self.options.segment.device)
         chosen = self.options.segment.updated(rgb=self._rgb, bits=self._bit_depth())
-        settings = Recipe(model, chosen, Cleaning(threshold=model.threshold)).settings
+        settings = Recipe(model, chosen, model.cleaning).settings
         windows = windows_for(self._data, model, chosen, region=self.options.region, interrupt=interrupt)
         options = replace(self.options, segment=windows.options)
         provenance = {**self._provenance(windows), SETTINGS: settings}

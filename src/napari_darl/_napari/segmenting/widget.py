@@ -33,8 +33,9 @@ from napari_darl._napari.segmenting.saving import ask_and_save
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.segmenting.unsaved import UnsavedEdits
 from napari_darl.errors import DarlError
+from napari_darl.inference.cleaning import Cleaning
 from napari_darl.inference.scale import guess_resize
-from napari_darl.models import model_threshold, model_traits
+from napari_darl.models import model_info, model_traits
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -58,7 +59,7 @@ class SegmentWidget(QWidget):
         self._shown: tuple[Image, tuple[int, ...], str] | None = None
         self._estimated = True
         self._clicked_at = 0.0
-        self._threshold = 0.5  # of the model that segmented last
+        self._own = Cleaning()  # of the model whose cleaning was taken last
 
         self.image = ComboBox(choices=self._images, nullable=False, tooltip="The layer to segment.")
         self.model = ModelPicker(viewer)
@@ -96,6 +97,7 @@ class SegmentWidget(QWidget):
             self.model.choose(self._segmenter.newest_model)
         if (image := chosen_image(viewer)) is not None:
             self.image.value = image
+        self._take_cleaning_before_runs()
 
     def _connect(self) -> None:
         self.button.clicked.connect(self._clicked)
@@ -122,17 +124,22 @@ class SegmentWidget(QWidget):
             show_error(NO_IMAGE)
             return
         try:
-            self._take_threshold()
+            self._take_cleaning()
             self._segmenter.run(image, self._options(image), self.cleaning.value)
         except DarlError as error:
             show_error(str(error))
 
-    def _take_threshold(self) -> None:
-        """Take the threshold that a refined model carries, or 0.5 when another model is used after it."""
-        threshold = model_threshold(self.model.model)
-        if threshold != self._threshold:
-            self.cleaning.value = self.cleaning.value.updated(threshold=threshold)
-        self._threshold = threshold
+    def _take_cleaning(self) -> None:
+        """Take the cleaning that the model's file asks for, where it differs from that of the model before."""
+        own = Cleaning.of_model(model_info(self.model.model))
+        changed = {name: value for name, value in own if value != getattr(self._own, name)}
+        self.cleaning.value = self.cleaning.value.updated(**changed)
+        self._own = own
+
+    def _take_cleaning_before_runs(self) -> None:
+        """Show the chosen model's cleaning unless there is a result, whose own the controls show."""
+        if self._result() is None:
+            self._take_cleaning()
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -254,6 +261,7 @@ class SegmentWidget(QWidget):
 
     def _model_changed(self) -> None:
         show_polarity(self.vessels, self.model.model)
+        self._take_cleaning_before_runs()
         self.hint.show_chosen(self.model.model)
 
     def _resize_changed(self) -> None:
