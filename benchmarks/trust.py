@@ -2,10 +2,11 @@
 
     python benchmarks/trust.py --data ../data [--sets dca1_dev drive chase_db1] [--models default fundus | --own]
 
-Prints the mean Dice at threshold 0.5, the mean score and Spearman's rank correlation of the two over the frames, for
-each set and model; then the rank correlation over the frames of all sets together, each with the model made for it, and
-that of the means over all pairs of set and model. The rows "mirror alone" and "one view" are simpler scores: the Dice
-between the mask and those of mirrored views, and the score without these.
+Prints the mean Dice of the masks that models make, cleaned as their files ask for, the mean score and Spearman's rank
+correlation of the two over the frames, for each set and model; then the rank correlation over the frames of all sets
+together, each with the model made for it, and that of the means over all pairs of set and model. Other rows are simpler
+scores: "sure outline" without the doubt about the outline, "one view" also without mirrored views, and "mirror alone"
+the Dice between the mask and those of mirrored views.
 """
 
 import argparse
@@ -18,24 +19,33 @@ from frames import SETS, load
 from scipy.stats import spearmanr
 
 from napari_darl.evaluation.report import markdown_table
-from napari_darl.inference.loading import load_model
+from napari_darl.inference.cleaning import clean_mask
+from napari_darl.inference.loading import Model, load_model
+from napari_darl.inference.scale import guess_resize
 from napari_darl.inference.segment import segment_probability
-from napari_darl.inference.trust import quality
+from napari_darl.inference.trust import expected_dice, quality
 
-SCORES = ("score", "one view", "mirror alone")
+SCORES = ("score", "sure outline", "one view", "mirror alone")
 OWN = {"dca1_dev": "default", "drive": "fundus", "chase_db1": "fundus"}
 """The bundled model that is made for each set."""
 
 
-def scores(grey: np.ndarray, counted: np.ndarray, model: object) -> tuple[np.ndarray, dict[str, float]]:
+def scores(grey: np.ndarray, counted: np.ndarray, model: Model) -> tuple[np.ndarray, dict[str, float]]:
     """Return the mask of a frame and its scores."""
+    config = model.network.config
+    pixel = 1 / guess_resize(*grey.shape, config.side, config.reach)
     views = [segment_probability(grey, model)]
     for axes in ((0,), (1,), (0, 1)):
         views.append(np.flip(segment_probability(np.ascontiguousarray(np.flip(grey, axes)), model), axes))
+    masks = [(clean_mask(view, model.cleaning) > 0) & counted for view in views]
     views = [view * counted for view in views]
-    masks = [view > 0.5 for view in views]
     mirror = [2 * (masks[0] & other).sum() / max(masks[0].sum() + other.sum(), 1) for other in masks[1:]]
-    values = (quality(views), quality(views[:1]), float(np.mean(mirror)))
+    values = (
+        quality(views, masks[0], pixel),
+        expected_dice(views, masks[0]),
+        expected_dice(views[:1], masks[0]),
+        float(np.mean(mirror)),
+    )
     return masks[0], dict(zip(SCORES, values, strict=True))
 
 

@@ -4,8 +4,8 @@
 
 The others' masks are taken at 0.5, the model's at every threshold. Of the thresholds whose mean Dice with the
 others is within one standard error of the greatest one (paired over frames), the lowest becomes 0.5
-(`Calibration.cut`). The temperature is chosen so that the mean score of `assess` (`quality`, of the frame alone) is the
-greatest mean Dice, which is how well such models agree.
+(`Calibration.cut`). The temperature is chosen so that the mean of `expected_dice`, of the frame alone, is the greatest
+mean Dice, which is how well such models agree.
 
 With `--teacher`, the threshold at which the model marks as many pixels as its teacher becomes 0.5 instead. The teacher
 has no part in the temperature, since the model was trained to agree with it.
@@ -25,7 +25,7 @@ from napari_darl.darl.config import Calibration
 from napari_darl.errors import DarlError
 from napari_darl.frames.stacks import read_stack
 from napari_darl.inference.loading import Model
-from napari_darl.inference.trust import quality
+from napari_darl.inference.trust import expected_dice
 
 CUTS = np.round(np.concatenate([np.arange(0.05, 0.3, 0.025), np.arange(0.3, 0.96, 0.05)]), 3)
 
@@ -67,7 +67,7 @@ def calibrate(
     for _ in range(12):
         middle = (low * high) ** 0.5
         trial = Calibration(cut=best, temperature=middle)
-        score = np.mean([quality([corrected(p, trial)]) for p in found])
+        score = np.mean([expected_dice([q], q > 0.5) for q in (corrected(p, trial) for p in found)])
         low, high = (middle, high) if score > wanted else (low, middle)
     return Calibration(cut=round(best, 3), temperature=round((low * high) ** 0.5, 2)), wanted
 

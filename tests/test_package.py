@@ -39,7 +39,7 @@ MANY_PARAMETERS = {
 """Function of more than six parameters -> why."""
 
 BELOW: dict[str, set[str]] = {
-    "batch": {"evaluation", "frames", "inference", "io"},
+    "batch": {"evaluation", "frames", "inference", "io", "models"},
     "io": set(),
     "measuring": {"frames", "io"},
     "samples": set(),

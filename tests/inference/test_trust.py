@@ -6,17 +6,32 @@ import pytest
 from napari_darl.errors import InputError
 from napari_darl.inference.loading import Model
 from napari_darl.inference.segment import iter_probability
-from napari_darl.inference.trust import assess, quality
+from napari_darl.inference.trust import assess, expected_dice, outline_agreement, quality
 from napari_darl.samples import sample_angiogram
 
 
 def test_quality_is_an_expected_dice() -> None:
     sure = np.zeros((8, 8), np.float32)
     sure[2:4] = 1
-    assert quality([sure]) == 1
-    assert quality([np.zeros((8, 8), np.float32)]) == 0
-    assert quality([0.75 * sure]) == pytest.approx(2 * 0.75 / 1.75)
-    assert quality([sure, np.roll(sure, 4, axis=0)]) == pytest.approx(0.5)
+    mask = sure > 0
+    assert expected_dice([sure], mask) == 1
+    assert expected_dice([sure], ~mask & mask) == 0
+    assert expected_dice([0.75 * sure], mask) == pytest.approx(2 * 0.75 / 1.75)
+    assert expected_dice([sure, np.roll(sure, 4, axis=0)], mask) == pytest.approx(0.5)
+    assert quality([0.75 * sure], mask, 2.0) == pytest.approx(2 * 0.75 / 1.75 * 2 * 2 / (2 * 2 + 2))
+    assert quality([sure], ~mask & mask, 2.0) == 0
+
+
+@pytest.mark.parametrize("side", [4, 9, 16])
+def test_outlines_a_pixel_further_out_cost_what_a_wider_mask_would(side: int) -> None:
+    frame = np.zeros((40, 40), np.bool_)
+    frame[10 : 10 + side] = True
+    wider = np.zeros_like(frame)
+    wider[9 : 11 + side] = True
+    dice = 2 * frame.sum() / (frame.sum() + wider.sum())
+    assert outline_agreement(frame, 1) == pytest.approx(dice)
+    assert outline_agreement(frame, 0) == 1
+    assert outline_agreement(np.ones((5, 5), np.bool_), 3) == 1
 
 
 def test_a_real_frame_is_trusted_more_than_noise() -> None:

@@ -118,7 +118,11 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def pause(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
-    """Replace the network by the frame itself; after each frame, the run waits until this event is set."""
+    """Replace the network by the frame itself, whose masks aren't cleaned.
+
+    After each frame, the run waits until this event is set.
+    """
+    from napari_darl.inference.cleaning import Cleaning
     from napari_darl.inference.windows import Windows
 
     go_on = Event()
@@ -130,5 +134,6 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
                 self.pipeline.predictor.interrupt()  # type: ignore[misc]
 
     monkeypatch.setattr(Windows, "frames", pausing)
+    monkeypatch.setattr(Cleaning, "of_model", classmethod(lambda cls, info: cls()))
     yield go_on
     go_on.set()

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QScrollArea
 from windows import Window
 
 from napari_darl._napari.layers import NO_IMAGE
+from napari_darl.inference.cleaning import clean_mask
 from napari_darl.samples import sample_angiogram
 
 FRAME = sample_angiogram()[200:264, 200:296]
@@ -86,7 +87,8 @@ def test_a_threshold_chosen_while_the_model_loads_holds(window: Window) -> None:
         window.finish()
         assert widget.cleaning.value.threshold == threshold
         assert threshold_of(viewer.layers[1]) == threshold
-        expected = widget._segmenter.result_on(viewer.layers[1]).probability > threshold
+        result = widget._segmenter.result_on(viewer.layers[1])
+        expected = clean_mask(result.probability, widget.cleaning.value)
         np.testing.assert_array_equal(viewer.layers[1].data, expected)
     assert len(viewer.layers) == 2
 

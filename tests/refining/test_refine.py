@@ -9,7 +9,17 @@ import pytest
 import torch
 from scipy.ndimage import binary_dilation
 
-from napari_darl import DarlError, InputError, Refinement, SegmentOptions, load_model, refine, segment
+from napari_darl import (
+    Cleaning,
+    DarlError,
+    InputError,
+    Refinement,
+    SegmentOptions,
+    load_model,
+    refine,
+    segment,
+    segment_probability,
+)
 from napari_darl.inference.loading import Model
 from napari_darl.refining import refine as module
 from napari_darl.refining.corrections import read_corrections
@@ -155,8 +165,9 @@ def test_a_saved_refinement_carries_its_threshold(default: Model, frames: list[n
     assert loaded.info["refined"]["label_free"] is False
     assert loaded.info["refined"]["from"] == "default.safetensors"  # without the folder, as files are passed on
     assert loaded.info["refined"]["from_sha256"] == default.sha256
+    assert loaded.cleaning == Cleaning(threshold=0.2)
     by_file = segment(frames[1], loaded, resize=1)
-    assert (by_file == segment(frames[1], default, 0.2, resize=1)).all()
+    assert (by_file == (segment_probability(frames[1], default, resize=1) > 0.2)).all()
     assert by_file.sum() > segment(frames[1], default, resize=1).sum()
     for path in (tmp_path / "refined.safetensors", tmp_path / "refined.pt"):
         with pytest.raises(InputError, match=path.name):

@@ -9,7 +9,7 @@ from scipy.ndimage import binary_dilation
 from windows import Window
 
 from napari_darl import load_model
-from napari_darl.models import model_threshold
+from napari_darl.models import model_info
 from napari_darl.refining import refine as module
 from napari_darl.refining.fitting import FitConfig
 from napari_darl.samples import sample_angiogram
@@ -53,7 +53,7 @@ def test_a_refined_model_is_kept_and_used_on_another_stack(window: Window, segme
     widget.resize_factor.setValue(1)
     used = window.segment(widget)
     assert used.metadata["napari-darl"]["model"] == path.name
-    assert used.metadata["napari-darl"]["threshold"] == model_threshold(path)
+    assert used.metadata["napari-darl"]["threshold"] == model_info(path)["threshold"]
 
 
 def test_a_discarded_refinement_leaves_everything_as_it_was(window: Window, segmented: Any, tmp_path: Path) -> None:
