@@ -91,13 +91,13 @@ class SegmentWidget(QWidget):
         self.hint = ModelHint(viewer)
         self._lay_out()
         self._connect()
+        self._take_cleaning()
         self.hint.show_chosen(self.model.model)
         self._layers_changed()
         if self._segmenter.newest_model:
             self.model.choose(self._segmenter.newest_model)
         if (image := chosen_image(viewer)) is not None:
             self.image.value = image
-        self._take_cleaning_before_runs()
 
     def _connect(self) -> None:
         self.button.clicked.connect(self._clicked)
@@ -135,11 +135,6 @@ class SegmentWidget(QWidget):
         changed = {name: value for name, value in own if value != getattr(self._own, name)}
         self.cleaning.value = self.cleaning.value.updated(**changed)
         self._own = own
-
-    def _take_cleaning_before_runs(self) -> None:
-        """Show the chosen model's cleaning unless there is a result, whose own the controls show."""
-        if self._result() is None:
-            self._take_cleaning()
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -261,7 +256,8 @@ class SegmentWidget(QWidget):
 
     def _model_changed(self) -> None:
         show_polarity(self.vessels, self.model.model)
-        self._take_cleaning_before_runs()
+        if self._result() is None:  # otherwise the controls show the result's own cleaning
+            self._take_cleaning()
         self.hint.show_chosen(self.model.model)
 
     def _resize_changed(self) -> None:
