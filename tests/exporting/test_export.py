@@ -26,6 +26,7 @@ from napari_darl import (
     load_model,
     refine,
     segment,
+    segment_probability,
 )
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.config import PUBLISHED, DenoiserConfig, GeneratorConfig

@@ -20,7 +20,7 @@ from napari_darl import Refinement, SegmentOptions, Trainer, load_model, segment
 from napari_darl.darl.config import DenoiserConfig, GeneratorConfig
 from napari_darl.darl.published import import_published
 from napari_darl.exporting.facts import facts_of
-from napari_darl.inference.cleaning import Cleaning
+from napari_darl.inference.cleaning import Cleaning, clean_mask
 from napari_darl.inference.loading import card_of, describe_model
 from napari_darl.models import model_info, model_traits
 from napari_darl.refining import refine
@@ -159,8 +159,9 @@ def use_refined(path: Path) -> None:
             raise BrokenPropertyError(f"a card with another line: {card[:300]!r}")
         card.encode()
     json.dumps(facts_of(model), allow_nan=False)
-    if (segment(FRAME, model, resize=1) != (segment_probability(FRAME, model, resize=1) > model.threshold)).any():
-        raise BrokenPropertyError(f"a mask at another threshold than {model.threshold}")
+    cleaned = clean_mask(segment_probability(FRAME, model, resize=1), model.cleaning)
+    if (segment(FRAME, model, resize=1) != cleaned).any():
+        raise BrokenPropertyError(f"a mask of another cleaning than {model.cleaning}")
     again = path.with_name("again.safetensors")
     Refinement(model, model.threshold, "threshold").save(again)
     if json.dumps(load_model(again, "cpu").info) != json.dumps(model.info):
