@@ -39,10 +39,6 @@ __version__ = VERSION
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # GNU's OpenMP
 os.environ.setdefault("KMP_BLOCKTIME", "0")  # Intel's and LLVM's
 
-# The features of a tile are blocks of some 25 MB, which Linux fills with pages of 4 KiB: a tenth of the network's time.
-# With this, torch asks for pages of 2 MiB. It reads this when it first needs memory.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
 _HOMES = {
     "CheckpointError": "errors",
     "Cleaning": "inference.cleaning",
