@@ -43,7 +43,7 @@ def test_lost_depth_gives_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return usual(name, *args)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.warns(DarlWarning, match=r"a\.png has 16 bits"):
+    with pytest.warns(DarlWarning, match=r"a\.png: Of 16 bits, 8 were read"):
         image = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(image.data, DEEP >> 8)
 
