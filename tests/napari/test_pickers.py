@@ -120,6 +120,7 @@ def test_an_import_outlives_its_widget(
     window: Window, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import gc
+    import weakref
     from threading import Event
 
     from napari_darl._napari import pickers
@@ -134,11 +135,13 @@ def test_an_import_outlives_its_widget(
     dock, widget = window.viewer.window.add_plugin_dock_widget("napari-darl", "Segment vessels")
     widget.model.import_checkpoint(tmp_path / "X_G.pth")
     window.viewer.window.remove_dock_widget(dock)
+    kept = weakref.ref(widget)
     del dock, widget
     window.qtbot.wait(20)
-    gc.collect()
     closed.set()
     window.finish()
+    gc.collect()  # what the task has kept
+    assert kept() is None
     assert window.messages == []
 
 

@@ -55,8 +55,7 @@ def test_a_widget_closed_during_a_run_is_opened_again(window: Window, pause: Eve
     gone = weakref.ref(widget)
     close_widget(window, widget)
     del widget
-    gc.collect()
-    assert gone() is None
+    window.wait(lambda: gc.collect() >= 0 and gone() is None)
     window.wait(lambda: len(viewer.layers) == 2)
     widget = window.open_segment(resize=1)
     assert widget.cleaning.value.threshold == 0.4

@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
 from napari_darl._napari.decimals import DecimalBox
 from napari_darl._napari.model_card import show_card
 from napari_darl._napari.model_list import import_released, known_models, remember
+from napari_darl._napari.removed import DeletesRemoved
 from napari_darl._napari.settings import read_settings
 from napari_darl._napari.task import Task
 from napari_darl.errors import DarlError
@@ -259,6 +260,7 @@ class Scrolling(QScrollArea):
 
 def scrolled_column(widget: QWidget) -> QVBoxLayout:
     """Give a widget a column of controls that scrolls where the window is too low, and return the column."""
+    DeletesRemoved(widget)
     content = QWidget()
     whole = QVBoxLayout(widget)
     whole.setContentsMargins(0, 0, 0, 0)

@@ -241,7 +241,6 @@ def test_stopping_closing_and_nothing_to_inspect(window: Window, frames: np.ndar
     assert 0 < made < 1000
     widget.pairs.make.click()
     window.viewer.window.remove_dock_widget(widget.parent())
-    widget.deleteLater()
     window.finish()
     window.viewer.add_image(frames, name="later")  # the closed widget hears nothing of it
     window.qtbot.wait(50)

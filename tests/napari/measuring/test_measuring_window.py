@@ -366,7 +366,6 @@ def test_a_mask_removed_meanwhile_and_a_closed_widget(window: Window) -> None:
     assert 0 < len(widget.measurement.frames) < 60
     widget.button.click()
     viewer.window.remove_dock_widget(widget.parent())
-    widget.deleteLater()
     window.wait(lambda: not window.busy())
     viewer.add_labels(FORK, name="later")  # the closed widget hears nothing of it
     viewer.layers["second"].data = movie
