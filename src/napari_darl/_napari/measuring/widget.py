@@ -163,10 +163,10 @@ class MeasureWidget(QWidget):
             return
         self._running.frames.append(frame)
         done, total = len(self._running.frames), len(self._running.stack)
-        if self._task:
-            self._task.show(done)
         if total > 1:
             self.state.setText(f"{done} of {total} frames measured")
+        if self._task:
+            self._task.show(done)  # last, since napari processes events in it, and the task may end there
 
     def _end(self, cancelled: bool) -> None:
         running, self._running, self._task = self._running, None, None
