@@ -9,10 +9,9 @@ PYTEST := -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 # Named one by one: pytest would load all plugins there are, and compile the modules of their packages anew.
 PYTEST += --disable-plugin-autoload -p slipcover.pytest_plugin -p xdist.plugin -p npe2._pytest_plugin
 WINDOWS := -p pytestqt.plugin -p napari.utils._testsupport
-# SlipCover takes a few per cent of the time; coverage.py took two fifths before Python 3.12. It counts lines to the end
-# (--threshold), since finding those that needn't be counted any more takes longer.
+# SlipCover takes a few per cent of the time; coverage.py took two fifths before Python 3.12.
 # Its report is a step of its own: --fail-under leaves out the other processes in what it prints (1.1.0).
-COVERAGE := -m slipcover --source=src/napari_darl --json --out=build/coverage.json --threshold=1000000000
+COVERAGE := -m slipcover --source=src/napari_darl --json --out=build/coverage.json
 REPORT := $(BIN)/python -m slipcover --merge build/coverage.json --out=build/coverage.json --skip-covered --fail-under=92
 # libglib2.0-bin brings GLib, whose own package is named differently from one Debian to the next.
 WINDOW_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libglib2.0-bin libopengl0 \

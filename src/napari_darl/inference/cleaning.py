@@ -104,10 +104,9 @@ def clean_mask(probability: npt.NDArray[np.float32], cleaning: Cleaning) -> npt.
     --------
     >>> import numpy as np
     >>> from napari_darl import Cleaning, clean_mask
-    >>> probability = np.array([[0.9, 0.9, 0.1, 0.7], [0.4, 0.1, 0.1, 0.1]], np.float32)
+    >>> probability = np.array([[0.9, 0.9, 0.45, 0.8, 0.1, 0.7]], np.float32)
     >>> clean_mask(probability, Cleaning(hysteresis=0.2, smallest_piece=2))
-    array([[1, 1, 0, 0],
-           [1, 0, 0, 0]], dtype=uint8)
+    array([[1, 1, 1, 1, 0, 0]], dtype=uint8)
     """
     if probability.ndim < 2:
         raise InputError(f"The probability has the shape {probability.shape}. Pass frames of shape (..., Y, X).")
