@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 import napari_darl
 from measuring_parts.drawings import Floats, Mask, drawn, tube_in_space, turned
 from napari_darl.evaluation.report import markdown_table
+from napari_darl.measuring.centreline import find_centrelines
+from napari_darl.measuring.segments import Inner
 
 ANGLES = 24
 WIDTHS = (3, 4, 5, 6, 8, 10, 12, 16, 20, 25)
@@ -87,10 +90,11 @@ def curves() -> str:
             length, bend = [], []
             for _ in range(12):
                 points = turned(curve, rng.uniform(0, 2 * np.pi), 200 + rng.uniform(0, 1, 2))
-                found = napari_darl.measure(drawn(points, width / 2, (400, 400))).segments
+                mask = drawn(points, width / 2, (400, 400))
+                found = napari_darl.measure(mask).segments
                 longest = int(found["length"].argmax())
                 length.append(100 * (found["length"][longest] / (steps.sum() + width) - 1))
-                bend.append(100 * (found["curvature"][longest] / _curvature(curve, steps, width) - 1))
+                bend.append(100 * (found["curvature"][longest] / _curvature(points, mask) - 1))
             rows.append(
                 (
                     name,
@@ -133,20 +137,16 @@ def _courses(width: float) -> Iterator[tuple[str, Floats]]:
             yield f"sine, wave {wave}, height {height}", np.stack([height * np.sin(2 * np.pi * x / wave), x], axis=1)
 
 
-def _curvature(curve: Floats, steps: Floats, width: float) -> float:
-    """Root mean square curvature of the part that `measure` looks at.
-
-    It cuts off three quarters of the width at the ends of the mask, which reaches half a width beyond the course; whole
-    pixels make that half a pixel more in the mean.
-    """
-    first = np.gradient(curve, axis=0)
+def _curvature(course: Floats, mask: Mask) -> float:
+    """Root mean square curvature of a course along the part of it whose curvature `measure` takes for known."""
+    first = np.gradient(course, axis=0)
     second = np.gradient(first, axis=0)
     speed = np.linalg.norm(first, axis=1)
     bent = np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / speed**3
-    arc = np.concatenate([[0], np.cumsum(steps)])
-    cut = width / 4 + 0.5
-    inner = (arc > cut) & (arc < arc[-1] - cut)
-    return float(np.sqrt((bent[inner] ** 2 * speed[inner]).sum() / speed[inner].sum()))
+    found = find_centrelines(np.pad(mask, 1), np.ones(2))
+    known = Inner.of(found).points(found.lines) & np.isfinite(found.curvature)
+    nearest = cKDTree(course).query(found.lines.points[known] - 1)[1]
+    return float(np.sqrt((bent[nearest] ** 2).mean()))
 
 
 def volumes() -> str:

@@ -31,6 +31,7 @@ _OWN = 0.1  # weight of the skeleton's branch point, where that of an arm is 1
 _ROUGH = 8.0  # px, cutoff wavelength of the first smoothing
 _LEAST, _MOST = 16.0, 256.0  # px, range of cutoff wavelengths of the final one
 _FAINT = 0.02  # weight of a point without a section
+_UNSURE = 1 / 6, 1 / 4  # parts of the cutoff, but at most of the line, at its ends whose curvature isn't known
 _WRAP = 64  # points by which rings overlap themselves while they are smoothed
 
 
@@ -56,7 +57,7 @@ class Centrelines:
     depth
         (N,) distance to the nearest edge.
     curvature
-        (N,) curvature, the inverse of a length; NaN on the straight extensions.
+        (N,) curvature, the inverse of a length; NaN near the ends, where nothing or little is known of it.
     """
 
     lines: Lines
@@ -153,7 +154,7 @@ def centred(
     lines : Lines
         About one point per unit; rings end where they begin.
     curvature : ndarray
-        (N,) at these points.
+        (N,) at these points; see `_curvature`.
     """
     # A ring is a wave itself, as long as it is around: smoothing must not take that away.
     around = Lines.of(rough, mask.ndim).length
@@ -166,8 +167,21 @@ def centred(
     middle, weight, _ = sections(lines, mask, distance, scale)
     lines = lines.moved(lines.smoothed(middle, weight, base))
     middle, weight, _ = sections(lines, mask, distance, scale)
-    lines = lines.moved(_smoothest(lines, middle, weight, (base, most)))
-    return _unwrapped(lines, closed, lines.curvature())
+    points, cutoff = _smoothest(lines, middle, weight, (base, most))
+    lines = lines.moved(points)
+    return _unwrapped(lines, closed, _curvature(lines, closed, cutoff))
+
+
+def _curvature(lines: Lines, closed: npt.NDArray[np.bool_], cutoff: Floats) -> Floats:
+    """Return the curvature of smoothed lines, NaN near their ends.
+
+    There, a smoothed line has neighbours on one side only: the variance of its curvature is up to six times that in the
+    middle, and it is continued with the same curvature whatever the vessel does.
+    """
+    length = lines.length
+    unsure = np.where(closed, 0, np.minimum(_UNSURE[0] * cutoff, _UNSURE[1] * length))[lines.owner]
+    ahead = length[lines.owner] - lines.arc
+    return np.where(np.minimum(lines.arc, ahead) < unsure, np.nan, lines.curvature())
 
 
 def _wrapped(lines: Lines, closed: npt.NDArray[np.bool_]) -> Lines:
@@ -212,8 +226,10 @@ def sections(lines: Lines, mask: Mask, distance: Floats, scale: Floats) -> tuple
     return middle, np.where(known, 1.0, _FAINT), width
 
 
-def _smoothest(lines: Lines, middle: Floats, weight: Floats, cutoffs: tuple[Floats, Floats]) -> Floats:
-    """Smooth each line as much as the scatter of its middles allows, between two cutoffs.
+def _smoothest(
+    lines: Lines, middle: Floats, weight: Floats, cutoffs: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """Smooth each line as much as the scatter of its middles allows, between two cutoffs; return its own, too.
 
     White scatter of variance v leaves about 2 v / c after smoothing with a cutoff of c samples. A longer cutoff takes
     away more, up to that much, without the line being bent more than we know; further departures are the vessel's own.
@@ -223,7 +239,7 @@ def _smoothest(lines: Lines, middle: Floats, weight: Floats, cutoffs: tuple[Floa
     total = np.maximum(lines.sum(weight), 1e-9)
     scatter = lines.sum(weight * ((middle - points) ** 2).sum(axis=1)) / total
     allowed = 4 * scatter * 2 / base + 0.01**2
-    least, open_, cutoff = points.copy(), np.ones(len(lines), bool), base
+    least, open_, cutoff, used = points.copy(), np.ones(len(lines), bool), base, base
     while open_.any() and (cutoff < most).any():
         cutoff = np.minimum(cutoff * 1.5, most)
         smoother = lines.smoothed(middle, weight, cutoff)
@@ -231,7 +247,8 @@ def _smoothest(lines: Lines, middle: Floats, weight: Floats, cutoffs: tuple[Floa
         open_ &= departure <= allowed
         taken = open_[lines.owner]
         points[taken] = smoother[taken]
-    return points
+        used = np.where(open_, cutoff, used)
+    return points, used
 
 
 def _branch_points(lines: Lines, start: Integers, end: Integers, graph: Graph, scale: Floats) -> Floats:
