@@ -226,9 +226,7 @@ def sections(lines: Lines, mask: Mask, distance: Floats, scale: Floats) -> tuple
     return middle, np.where(known, 1.0, _FAINT), width
 
 
-def _smoothest(
-    lines: Lines, middle: Floats, weight: Floats, cutoffs: tuple[Floats, Floats]
-) -> tuple[Floats, Floats]:
+def _smoothest(lines: Lines, middle: Floats, weight: Floats, cutoffs: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
     """Smooth each line as much as the scatter of its middles allows, between two cutoffs; return its own, too.
 
     White scatter of variance v leaves about 2 v / c after smoothing with a cutoff of c samples. A longer cutoff takes
