@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from napari_darl import ImageData, InputError, open_image, segment
-from napari_darl.frames.channels import as_grey, select_channel, to_grey
+from napari_darl.frames.channels import as_grey, colours_that_show, select_channel, to_grey
 from napari_darl.frames.selection import FrameNumbers
 from napari_darl.frames.stacks import read_stack
 from napari_darl.inference.loading import Model
@@ -27,6 +27,20 @@ def test_colours(channel: str | int | None, expected: int) -> None:
     pixels = np.array([[[10, 20, 30]]], np.uint8)
     assert to_grey(pixels, channel).tolist() == [[expected]]
     assert as_grey(ImageData(pixels, rgb=True, axes="YXS"), channel).axes == "YX"
+
+
+@pytest.mark.parametrize(
+    ("colours", "words"),
+    [
+        ((1, 0, 0), "red shows something: choose it"),
+        ((0, 1, 1), "green and blue show something: choose one of them"),
+        ((1, 1, 1), ""),  # what a choice would gain isn't known
+        ((0, 0, 0), ""),
+    ],
+)
+def test_only_some_colours_show_something(colours: tuple[int, int, int], words: str) -> None:
+    hint = colours_that_show(ImageData(FRAME[..., None] * np.array(colours, np.uint8), rgb=True))
+    assert hint == (f" Of its colours, {words} as the channel." if words else "")
 
 
 @pytest.mark.parametrize("channel", ["alpha", 3, "4", ""])

@@ -174,13 +174,13 @@ class OneChannel:
 
 
 def colours_that_show(image: ImageData[ImageArray]) -> str:
-    """Return a sentence that names the colours of which the first frame has more than one value; "" without colours."""
+    """Return a sentence that names the colours with more than one value in the first frame; "" if all or none have."""
     if not image.rgb:
         return ""
     frame = np.asanyarray(image.data[(0,) * len(image.leading_shape)])
     values = [known_values(frame[..., number]) for number in range(len(COLOURS))]
     shown = [name for name, known in zip(COLOURS, values, strict=True) if known.size and known.min() < known.max()]
-    if not shown:
+    if len(shown) in (0, len(COLOURS)):
         return ""
     verb, choice = ("shows", "it") if len(shown) == 1 else ("show", "one of them")
     return f" Of its colours, {' and '.join(shown)} {verb} something: choose {choice} as the channel."
