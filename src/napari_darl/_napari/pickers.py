@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     import napari
+    from magicgui.widgets import ComboBox
 
 _NAPARI = 593  # pixels of width that napari's own parts need at least
 _NARROW = 260  # pixels that a widget takes even so
@@ -186,6 +187,17 @@ def widen(choices: QComboBox) -> None:
     choices.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     choices.setMinimumContentsLength(10)
     choices.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+
+def update_choices(chooser: "ComboBox") -> None:
+    """List the current choices, and keep the chosen layer; magicgui would forget it once it is renamed."""
+    chosen = chooser.value
+    with chooser.changed.blocked():
+        chooser.reset_choices()
+        if chosen in chooser.choices:
+            chooser.value = chosen
+    if chooser.value is not chosen:
+        chooser.changed.emit(chooser.value)
 
 
 def explanation() -> QLabel:

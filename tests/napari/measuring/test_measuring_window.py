@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QScrollArea
 from windows import Window
 
+from napari_darl._napari.task import Task
 from napari_darl.synthetic.raster import Segments, rasterise
 
 
@@ -85,6 +87,47 @@ def test_an_image_that_is_opened_after_its_mask_is_chosen(window: Window) -> Non
     assert widget.compare.other.value is None
     expert = window.viewer.__wrapped__.add_labels(FORK, name="expert")
     assert widget.compare.other.value is expert
+
+
+def test_renamed_layers_stay_chosen_and_removed_ones_dont(window: Window) -> None:
+    viewer = window.viewer.__wrapped__
+    run, other = viewer.add_image(FORK, name="run"), viewer.add_image(FORK, name="other")
+    expert = viewer.add_labels(FORK, name="expert")
+    mask = viewer.add_labels(FORK, name="run vessels")
+    viewer.add_labels(FORK, name="third")
+    widget = open_measure(window)
+    widget.form.masks.value = mask
+    widget.form.image.value, widget.compare.other.value = other, expert
+    for layer in (mask, other, expert):
+        layer.name = f"my {layer.name}"
+    assert widget.form.chosen is mask
+    assert widget.form.image.value is other
+    assert widget.compare.other.value is expert
+    viewer.layers.remove(other)
+    assert widget.form.image.value is None
+    assert widget.form.source().image is None
+    viewer.layers.remove(mask)
+    assert widget.form.chosen is expert
+    assert widget.form.image.value is None
+    widget.form.masks.value = viewer.add_labels(FORK, name="run vessels")
+    assert widget.form.image.value is run
+
+
+def test_no_count_is_left_if_measuring_ends_while_its_bar_is_redrawn(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.viewer.add_labels(np.stack([FORK] * 3), name="mask")
+    widget = open_measure(window)
+
+    def redraw(*_: object) -> None:
+        while widget._task is not None:  # napari processes events in it, here until the last
+            QCoreApplication.sendPostedEvents()
+
+    measured(window, widget)
+    monkeypatch.setattr(Task, "show", redraw)
+    measured(window, widget)  # adds no layers, whose events would clear the line
+    assert len(widget.measurement.frames) == 3
+    assert widget.state.text() == ""
 
 
 def test_a_user_measures_a_mask_and_saves_its_tables(window: Window, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from napari_darl._napari.measuring.controls import layer_choice
 from napari_darl._napari.measuring.measurement import mask_stack
 from napari_darl._napari.measuring.tables import fill, value_table
 from napari_darl._napari.measuring.work import ComparedFrame, comparing
-from napari_darl._napari.pickers import explanation
+from napari_darl._napari.pickers import explanation, update_choices
 from napari_darl._napari.task import Task
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class CompareTab(QWidget):
 
     def reset_choices(self) -> None:
         """Offer the viewer's masks as they are now; a single other one is chosen."""
-        self.other.reset_choices()
+        update_choices(self.other)
         masks = [mask for mask in self.other.choices if mask is not None]
         if self.other.value is None and len(masks) == 1:
             self.other.value = masks[0]

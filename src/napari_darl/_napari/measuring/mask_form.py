@@ -13,7 +13,7 @@ from napari_darl._napari.measuring.controls import PixelSizeForm, layer_choice
 from napari_darl._napari.measuring.layer_scale import PIXEL, LayerScale, frame_time, layer_scale
 from napari_darl._napari.measuring.own_image import own_image, own_mask
 from napari_darl._napari.measuring.stenosis_tab import Source
-from napari_darl._napari.pickers import explanation, widen
+from napari_darl._napari.pickers import explanation, update_choices, widen
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -42,7 +42,7 @@ class MaskForm(QWidget):
         tip = "Its image, in whose profiles diameters are measured, too; none to leave them out."
         self.image: ComboBox = layer_choice(viewer, Image, tip, optional=True)
         self._viewer = viewer
-        self._image_decided = self._offering = False
+        self._offered: Image | None = None  # the image that was chosen for the user
         self.stack = QComboBox()
         self.stack.addItems([_MOVIE, _VOLUME])
         self.stack.setToolTip("A movie is measured frame by frame, a volume (Z, Y, X) as a whole.")
@@ -61,7 +61,6 @@ class MaskForm(QWidget):
         self._form.addRow("pixel size", self.pixel_size)
         self._form.addRow(self.unit_line)
         self.masks.changed.connect(self._mask_changed)
-        self.image.changed.connect(self._image_changed)
         self.stack.currentTextChanged.connect(self._scale_changed)
         self.pixel_size.changed.connect(self._scale_changed)
         self.reset_choices()
@@ -108,18 +107,17 @@ class MaskForm(QWidget):
 
     def reset_choices(self) -> None:
         """Offer the viewer's layers as they are now."""
-        self._offering = True
-        self.image.reset_choices()
-        self._offering = False
-        self.masks.reset_choices()
-        self._offer_image()
+        decided = self.image.value is not self._offered
+        for chooser in (self.image, self.masks):
+            update_choices(chooser)
+        if not decided:
+            self._offer_image()
 
     def _mask_changed(self) -> None:
         mask = self.chosen
         if mask is not self._watched:
             self._watch(self._watched, mask)
             self._watched = mask
-            self._image_decided = False
             self._offer_image()
         stacked = mask is not None and len(frames_shape(mask)) > 2
         self._form.setRowVisible(self.stack, stacked)
@@ -129,14 +127,9 @@ class MaskForm(QWidget):
         self._scale_changed()
 
     def _offer_image(self) -> None:
-        """Choose the mask's own image, if it is known and the user hasn't decided for this mask."""
-        if (mask := self.chosen) is not None and not self._image_decided:
-            self._offering = True
-            self.image.value = own_image(mask, self._viewer)
-            self._offering = False
-
-    def _image_changed(self) -> None:
-        self._image_decided = self._image_decided or not self._offering
+        """Choose the mask's own image, if it is known."""
+        if (mask := self.chosen) is not None:
+            self.image.value = self._offered = own_image(mask, self._viewer)
 
     def _watch(self, before: Labels | None, mask: Labels | None) -> None:
         """Hear of changes of the chosen mask, and of it alone."""

@@ -20,6 +20,7 @@ from napari_darl._napari.pickers import (
     resize_box,
     scrolled_column,
     show_polarity,
+    update_choices,
     vessels_choice,
     widen,
 )
@@ -213,7 +214,7 @@ class SegmentWidget(QWidget):
 
     def _layers_changed(self) -> None:
         for chooser in (self.image, self.region):
-            _update_choices(chooser)
+            update_choices(chooser)
         self._image_changed()
 
     def _image_changed(self) -> None:
@@ -286,12 +287,3 @@ class SegmentWidget(QWidget):
             self.state.setText(f"You have edited '{result.layer.name}', so it is left alone. Segment adds a new layer.")
         else:
             self.state.setText("")
-
-
-def _update_choices(chooser: ComboBox) -> None:
-    """List the current choices, and keep the chosen layer; magicgui would forget it once it is renamed."""
-    chosen = chooser.value
-    with chooser.changed.blocked():
-        chooser.reset_choices()
-        if chosen in chooser.choices:
-            chooser.value = chosen
