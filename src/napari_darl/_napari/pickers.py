@@ -153,6 +153,15 @@ def show_polarity(choices: QComboBox, model: str) -> None:
     choices.setCurrentText("bright" if model_traits(model).bright else "dark")
 
 
+def channel_choice() -> QComboBox:
+    """Make a choice of how colours become grey; the first entry is what is taken without a choice."""
+    choices = QComboBox()
+    choices.addItems(["green", "red", "blue", "luminance"])
+    choices.setToolTip("How colours become grey: by one of them, or by their luminance.")
+    widen(choices)
+    return choices
+
+
 def axes_box() -> QCheckBox:
     """Return a checkbox for volumes: whether they are segmented along all three axes."""
     box = QCheckBox("along all three axes")

@@ -48,6 +48,11 @@ class StackPicker(QWidget):
     channel : str or int, optional
         The channel to use, see `to_grey` and `select_channel`.
 
+    Attributes
+    ----------
+    channel : str or int, optional
+        The channel to use.
+
     Signals
     -------
     changed
@@ -60,7 +65,7 @@ class StackPicker(QWidget):
         self, viewer: "napari.Viewer", without: dict[str, str], few: int, tip: str, channel: Channel = None
     ) -> None:
         super().__init__()
-        self._viewer, self._without, self._few, self._channel = viewer, without, few, channel
+        self._viewer, self._without, self._few, self.channel = viewer, without, few, channel
         self._chosen: str | Path | Image | None = next(iter(without), None)
         self.choices = QComboBox()
         self.choices.setToolTip(tip)
@@ -92,12 +97,12 @@ class StackPicker(QWidget):
     def reading(self) -> Reading | None:
         """Return a function that reads the chosen stack, or None for an entry without one. Layers are looked at now."""
         if isinstance(self._chosen, Path):
-            return partial(read_stack, self._chosen, self._channel)
+            return partial(read_stack, self._chosen, self.channel)
         images = [
             (ImageData(pixels(layer), bool(layer.rgb)), bit_depth(layer), colour_check(layer))
             for layer in self._layers()
         ]
-        return partial(_read_layers, images, self._channel) if images else None
+        return partial(_read_layers, images, self.channel) if images else None
 
     def source(self) -> Path | Image | None:
         """Return the folder, file or layer that is chosen; None if it is none or several."""

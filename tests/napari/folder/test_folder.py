@@ -17,6 +17,7 @@ from qtpy.QtCore import Qt
 from windows import Window
 
 from napari_darl import read_provenance, segment
+from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl.errors import FileError
 from napari_darl.samples import sample_angiogram
 
@@ -303,3 +304,12 @@ def test_a_killed_window_resumes(window: Window, tmp_path: Path, untrained_path:
     for number in range(1, 10):
         expected = 255 * segment(np.roll(FRAME, number, 1), untrained_path)
         np.testing.assert_array_equal(tifffile.imread(out / f"{number}_mask.tif"), expected)
+
+
+def test_a_trained_model_is_chosen_in_widgets_that_are_open_and_opened(window: Window, untrained_path: Path) -> None:
+    before = window.dock("Segment a folder")
+    Segmenter.of(window.viewer).offer(str(untrained_path))
+    for widget in (before, window.dock("Segment a folder")):
+        assert widget.order().model == str(untrained_path)
+    Segmenter.of(window.viewer).offer("fluorescence")
+    assert window.dock("Segment a folder").order().options.bright is True

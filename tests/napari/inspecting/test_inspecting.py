@@ -13,6 +13,7 @@ from napari_darl._napari.layers import visible_frame
 from napari_darl._napari.stacks import stack_geometry
 from napari_darl.errors import DarlError
 from napari_darl.inference import trust
+from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.trust import Trust, assess
 from napari_darl.samples import sample_angiogram
 
@@ -103,6 +104,42 @@ def test_results_that_the_user_changed_stay(window: Window, change: str) -> None
     assert list(layers) == [*first, *third]
     assert not set(second) & set(layers)
     assert third[1].name == "mask [1]"  # as napari names what has a taken name
+
+
+def test_frames_are_judged_as_they_were_segmented(window: Window, frames: np.ndarray, untrained_path: Path) -> None:
+    red = np.stack([frames[0], np.full_like(frames[0], 7), np.zeros_like(frames[0])], -1)
+    image = window.viewer.__wrapped__.add_image(red, rgb=True, name="red")
+    other = window.viewer.__wrapped__.add_image(frames, name="other")
+    segment = window.open_segment()
+    segment.image.value = image
+    segment.model.choose(untrained_path)
+    segment.vessels.setCurrentText("bright")
+    segment.channel.setCurrentText("red")
+    segment.resize_factor.setValue(0.5)
+    window.segment(segment)
+    widget = open_inspect(window)
+    tab = widget.frames
+
+    def chosen() -> tuple[str, str, str, float]:
+        return widget.model.model, tab.channel.currentText(), tab.vessels.currentText(), tab.resize_factor.value()
+
+    tab.stack.choose(image)
+    assert chosen() == (str(untrained_path), "red", "bright", 0.5)
+    tab.assess.click()
+    window.wait(lambda: done(window, widget))
+    expected = assess(frames[0], untrained_path, SegmentOptions(bright=True, resize=0.5))
+    assert column(tab.scores, 1) == [pytest.approx(expected.score, abs=1e-3)]
+
+    tab.vessels.setCurrentText("dark")
+    tab.stack.choose(image)  # the same run isn't taken twice: the user's choice stays
+    assert chosen()[2] == "dark"
+    segment.image.value = other
+    segment.model.choose("fundus")
+    assert segment._estimated
+    window.segment(segment)
+    assert chosen()[2] == "dark"  # of other frames
+    tab.stack.choose(other)
+    assert chosen() == ("fundus", "green", "dark", 0)
 
 
 def test_user_looks_for_doubtful_frames(window: Window, frames: np.ndarray) -> None:

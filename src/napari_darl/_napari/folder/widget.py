@@ -8,7 +8,6 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QBrush, QColor, QKeySequence, QShortcut
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -28,15 +27,16 @@ from napari_darl._napari.folder.work import Order
 from napari_darl._napari.pickers import (
     ModelPicker,
     More,
+    channel_choice,
     explanation,
     resize_box,
     scrolled_column,
     show_polarity,
     vessels_choice,
-    widen,
 )
 from napari_darl._napari.segmenting.cleaning_form import CleaningForm
 from napari_darl._napari.segmenting.options import preferred_options
+from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.tables import take_what_is_left
 from napari_darl.errors import DarlError
 from napari_darl.inference.cleaning import Cleaning
@@ -68,11 +68,11 @@ class FolderWidget(QWidget):
         self.output = _path_field("Folder for the masks.")
         self.output.setPlaceholderText("beside the images")
         self.model = ModelPicker(viewer)
+        if newest := Segmenter.of(viewer).newest_model:
+            self.model.choose(newest)
         self.vessels = vessels_choice()
-        self.channel = QComboBox()
-        self.channel.addItems(["green", "red", "blue", "luminance"])
-        self.channel.setToolTip("How colours become grey: by one of them, or by their luminance.")
-        widen(self.channel)
+        show_polarity(self.vessels, self.model.model)
+        self.channel = channel_choice()
         self.resize_factor = resize_box(may_estimate=True)
         self.cleaning = CleaningForm()
         self.device = DevicePicker()
@@ -159,6 +159,7 @@ class FolderWidget(QWidget):
         for field in (self.folder, self.output):
             field.editingFinished.connect(self._timer.start)
         self.model.changed.connect(self._model_changed)
+        Segmenter.of(self._viewer).offered.connect(self.model.choose)
         for changed in (
             self.vessels.currentTextChanged,
             self.channel.currentTextChanged,

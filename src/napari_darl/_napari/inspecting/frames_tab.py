@@ -10,15 +10,18 @@ from qtpy.QtWidgets import QFormLayout, QLineEdit, QPushButton, QWidget
 from napari_darl._napari.inspecting import work
 from napari_darl._napari.inspecting.tables import ResultTable
 from napari_darl._napari.layers import frames_shape, visible_frame
-from napari_darl._napari.pickers import explanation, resize_box, show_polarity, vessels_choice
+from napari_darl._napari.pickers import channel_choice, explanation, resize_box, show_polarity, vessels_choice
 from napari_darl._napari.stacks import StackPicker
 from napari_darl.errors import InputError
 from napari_darl.inference.options import SegmentOptions
+from napari_darl.inference.scale import guess_resize
+from napari_darl.models import model_traits
 
 if TYPE_CHECKING:
     import napari.viewer
 
     from napari_darl._napari.inspecting.work import FrameSettings, NoisyResult
+    from napari_darl._napari.segmenting.options import Options
     from napari_darl.inference.trust import Trust
 
 
@@ -29,6 +32,7 @@ class FramesTab(QWidget):
         super().__init__()
         self._viewer = viewer
         self.stack = StackPicker(viewer, {}, 0, "Real frames on which the model is tested.")
+        self.channel = channel_choice()
         self.vessels = vessels_choice()
         self.resize_factor = resize_box(may_estimate=True)
         self.assess = QPushButton("Assess frames")
@@ -42,6 +46,7 @@ class FramesTab(QWidget):
         self.noises = ResultTable("view", "noise", "vessel %", "Dice", tip="Masks under noise against that without it.")
         form = QFormLayout(self)
         form.addRow("frames", self.stack)
+        form.addRow("channel", self.channel)
         form.addRow("vessels", self.vessels)
         form.addRow("resize", self.resize_factor)
         form.addRow(self.assess)
@@ -50,10 +55,20 @@ class FramesTab(QWidget):
         form.addRow("noise levels", self.levels)
         form.addRow(self.try_noise)
         form.addRow(self.noises)
+        self.channel.currentTextChanged.connect(self._channel_changed)
 
     def suit(self, model: str) -> None:
         """Choose the vessels that a model is made for."""
         show_polarity(self.vessels, model)
+
+    def take(self, image: Image, options: "Options") -> None:
+        """Choose the options with which an image was segmented; a resize factor that was estimated is left open."""
+        segment, (height, width) = options.segment, frames_shape(image)[-2:]
+        traits = model_traits(options.model)
+        estimated = segment.resize == guess_resize(height, width, traits.side, traits.reach)
+        self.vessels.setCurrentText("bright" if segment.bright else "dark")
+        self.resize_factor.setValue(0 if estimated else segment.resize or 0)
+        self.channel.setCurrentText(str(segment.channel or self.channel.itemText(0)))
 
     def settings(self, model: str, device: str) -> "FrameSettings":
         """Return how a model is tested.
@@ -103,8 +118,11 @@ class FramesTab(QWidget):
         source = self.stack.source()
         if source is None:
             raise InputError("No command takes several layers. Choose one layer, a folder or a file of frames.")
-        options = {"resize": self.resize_factor.value() or None, self.vessels.currentText(): True}
-        return {"frames.tif": source}, options
+        resize, channel = self.resize_factor.value() or None, self.stack.channel
+        return {"frames.tif": source}, {"resize": resize, "channel": channel, self.vessels.currentText(): True}
+
+    def _channel_changed(self) -> None:
+        self.stack.channel = self.channel.currentText() if self.channel.currentIndex() else None
 
     def show_scores(self, results: "Sequence[Trust]") -> None:
         """List the scores, and say what they mean."""

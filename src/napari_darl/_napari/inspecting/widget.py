@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_darl._napari.inspecting.display import Geometry
     from napari_darl._napari.inspecting.work import JudgedPair, NoisyResult
+    from napari_darl._napari.segmenting.options import Options
     from napari_darl.inference.trust import Trust
 
 
@@ -45,6 +46,7 @@ class InspectWidget(QWidget):
         self._viewer = viewer
         self._task: Task | None = None
         self._stacks: dict[ResultTable, Image] = {}
+        self._taken: Options | None = None
         self._results: defaultdict[str, display.Results] = defaultdict(partial(display.Results, viewer))
         self.model = ModelPicker(viewer)
         if newest := Segmenter.of(viewer).newest_model:
@@ -71,6 +73,7 @@ class InspectWidget(QWidget):
         if any(isinstance(bare(layer), Image) for layer in viewer.layers):
             self.pairs.backgrounds.choose(self.frames.stack.chosen)
         self._connect()
+        self._take_run()
 
     def _connect(self) -> None:
         self.model.changed.connect(self._model_changed)
@@ -82,7 +85,10 @@ class InspectWidget(QWidget):
         self.frames.try_noise.clicked.connect(self._try_noise)
         for table in (self.pairs.table, self.frames.scores, self.frames.noises):
             table.chosen.connect(partial(self._show_row, table))
-        Segmenter.of(self._viewer).offered.connect(self.model.choose)
+        segmenter = Segmenter.of(self._viewer)
+        segmenter.offered.connect(self.model.choose)
+        segmenter.changed.connect(self._take_run)
+        self.frames.stack.changed.connect(self._take_run)
 
     def save_pairs(self, folder: Path) -> None:
         """Synthesise pairs into a folder, in the background."""
@@ -99,6 +105,15 @@ class InspectWidget(QWidget):
 
     def _model_changed(self) -> None:
         self.frames.suit(self.model.model)
+
+    def _take_run(self) -> None:
+        """Take the model and the options of the latest segmentation of the chosen frames, unless that was done."""
+        image = self.frames.stack.chosen
+        result = Segmenter.of(self._viewer).result_on(image) if isinstance(image, Image) else None
+        if result is not None and result.options != self._taken:
+            self._taken = result.options
+            self.model.choose(result.options.model)
+            self.frames.take(result.image, result.options)
 
     def _stop(self) -> bool:
         """Stop the task under way, for which all buttons serve; return whether there was one."""

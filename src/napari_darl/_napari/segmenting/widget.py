@@ -16,6 +16,7 @@ from napari_darl._napari.mask_files import prefer_own_reader
 from napari_darl._napari.pickers import (
     ModelPicker,
     axes_box,
+    channel_choice,
     explanation,
     resize_box,
     scrolled_column,
@@ -70,15 +71,13 @@ class SegmentWidget(QWidget):
         self.estimate.setWordWrap(False)  # a form would keep it narrow and high
         self.frames = QComboBox()
         self.frames.setToolTip("All frames of a stack, the visible one first, or only the visible one.")
-        self.channel = QComboBox()
-        self.channel.addItems(["green", "red", "blue", "luminance"])
-        self.channel.setToolTip("How colours become grey: by one of them, or by their luminance.")
+        self.channel = channel_choice()
         self.orthogonal = axes_box()
         self.region = ComboBox(
             choices=lambda _: region_choices(viewer), nullable=False, tooltip="Only vessels in this region are kept."
         )
         self.device = DevicePicker()
-        for choices in (self.image.native, self.frames, self.channel, self.region.native):
+        for choices in (self.image.native, self.frames, self.region.native):
             widen(choices)
         self.button = QPushButton("Segment")
         self.button.setToolTip("Segments the image in the background. A second click cancels.")
