@@ -68,6 +68,15 @@ def untrained(_loaded: Model) -> Model:
 
 
 @pytest.fixture
+def quick_refining(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refine with a few small steps, which take a second instead of a minute."""
+    from napari_darl.refining import refine
+    from napari_darl.refining.fitting import FitConfig
+
+    monkeypatch.setattr(refine, "FIT", FitConfig(steps=5, crops=2, size=64, learning_rate=1e-3))
+
+
+@pytest.fixture
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let window and command line train networks of some thousand weights, for tests of what is around the steps."""
     from napari_darl.training import config

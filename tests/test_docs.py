@@ -51,6 +51,7 @@ PYTHON = {name: text for name, text in blocks("python") if ".onnx" not in text}
 COMMANDS = [line for _, text in blocks("sh") for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
 
+@pytest.mark.usefixtures("quick_refining")
 @pytest.mark.parametrize("name", PYTHON)
 def test_python_runs_with_public_names_only(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = ast.parse(PYTHON[name])

@@ -32,6 +32,7 @@ def run(tests: list[doctest.DocTest]) -> int:
     return sum(len(test.examples) for test in tests)
 
 
+@pytest.mark.usefixtures("quick_refining")
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public_names_have_examples_that_work_as_they_are(name: str) -> None:
     thing = getattr(napari_darl, name)

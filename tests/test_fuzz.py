@@ -11,7 +11,7 @@ from fuzzing.guard import BrokenPropertyError
 from fuzzing.readers import READERS
 from hypothesis import HealthCheck, Phase, given, settings
 
-CASES, SLOW = 40, {"model files": 30, "run folders": 8}
+CASES, SLOW = 40, {"model files": 30, "run folders": 8, "refined models": 12}
 """Number of cases per reader, and exceptions for slow readers."""
 
 

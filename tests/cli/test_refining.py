@@ -9,8 +9,6 @@ from scipy.ndimage import binary_dilation
 
 from napari_darl import load_model, segment
 from napari_darl.cli.commands import main
-from napari_darl.refining import refine as module
-from napari_darl.refining.fitting import FitConfig
 from napari_darl.samples import sample_angiogram
 
 
@@ -42,10 +40,10 @@ def words(folders: Path) -> list[object]:
     return ["refine", "--images", folders / "images", "--masks", folders / "masks", "--resize", 1, "--device", "cpu"]
 
 
+@pytest.mark.usefixtures("quick_refining")
 def test_a_refined_model_is_written_and_used_with_its_threshold(
     folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "FIT", FitConfig(steps=3, crops=2, size=64, learning_rate=1e-3))
     output = folders / "refined.safetensors"
     assert run(monkeypatch, *words(folders), "--others", folders / "others", "--output", output) == 0
     assert "anchored" in capsys.readouterr().out

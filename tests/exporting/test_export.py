@@ -32,8 +32,6 @@ from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.config import PUBLISHED, DenoiserConfig, GeneratorConfig
 from napari_darl.darl.model import build
 from napari_darl.exporting import graph
-from napari_darl.refining import refine as refining
-from napari_darl.refining.fitting import FitConfig
 from napari_darl.samples import sample_angiogram
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -69,9 +67,8 @@ def difference(path: Path, model: Model, shape: tuple[int, ...]) -> float:
         return float(np.abs(found - model.network(torch.from_numpy(frames)).numpy()).max())
 
 
-def fitted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model that was really refined, in few steps, by someone who draws vessels wider."""
-    monkeypatch.setattr(refining, "FIT", FitConfig(steps=5, crops=2, size=64, learning_rate=1e-3))
+def fitted(folder: Path) -> Path:
+    """A model that was really refined by someone who draws vessels wider."""
     frames = [sample_angiogram()[top : top + 128, 150:278] for top in (60, 180)]
     corrected = [(frame, binary_dilation(segment(frame, resize=1) > 0, iterations=2)) for frame in frames]
     refinement = refine("default", corrected, options=SegmentOptions(resize=1))
@@ -80,6 +77,7 @@ def fitted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "fitted.safetensors"
 
 
+@pytest.mark.usefixtures("quick_refining")
 @pytest.mark.parametrize("name", ["default", "fluorescence", "refined"])
 def test_the_documented_lines_give_the_mask_before_cleaning(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -89,7 +87,7 @@ def test_the_documented_lines_give_the_mask_before_cleaning(
         for written in ("default.onnx", "default.onnx.json"):
             shutil.copy(exported / written, tmp_path)
     else:
-        model = str(fitted(tmp_path, monkeypatch)) if name == "refined" else name
+        model = str(fitted(tmp_path)) if name == "refined" else name
         export_model(model, tmp_path / "default.onnx")
     frame = 255 - frame if name == "fluorescence" else frame
     iio.imwrite(tmp_path / "angiogram.png", frame)

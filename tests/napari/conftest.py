@@ -30,13 +30,21 @@ def imports() -> None:
 
 @pytest.fixture(scope="session")
 def quick_windows() -> Iterator[None]:
-    """Spare windows what no test looks at: reading each manifest twice a window, and saving napari's own settings."""
+    """Spare windows what no test looks at.
+
+    That is searching all packages for plugins twice a window, saving napari's own settings, and filling in the welcome
+    screen, which is hidden, for each of some 180 shortcuts.
+    """
+    from napari._qt.widgets.qt_welcome import QtWelcomeWidget
     from napari.settings import NapariSettings
     from npe2 import PluginManifest
 
+    found = cache(lambda paths=(): list(discover(paths)))
+    discover = PluginManifest.discover
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PluginManifest, "from_file", cache(PluginManifest.from_file))
+        patch.setattr(PluginManifest, "discover", found)
         patch.setattr(NapariSettings, "save", lambda *_, **__: None)
+        patch.setattr(QtWelcomeWidget, "refresh", lambda *_: None, raising=False)
         yield
 
 

@@ -20,11 +20,10 @@ from windows import Window
 from napari_darl import load_model
 from napari_darl._napari import task
 from napari_darl._napari.task import Task
-from napari_darl.refining import refine as refining
-from napari_darl.refining.fitting import FitConfig
 from napari_darl.samples import sample_angiogram
 
 FRAME = sample_angiogram()[60:188, 150:278]
+pytestmark = pytest.mark.usefixtures("quick_refining")
 Start = Callable[[Window, Path, Path], Any]
 
 
@@ -79,11 +78,6 @@ def export(window: Window, folder: Path, model: Path) -> Any:
     from napari_darl._napari.model_card import export_in_background
 
     export_in_background(str(model), folder / "a.onnx", window.viewer, overwrite=False)
-
-
-@pytest.fixture(autouse=True)
-def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refining, "FIT", FitConfig(steps=5, crops=2, size=64, learning_rate=1e-3))
 
 
 @pytest.mark.parametrize("start", [refine, measure, segment_folder, inspect, export])

@@ -36,11 +36,6 @@ def default() -> Model:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIT", FitConfig(steps=3, crops=2, size=64))
-
-
-@pytest.fixture
 def frames() -> list[np.ndarray]:
     """Four parts of a sample with vessels in them."""
     frame = sample_angiogram()
@@ -52,15 +47,13 @@ def thicker(frame: np.ndarray, model: Model) -> np.ndarray:
     return binary_dilation(segment(frame, model, resize=1), iterations=2).astype(np.int8)
 
 
-def test_consistent_corrections_make_other_frames_better(default: Model, frames: list[np.ndarray]) -> None:
+def test_consistent_corrections_make_other_frames_better(
+    default: Model, frames: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
     corrected = [(frame, thicker(frame, default)) for frame in frames[:2]]
     steps: list[tuple[int, int]] = []
-    module_fit = module.FIT
-    module.FIT = FitConfig(steps=20, crops=2, size=64, learning_rate=2e-3)
-    try:
-        done = refine(default, corrected, frames[2:], options=AS_IT_IS, progress=lambda *at: steps.append(at))
-    finally:
-        module.FIT = module_fit
+    monkeypatch.setattr(module, "FIT", FitConfig(steps=20, crops=2, size=64, learning_rate=2e-3))
+    done = refine(default, corrected, frames[2:], options=AS_IT_IS, progress=lambda *at: steps.append(at))
     assert done.choice != "original"
     assert set(done.report) == {"original", "threshold", "anchored", "free"}
     assert steps[-1][0] <= steps[-1][1]
@@ -73,7 +66,7 @@ def test_consistent_corrections_make_other_frames_better(default: Model, frames:
     assert dice(after) > dice(before) + 0.03
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick_refining")
 @pytest.mark.parametrize("others", [0, 2])
 def test_erased_vessels_leave_the_original(default: Model, frames: list[np.ndarray], others: int) -> None:
     corrected = [(frame, np.zeros(frame.shape, np.int8)) for frame in frames[:2]]
@@ -83,7 +76,7 @@ def test_erased_vessels_leave_the_original(default: Model, frames: list[np.ndarr
     assert done.threshold == 0.5
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick_refining")
 def test_nothing_is_fitted_where_the_original_is_right(default: Model, frames: list[np.ndarray]) -> None:
     right = segment(frames[0], default, resize=1).astype(np.int8)
     done = refine(default, [(frames[0], right)], options=AS_IT_IS)
@@ -146,7 +139,7 @@ def test_without_corrections_there_is_nothing_to_do(default: Model) -> None:
         refine(default, [])
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick_refining")
 def test_a_refinement_can_be_stopped(default: Model, frames: list[np.ndarray]) -> None:
     stop = Event()
     stop.set()

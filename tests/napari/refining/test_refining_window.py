@@ -10,15 +10,12 @@ from windows import Window
 
 from napari_darl import load_model
 from napari_darl.models import model_info
-from napari_darl.refining import refine as module
-from napari_darl.refining.fitting import FitConfig
 from napari_darl.samples import sample_angiogram
 
 
 @pytest.fixture
-def segmented(window: Window, monkeypatch: pytest.MonkeyPatch) -> Any:
+def segmented(window: Window, quick_refining: None) -> Any:
     """Three parts of a sample as a stack, segmented; the first two corrected by someone who draws vessels wider."""
-    monkeypatch.setattr(module, "FIT", FitConfig(steps=5, crops=2, size=64, learning_rate=1e-3))
     frame = sample_angiogram()
     stack = np.stack([frame[top : top + 128, left : left + 128] for top, left in ((60, 150), (180, 150), (180, 250))])
     window.viewer.add_image(stack, name="stack")
