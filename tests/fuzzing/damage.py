@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -125,7 +126,8 @@ def hostile_json(draw: st.DrawFn, document: Any, most: int = 3) -> str:
         value = deepcopy(draw(st.sampled_from(VALUES)))
         old = place[last]
         if kind == "near" and isinstance(old, int | float):
-            place[last] = old * draw(st.sampled_from((-1, 0.5, 2, 3, 1000, 10**6)))
+            with suppress(OverflowError):  # half of an integer that is larger than any float
+                place[last] = old * draw(st.sampled_from((-1, 0.5, 2, 3, 1000, 10**6)))
         elif kind == "remove":
             del place[last]
         elif kind == "add" and isinstance(place, dict):
