@@ -125,6 +125,20 @@ def test_segment_and_measure_at_once(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert not mask.exists()
 
 
+def test_a_summary_that_loses_masks_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "abcde":
+        iio.imwrite(tmp_path / f"{name}.png", sample_angiogram()[200:296, 200:312])
+    command = ("segment", "--output", tmp_path / "out", "--measure")
+    assert run(*command, *(tmp_path / f"{name}.png" for name in "abcd")) == 0
+    assert run(*command, tmp_path / "a.png", *(tmp_path / f"{name}.png" for name in "bcde")) == 0
+    assert "no longer" not in capsys.readouterr().err
+    assert run(*command, tmp_path / "a.png") == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "hold the masks of this call, and no longer b, c, d and 1 more." in told
+    assert [row["file"] for row in rows(tmp_path / "out" / "summary.csv")] == ["a"]
+    assert len(rows(tmp_path / "out" / "b_segments.csv")) > 0
+
+
 def test_a_bad_mask_is_reported_and_the_others_are_measured(
     masks: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,8 @@
 """Mask files: which there are, what belongs to them, and their tables."""
 
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_darl.cli.files import Failures
 from napari_darl.cli.pixel_size import find_scale, for_axes, warn_of_comma
 from napari_darl.cli.terminal import Show, image_bars
-from napari_darl.errors import FileError, InputError
+from napari_darl.errors import DarlWarning, FileError, InputError
 
 if TYPE_CHECKING:
     from napari_darl.frames.channels import Channel
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _NOT_MASKS = ("_probability", "_uncertainty")
 _MASK = "_mask"
 _TABLES = ("segments", "branch_points")
+_NAMED = 3  # masks that a warning names
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,27 @@ def measure_files(
     tables["summary.csv"] = csv_text({name: [row.get(name, "") for row in rows] for name in names})
     hashes = {name: sha256(text).hexdigest() for name, text in tables.items()}
     known = {"files": told, "summaries": summaries, "tables": hashes}
+    _warn_of_replaced(output, told)
     write_json(output / "measurements.json", known, overwrite=overwrite)
     for name, text in tables.items():
         with replacing(output / name, overwrite=overwrite) as file:
             file.write(text)
     return summaries
+
+
+def _warn_of_replaced(output: Path, told: Container[str]) -> None:
+    """Warn if the summary of a folder is about to lose the rows of masks that were measured earlier."""
+    try:
+        former = json.loads((output / "measurements.json").read_text(encoding="utf-8"))["files"]
+        gone = [str(stem) for stem in former if stem not in told]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if gone:
+        names = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
+        message = f"summary.csv and measurements.json hold the masks of this call, and no longer {names}."
+        warnings.warn(
+            DarlWarning(f"{message} Measure all masks in one call to have them in one table.", output), stacklevel=2
+        )
 
 
 def mask_files(inputs: Iterable[Path]) -> list[Path]:
