@@ -56,7 +56,7 @@ class StackPicker(QWidget):
     Signals
     -------
     changed
-        Another entry was chosen, by the user or because the chosen layer was removed.
+        Another entry was chosen, by the user or because layers were added or removed.
     """
 
     changed = Signal()
@@ -126,10 +126,9 @@ class StackPicker(QWidget):
 
     def _list(self) -> None:
         """List all entries. The chosen one stays chosen, unless its layer was removed."""
-        images = self._images()
+        before, images = self._chosen, self._images()
         if isinstance(self._chosen, Image) and self._chosen not in images:
             self._chosen = next(iter(self._without), None)
-            self.changed.emit()
         if self._chosen is None and images:
             self._chosen = images[0]
         entries: list[tuple[str, Any]] = [(text, text) for text in self._without]
@@ -147,6 +146,8 @@ class StackPicker(QWidget):
             self.choices.setCurrentIndex(current)
             self.choices.setItemData(current, str(self._chosen), Qt.ItemDataRole.ToolTipRole)
         self._describe()
+        if self._chosen is not before:
+            self.changed.emit()
 
     def _activated(self, index: int) -> None:
         value = self.choices.itemData(index)

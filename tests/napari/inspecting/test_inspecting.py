@@ -140,6 +140,9 @@ def test_frames_are_judged_as_they_were_segmented(window: Window, frames: np.nda
     assert chosen()[2] == "dark"  # of other frames
     tab.stack.choose(other)
     assert chosen() == ("fundus", "green", "dark", 0)
+    assert tab.channel.isHidden()  # of grey frames
+    tab.stack.choose(image)
+    assert not tab.channel.isHidden()
 
 
 def test_user_looks_for_doubtful_frames(window: Window, frames: np.ndarray) -> None:

@@ -55,7 +55,10 @@ class FramesTab(QWidget):
         form.addRow("noise levels", self.levels)
         form.addRow(self.try_noise)
         form.addRow(self.noises)
+        self._form = form
         self.channel.currentTextChanged.connect(self._channel_changed)
+        self.stack.changed.connect(self._stack_changed)
+        self._stack_changed()
 
     def suit(self, model: str) -> None:
         """Choose the vessels that a model is made for."""
@@ -120,6 +123,11 @@ class FramesTab(QWidget):
             raise InputError("No command takes several layers. Choose one layer, a folder or a file of frames.")
         resize, channel = self.resize_factor.value() or None, self.stack.channel
         return {"frames.tif": source}, {"resize": resize, "channel": channel, self.vessels.currentText(): True}
+
+    def _stack_changed(self) -> None:
+        """Ask for the channel where there may be colours."""
+        chosen = self.stack.chosen
+        self._form.setRowVisible(self.channel, bool(chosen.rgb) if isinstance(chosen, Image) else chosen is not None)
 
     def _channel_changed(self) -> None:
         self.stack.channel = self.channel.currentText() if self.channel.currentIndex() else None
