@@ -22,6 +22,7 @@ NEAR = 3.0  # px, within which a branch point counts as found
 TOGETHER = 2.0  # px, about a branch point, within which vessels lie together
 LONG = 60.0  # px, of an overlap between two false branch points
 KINDS = "apart", "at an end", "degree 4", "both ends of an overlap", "one end"  # of false branch points
+JOINED = 1, 4  # the kinds at which the mask shows a vessel that joins another one, as at a fork
 
 
 def trees() -> str:
@@ -47,6 +48,7 @@ def trees() -> str:
                 f"{ends:.0f} ({ended:.0f})",
                 f"{shown / number:.3f}",
                 f"{1 - false[0] / (number - false[1:].sum()):.3f}",
+                f"{1 - false[list(JOINED)].sum() / (number - np.delete(false, JOINED).sum()):.3f}",
                 *(f"{kind:.0f}" for kind in false),
                 f"{100 * (lengths[1] / lengths[0] - 1):+.1f}",
                 f"{100 * (lengths[2] / lengths[0] - 1):+.1f}",
@@ -62,6 +64,7 @@ def trees() -> str:
         "ends on other vessels (found)",
         "precision with these",
         "precision apart",
+        "precision of joins",
         *(f"false, {kind}" for kind in KINDS),
         "length, %",
         "skan's, %",
