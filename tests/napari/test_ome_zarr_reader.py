@@ -75,6 +75,20 @@ def test_all_levels_of_a_result_are_checked(tmp_path: Path) -> None:
         opened(str(path))
 
 
+@pytest.mark.parametrize("shape", [[3, 4000, 5000], [3, 40, 600], [40, 300]])
+def test_levels_become_smaller(tmp_path: Path, shape: list[int]) -> None:
+    path = Path(written(tmp_path / "in_mask.ome.zarr", MOVIE))
+    coarser = json.loads((path / "1" / "zarr.json").read_text())
+    chunks = coarser["chunk_grid"]["configuration"]
+    coarser["shape"], chunks["chunk_shape"] = shape, chunks["chunk_shape"][: len(shape)]
+    coarser.pop("dimension_names", None)
+    (path / "1" / "zarr.json").write_text(json.dumps(coarser))
+    opened = read_ome_zarr(str(path))
+    assert opened is not None
+    with pytest.raises(FileError, match="Each level must have as many axes"):
+        opened(str(path))
+
+
 def test_damaged_metadata_are_one_sentence(tmp_path: Path) -> None:
     path = Path(written(tmp_path / "in_mask.ome.zarr", MOVIE))
     whole = json.loads((path / "zarr.json").read_text())

@@ -1,6 +1,7 @@
 """A reader of OME-Zarr in place: results of the command line, and images with their labels."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,10 @@ def _levels(folder: Path) -> tuple[Any, dict[str, Any]]:
         raise
     except Exception as error:  # stores raise nearly anything on damaged metadata
         raise damaged(folder, error) from error
+    for finer, coarser in pairwise(levels):
+        if coarser.ndim != finer.ndim or coarser.size >= finer.size:
+            shapes = f"a level of shape {coarser.shape} after one of shape {finer.shape}"
+            raise FileError(f"{folder} has {shapes}. Each level must have as many axes, and fewer pixels.")
     made = {PLUGIN: attributes[PLUGIN]} if PLUGIN in attributes else {}
     meta = {
         "name": stem_of(folder),
