@@ -7,11 +7,11 @@ No mask or label takes part, and the last step's moving average is the model. Th
 - `arcade/angiograms` and `arcade_more/images`: ARCADE, CC BY 4.0 (Popov et al. 2024, doi 10.1038/s41597-023-02871-z).
   The two samples of the package and the 50 frames of `kept_aside.txt` are left out.
 - `idrid/images` with `sources.csv`, and `idrid_1500/images`: IDRiD, CC BY 4.0 (Porwal et al. 2018,
-  doi 10.3390/data3030025), 1000 and 1500 px wide. Eyes without retinopathy are taken twice.
+  doi 10.3390/data3030025), 1000 and 1500 px wide. `fundus` sees eyes without retinopathy twice.
 - `tubenet_sample/OCTA-Data.tif` and `vesselexpress_liver/images/Raw_liver_1.tiff`: the first half of either volume.
 
-`default` and `fundus` are students of earlier generations (`TEACHERS`). These are read from the history of the
-repository, where their recipes are, too.
+All three are students of earlier generations (`TEACHERS`). These are read from the history of the repository, where
+their recipes are, too. `fluorescence` has a teacher for each source of frames (`fluorescence_teachers.py`).
 
 Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`), told
 how its masks are cleaned (`CLEANINGS`), and replaces the one in the package, whose card (`src/napari_darl/models/*.md`)
@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from fluorescence_teachers import Sources
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
@@ -38,8 +38,6 @@ from napari_darl.errors import DarlError
 from napari_darl.frames.channels import to_grey
 from napari_darl.inference.loading import load_model, starting_networks
 from napari_darl.io.images import image_paths, read_image
-from napari_darl.synthetic.fluorescence import phantom_fluorescence
-from napari_darl.training.config import training_config
 from napari_darl.training.students import STUDENTS
 
 Frames = list[NDArray[Any]]
@@ -47,20 +45,25 @@ Frames = list[NDArray[Any]]
 RECIPES = {
     "default": (STUDENTS["lite"], STUDENTS["lite, whole"]),
     "fundus": (STUDENTS["fundus"],),
-    "fluorescence": (training_config("fluorescence"),),
+    "fluorescence": (STUDENTS["fluorescence"],),
 }
 """The stages of each training. Each begins with the weights of the one before, a student with its first teacher's."""
 
 TEACHERS = {
     "default": {
-        "5ffcadd4": "3d761db7699fcd5aa5775a7758ee8b74d8ba4eb6ef8f995f4beb642727c04404",
-        "0a27df9d": "57a4c21590471e6d4c5d6b59a37f92afefab98c4a9f15f591d60b32448a56ae5",
+        "5ffcadd4:default": "3d761db7699fcd5aa5775a7758ee8b74d8ba4eb6ef8f995f4beb642727c04404",
+        "0a27df9d:default": "57a4c21590471e6d4c5d6b59a37f92afefab98c4a9f15f591d60b32448a56ae5",
     },
-    "fundus": {"5ffcadd4": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758"},
+    "fundus": {"5ffcadd4:fundus": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758"},
+    "fluorescence": {
+        "3e20251c:fluorescence": "a7f8a59f17d3b1ad8e02acc2ebea91d4681169266528737c378b99d9a972da0d",
+        "3e20251c:default": "c1f6dc53f5be8deb048ee205fca254214f33a0a0320889829a739b425422009f",
+        "3e20251c:fundus": "a53a8cf91cd30dc8270fe7efd5cdabe6c63176e170282f006fac132c699190ff",
+    },
 }
-"""Commits of earlier generations that teach a student, and the SHA-256 of their weights."""
+"""Commits and models of earlier generations that teach a student, and the SHA-256 of their weights."""
 
-STUDENT_FRAMES = {"default": (200, 100), "fundus": (100,)}
+STUDENT_FRAMES = {"default": (200, 100), "fundus": (100,), "fluorescence": (500,)}
 """Greatest number of frames in each stage of a student, evenly spread, since to label one takes seconds."""
 
 CALIBRATIONS = {
@@ -94,20 +97,17 @@ def fundus(data: Path) -> Frames:
     return [*frames.values(), *larger, *(frames[path] for path in paths if path.stem in healthy)]
 
 
-def fluorescence(data: Path) -> Frames:
-    """Make dark-vessel frames of volumes, phantoms, angiograms and photographs of the retina."""
-    octa = read_image(data / "tubenet_sample" / "OCTA-Data.tif").data[:32]
-    liver = read_image(data / "vesselexpress_liver" / "images" / "Raw_liver_1.tiff").data[:25]
-    volumes = [volume.max() - frame for volume in (octa, liver) for frame in volume]
-    return [
-        *(3 * volumes),
-        *(_phantom(number) for number in range(250)),
-        *coronary(data)[::12][:150],
-        *fundus(data)[:360:3],
-    ]
+def fluorescence(data: Path) -> Sources:
+    """Read or draw the frames of `fluorescence`: some angiograms and photographs of the retina, volumes, phantoms."""
+    return Sources(data, evenly(coronary(data), 90), evenly(fundus(data)[:440], 45))
 
 
-FRAMES = {"default": coronary, "fundus": fundus, "fluorescence": fluorescence}
+def evenly(frames: Frames, most: int) -> Frames:
+    """Return at most so many frames, evenly spread."""
+    return frames[:: -(-len(frames) // most)]
+
+
+FRAMES = {"default": coronary, "fundus": fundus}
 
 
 def _grey(path: Path) -> NDArray[Any]:
@@ -115,23 +115,16 @@ def _grey(path: Path) -> NDArray[Any]:
     return to_grey(image.data) if image.rgb else image.data
 
 
-def _phantom(number: int) -> NDArray[np.uint8]:
-    """Draw a fluorescence phantom and invert it."""
-    rng = np.random.default_rng((7, number))
-    side = int(rng.choice([128, 192, 256, 384, 512]))
-    frame, _ = phantom_fluorescence((side, side), rng)
-    return np.round((1 - frame) * 127.5).clip(0, 255).astype(np.uint8)
-
-
 def teachers(name: str, folder: Path) -> list[Path]:
     """Write the teachers of a model into a folder, from the history of the repository, and check their hashes."""
     paths = []
-    for commit, sha256 in TEACHERS.get(name, {}).items():
-        weights = f"{commit}:src/napari_darl/models/{name}.safetensors"
+    for weights_of, sha256 in TEACHERS[name].items():
+        commit, model = weights_of.split(":")
+        weights = f"{commit}:src/napari_darl/models/{model}.safetensors"
         found = subprocess.run(["git", "show", weights], cwd=Path(__file__).parent, capture_output=True)
         if hashlib.sha256(found.stdout).hexdigest() != sha256:
             sys.exit(f"error: The weights {weights} are not in this clone of the repository, or are others.")
-        paths.append(folder / f"{name}-{commit}.safetensors")
+        paths.append(folder / f"{model}-{commit}.safetensors")
         folder.mkdir(parents=True, exist_ok=True)
         paths[-1].write_bytes(found.stdout)
     return paths
@@ -139,22 +132,20 @@ def teachers(name: str, folder: Path) -> list[Path]:
 
 def train(name: str, data: Path, output: Path, device: str) -> Path:
     """Train a model stage by stage, or continue; return the model file of the last stage."""
-    frames, models = FRAMES[name](data), teachers(name, output / "teachers")
-    start = models[0] if models else None
+    models = teachers(name, output / "teachers")
+    sources = fluorescence(data) if name == "fluorescence" else None
+    frames, start = sources.frames if sources else FRAMES[name](data), models[0]
+    loaded = [load_model(path, device) for path in models]
     for number, recipe in enumerate(RECIPES[name]):
         folder = output / (f"{name}-{number + 1}" if number else name)
-        stack = frames[:: -(-len(frames) // STUDENT_FRAMES[name][number])] if models else frames
+        stack = evenly(frames, STUDENT_FRAMES[name][number])
         if (folder / "checkpoint.safetensors").exists():
             trainer = Trainer.resume(folder, stack, steps=recipe.steps, device=device)
         else:
-            trainer = Trainer(
-                recipe,
-                folder,
-                stack,
-                start=starting_networks(start) if start else None,
-                teachers=[load_model(path, device) for path in models],
-                device=device,
-            )
+            networks = starting_networks(start)
+            trainer = Trainer(recipe, folder, stack, start=networks, teachers=loaded, device=device)
+        if sources:
+            trainer.sampler.teach(sources.teacher(*loaded))
         for _ in tqdm(trainer.run(), folder.name, total=recipe.steps, initial=trainer.step):
             pass
         start = trainer.folder.model

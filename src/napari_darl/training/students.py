@@ -6,7 +6,7 @@ angiograms than its other losses need.
 
 from typing import Any
 
-from napari_darl.training.config import LITE_CORONARY, LITE_FUNDUS, TrainingConfig
+from napari_darl.training.config import LITE_CORONARY, LITE_FLUORESCENCE, LITE_FUNDUS, TrainingConfig
 from napari_darl.training.distillation import DistillationConfig
 
 
@@ -39,9 +39,13 @@ STUDENTS = {
         noise=0.3,
         coarse=2.0,
     ),
+    "fluorescence": _student(
+        LITE_FLUORESCENCE, DistillationConfig(finest=1000), 800, zoom=(0.5, 2.2), noise=0.3, coarse=1.5
+    ),
 }
 """Recipes of students.
 
 "lite, whole" continues with a student that marks too many short pieces. "fundus" learns to mark in
-coarse frames what its teacher marks in sharp ones, with gaps closed and without short pieces.
+coarse frames what its teacher marks in sharp ones, with gaps closed and without short pieces. "fluorescence" learns
+labels of several teachers (`scripts/make_models.py`).
 """
