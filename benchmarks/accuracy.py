@@ -3,13 +3,14 @@
     python benchmarks/accuracy.py --data ../data --sets dca1_dev --models default
     python benchmarks/accuracy.py --data ../data --sets drive chase_db1 --models fundus --noise
     python benchmarks/accuracy.py --data ../data --sets dca1_dev --models default --zoom 0.5 1 2
+    python benchmarks/accuracy.py --data ../data --sets drive dca1_dev --models fluorescence --invert
 
 For rows marked "best", the threshold of a model or the fraction of brightest pixels of a filter was chosen with the
 expert masks, one value for all frames: an upper bound, not what a user gets. "x sato" is the time per frame relative to
 Sato's filter. With `--noise`, Gaussian noise is added to the 8-bit frames; filters keep the best fraction of the clean
 frames ("kept"), or use the best fraction for each noise level. With `--zoom`, models segment copies of another size,
-and their probabilities are resampled to the original grid. Masks at "0.5, cleaned" are those that users get of a model
-whose file asks for a cleaning.
+and their probabilities are resampled to the original grid. With `--invert`, models see inverted frames. Masks at
+"0.5, cleaned" are those that users get of a model whose file asks for a cleaning.
 """
 
 import argparse
@@ -78,15 +79,15 @@ def ridge_filter(name: str, scales: BaselineSettings) -> Method:
     return lambda sample: vesselness(name, sample.intensity, scales, sample.filtered)
 
 
-def model(name: str, threads: int) -> Method:
-    """Return a model as users apply it: frame to probability, at the estimated pixel size."""
+def model(name: str, threads: int, invert: bool = False) -> Method:
+    """Return a model as users apply it: frame, inverted if asked for, to probability, at the estimated pixel size."""
     import torch
 
     from napari_darl import load_model, segment_probability
 
     torch.set_num_threads(threads)
     loaded = load_model(name)
-    return lambda sample: segment_probability(sample.grey, loaded)
+    return lambda sample: segment_probability(np.invert(sample.grey) if invert else sample.grey, loaded)
 
 
 def model_masks(name: str) -> dict[str, Callable[[Map], Mask]]:
@@ -191,6 +192,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--baselines", nargs="*", default=list(BASELINES), choices=list(BASELINES))
     parser.add_argument("--noise", action="store_true", help="measure under noise instead")
     parser.add_argument("--zoom", nargs="+", type=float, help="measure copies of these sizes instead")
+    parser.add_argument("--invert", action="store_true", help="let models see inverted frames")
     parser.add_argument("--limit", type=int, help="number of frames to look at")
     parser.add_argument("--threads", type=int, default=1, help="threads a model may use; the filters use one")
     return parser.parse_args()
@@ -199,7 +201,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     args = arguments()
-    models = {name: model(name, args.threads) for name in args.models}
+    models = {name: model(name, args.threads, args.invert) for name in args.models}
     for name in args.sets:
         samples = list(load(name, args.data, args.limit))
         names = dict.fromkeys(("sato", *args.baselines))  # Sato always: its time is the unit
