@@ -4,9 +4,9 @@
 
 Only the second half of each volume is measured; the first takes part in the training of `fluorescence`. Slices whose
 mask is empty are left out. Models segment slice by slice, and along three axes (`orthogonal`) both the second half
-alone and the whole volume, of which the second half is measured. The voxels of both volumes are taken for cubes.
- For Sato's filter and for the smoothed intensity, the share of brightest pixels of a slice (one
-for the volume) and the scales were chosen on the masks: they show what is in reach.
+alone and the whole volume, of which the second half is measured. The voxels of both volumes are taken for cubes. For
+Sato's filter and for the smoothed intensity, the share of brightest pixels of a slice (one for the volume) and the
+scales were chosen on the masks: they show what is in reach.
 """
 
 import argparse

@@ -24,7 +24,6 @@ from napari_darl.training.students import STUDENTS
 Frame = NDArray[Any]
 Probability = NDArray[np.float32]
 
-PHANTOMS = 60
 OF_VOLUMES = DistillationConfig(sizes=(1.0,), mirrored=True, linking=0.3, shortest=30)
 OF_RETINA = STUDENTS["fundus"].draws.distillation
 OF_ANGIOGRAMS = DistillationConfig(linking=0.1, shortest=60)  # `default` follows vessels down to .1, too.
@@ -41,19 +40,21 @@ class Sources:
         The folder of the data sets; see `make_models.py`.
     angiograms, retina : sequence of numpy.ndarray
         Grey frames of ARCADE and IDRiD.
+    phantoms : int
+        Number of synthetic frames.
     """
 
-    def __init__(self, data: Path, angiograms: Sequence[Frame], retina: Sequence[Frame]) -> None:
+    def __init__(self, data: Path, angiograms: Sequence[Frame], retina: Sequence[Frame], phantoms: int = 60) -> None:
         octa = read_image(data / "tubenet_sample" / "OCTA-Data.tif").data[:32]
         liver = read_image(data / "vesselexpress_liver" / "images" / "Raw_liver_1.tiff").data[:25]
-        phantoms = [_phantom(number) for number in range(PHANTOMS)]
-        self.truth = {_digest(frame): mask for frame, mask in phantoms}
+        drawn = [_phantom(number) for number in range(phantoms)]
+        self.truth = {_digest(frame): mask for frame, mask in drawn}
         self.by_name = {
             "angiograms": list(angiograms),
             "retina": list(retina),
             "octa": [octa.max() - frame for frame in octa],
             "liver": [liver.max() - frame for frame in liver],
-            "phantoms": [frame for frame, _ in phantoms],
+            "phantoms": [frame for frame, _ in drawn],
         }
 
     @property
