@@ -90,14 +90,14 @@ def _probability(frame: Frame, model: Model, config: DistillationConfig) -> Prob
 
 
 def _vote(frame: Frame, model: Model) -> Probability:
-    """Return 1 where two of three find a vessel, 0 where none does, and .5, for not sure, where one does."""
+    """Return the share of three votes, slice by slice, that a pixel is vessel."""
     limits = intensity_range(frame, Normalisation(kind="percentiles", low=0.5, high=99.5))
     brightness = (1 - normalise(frame, limits)) / 2
-    votes = (_probability(frame, model, OF_VOLUMES) > 0.5).astype(int)
+    votes = (_probability(frame, model, OF_VOLUMES) > 0.5).astype(np.float32)
     for image in (brightness, np.log(brightness + LOG_OFFSET)):
         response = sato(image, sigmas=SIGMAS, black_ridges=False, mode="reflect")
         votes += response > threshold_otsu(response)
-    return np.array([0.0, 0.5, 1.0, 1.0], np.float32)[votes]
+    return votes / 3
 
 
 def _phantom(number: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -99,7 +99,7 @@ def fundus(data: Path) -> Frames:
 
 def fluorescence(data: Path) -> Sources:
     """Read or draw the frames of `fluorescence`: some angiograms and photographs of the retina, volumes, phantoms."""
-    return Sources(data, evenly(coronary(data), 90), evenly(fundus(data)[:440], 45))
+    return Sources(data, evenly(coronary(data), 190), evenly(fundus(data)[:440], 45))
 
 
 def evenly(frames: Frames, most: int) -> Frames:

@@ -40,8 +40,8 @@ STUDENTS = {
         coarse=2.0,
     ),
     "fluorescence": _student(
-        LITE_FLUORESCENCE, DistillationConfig(finest=1000), 800, zoom=(0.5, 2.2), noise=0.3, coarse=1.5
-    ),
+        LITE_FLUORESCENCE, DistillationConfig(finest=1000), 1600, zoom=(0.5, 2.2), noise=0.3, coarse=1.25
+    ).updated(learning_rate=6e-3),
 }
 """Recipes of students.
 
