@@ -2,6 +2,7 @@
 
     python benchmarks/paired.py --data ../data --set drive --models fundus FORMER_MODEL.safetensors
     python benchmarks/paired.py --data ../data --set dca1_dev --models default default:plain
+    python benchmarks/paired.py --data ../data --set drive --models fluorescence FORMER_MODEL.safetensors --invert
 
 Masks are taken at 0.5 and cleaned as the file of the model asks for, but for ":plain" after its name. The 95 % interval
 is that of a bootstrap over frames.
@@ -26,13 +27,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--set", choices=list(SETS), required=True)
     parser.add_argument("--models", nargs=2, required=True)
+    parser.add_argument("--invert", action="store_true", help="let both models see inverted frames")
     args = parser.parse_args()
     torch.set_num_threads(1)
     samples = list(load(args.set, args.data))
     dice = []
     for name in args.models:
         model, cleaning = named_model(name)
-        masks = [clean_mask(segment_probability(one.grey, model), cleaning) > 0 for one in samples]
+        seen = [np.invert(one.grey) if args.invert else one.grey for one in samples]
+        masks = [clean_mask(segment_probability(frame, model), cleaning) > 0 for frame in seen]
         dice.append([mean_dice([one], [mask]) for one, mask in zip(samples, masks, strict=True)])
     difference = np.subtract(*dice)
     rng = np.random.default_rng(0)
