@@ -2,9 +2,9 @@
 
     python scripts/comparisons.py --data ../data [--sets dca1_dev drive chase_db1] [--output docs/images]
 
-Frames are ordered by the model's Dice at 0.5. Sato's filter keeps the fraction of brightest pixels with the best mean
-Dice on the set. Of sets that may not be redistributed, only the two computed masks are drawn, without frames and expert
-masks.
+Frames are ordered by the Dice of the model's mask, cleaned as its file asks for. Sato's filter keeps the fraction of
+brightest pixels with the best mean Dice on the set. Of sets that may not be redistributed, only the two computed masks
+are drawn, without frames and expert masks.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from skimage.transform import resize
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-from accuracy import best_fraction, cut_filter, mean_dice, model, ridge_filter
+from accuracy import best_fraction, cut_filter, mean_dice, model, model_masks, ridge_filter
 from frames import SETS, load, settings
 
 MODELS = {"dca1_dev": "default", "drive": "fundus", "chase_db1": "fundus"}
@@ -40,7 +40,8 @@ def picture(name: str, data: Path) -> NDArray[np.uint8]:
     """Draw three frames of a set, one per row, and print their scores."""
     samples = list(load(name, data))
     segment = model(MODELS[name], threads=2)
-    masks = [segment(one) > 0.5 for one in samples]
+    *_, cleaned = model_masks(MODELS[name]).values()
+    masks = [cleaned(segment(one)) for one in samples]
     sato = ridge_filter("sato", settings(name))
     maps = [sato(one) for one in samples]
     ridges = cut_filter(samples, maps, best_fraction(samples, maps))
