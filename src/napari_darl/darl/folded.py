@@ -8,6 +8,8 @@ What is changed, none of it in the trained weights:
   It is computed before the doubling, as 2 x 2 convolutions, one for each of the four pixels that a pixel becomes:
   4 / 9 of the multiplications.
 - Of a tile, only the part that is wanted is decoded, with the few pixels around it that it depends on.
+- Convolutions with few outputs compute neighbouring pixels together, to fill the processor's vectors.
+- Memory of features is kept for the next ones.
 - The convolutions of a concatenation are the sum of the convolutions of its parts, so features needn't be copied.
 - On request, the generator behind its encoder computes in bfloat16 on processors that have instructions for it. This
   changes a few pixels of a mask in ten thousand. The denoiser and the encoder stay in float32, where rounding would
@@ -25,6 +27,7 @@ from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.folded_denoiser import FoldedDenoiser
 from napari_darl.darl.folded_generator import FoldedGenerator, Part
 from napari_darl.darl.fused_layers import computes_in_bfloat16
+from napari_darl.darl.memory import keep_freed_memory
 from napari_darl.darl.model import Darl
 
 
@@ -122,6 +125,7 @@ class FoldedPathA:
     """
 
     def __init__(self, network: Darl, bfloat16: bool = False) -> None:
+        keep_freed_memory()
         self.precision = "bfloat16" if bfloat16 else "float32"
         self.factor = network.config.stem_factor
         dtype = torch.bfloat16 if bfloat16 else torch.float32

@@ -1,5 +1,6 @@
 """The denoiser of `FoldedPathA`."""
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -13,18 +14,20 @@ class _Residual:
     """A block of the denoiser; the time is in the bias of its first convolution."""
 
     def __init__(self, block: ResidualBlock) -> None:
-        self.norms = [NormSwish(part[0]) for part in (block.first, block.second)]
-        self.first, self.second = (Convolution.of(part[2]) for part in (block.first, block.second))
+        self.norm, self.centred_norm = NormSwish(block.first[0]), NormSwish(block.second[0], centred=True)
+        first, self.second = (Convolution.of(part[2]) for part in (block.first, block.second))
+        # Only a norm sees its outputs, which takes their mean from them.
+        self.first = replace(first, weight=first.weight - first.weight.mean(0, keepdim=True)).to(torch.float32)
         self.shortcut = Convolution.of(block.shortcut) if isinstance(block.shortcut, nn.Conv2d) else None
         self.time = block.time
 
     def bias_at(self, time: Tensor) -> Tensor:
-        """Return the bias of the first convolution at an embedded time (1, C)."""
-        return cast(Tensor, self.first.bias) + cast(Tensor, self.time(time))[0]
+        """Return the bias of the first convolution at an embedded time (1, C), less its mean."""
+        bias = cast(Tensor, self.first.bias) + cast(Tensor, self.time(time))[0]
+        return bias - bias.mean()
 
     def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
-        hidden = self.first(self.norms[0](x), bias)
-        hidden = self.norms[1](hidden)
+        hidden = self.centred_norm(self.first(self.norm(x), bias))
         if self.shortcut is None:
             return self.second(hidden).add_(x)
         return self.second.add_to(self.shortcut(x), hidden)

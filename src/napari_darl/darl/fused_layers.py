@@ -7,7 +7,7 @@ their place.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import cast
 
 import torch
@@ -19,6 +19,7 @@ from napari_darl.darl.layers import ChannelNorm
 SLOPE = 0.2  # of the generator's leaky ReLU
 _EPS = 1e-5  # of layer norms
 _NARROW = 24  # channels up to which sums over rows are faster than PyTorch's layer norm
+_NEIGHBOURS = 4  # outputs that are computed together, at most
 _LAST = torch.channels_last
 
 _Geometry = tuple[list[int], list[int], list[int], int]
@@ -46,6 +47,12 @@ def _fuses() -> bool:
         return False
     activated = F.leaky_relu(wanted, SLOPE)
     return torch.allclose(found, activated, atol=1e-4) and torch.allclose(summed, activated + wanted, atol=1e-4)
+
+
+@lru_cache(maxsize=1)
+def _lanes() -> int:
+    """Return how many numbers in float32 a vector of this processor holds."""
+    return {"AVX512": 16, "AVX2": 8}.get(torch.backends.cpu.get_cpu_capability(), 1)
 
 
 def _fused(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry, activation: str) -> Tensor:
@@ -92,20 +99,54 @@ class Convolution:
     def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """Convolve, with another bias if one is given."""
         bias = self.bias if bias is None else bias
-        if x.device.type == "cpu" and _fuses():
-            return _fused(x, self.weight, bias, self._geometry, self.activation)
-        return _activated(F.conv2d(x, self.weight, bias, *self._geometry), self.activation)
+        if x.device.type != "cpu" or not _fuses():
+            return _activated(F.conv2d(x, self.weight, bias, *self._geometry()), self.activation)
+        if (n := self._neighbours(x)) > 1:
+            found = _fused(x, self._wide, bias if bias is None else bias.repeat(n), self._geometry(n), self.activation)
+            return _regrouped(found, n * found.shape[3])
+        return _fused(x, self.weight, bias, self._geometry(), self.activation)
 
     def add_to(self, sums: Tensor, x: Tensor) -> Tensor:
         """Convolve, and add the result to `sums` in place; there is no activation."""
-        if x.device.type == "cpu" and _fuses():
-            return _fused_sum(sums, x, self.weight, self.bias, self._geometry)
-        return sums.add_(F.conv2d(x, self.weight, self.bias, *self._geometry))
+        if x.device.type != "cpu" or not _fuses():
+            return sums.add_(F.conv2d(x, self.weight, self.bias, *self._geometry()))
+        if (n := self._neighbours(x)) > 1:
+            bias, width = self.bias if self.bias is None else self.bias.repeat(n), sums.shape[3]
+            found = _fused_sum(_regrouped(sums, width // n), x, self._wide, bias, self._geometry(n))
+            return _regrouped(found, width)
+        return _fused_sum(sums, x, self.weight, self.bias, self._geometry())
 
-    @property
-    def _geometry(self) -> _Geometry:
+    def _geometry(self, neighbours: int = 1) -> _Geometry:
         """Stride, padding, dilation and groups, in the order of `conv2d`."""
-        return [self.stride] * 2, [self.padding] * 2, [1, 1], self.groups
+        return [self.stride, self.stride * neighbours], [self.padding] * 2, [1, 1], self.groups
+
+    def _neighbours(self, x: Tensor) -> int:
+        """Return how many neighbouring outputs are computed together as channels.
+
+        With fewer channels than a vector has numbers, oneDNN leaves the rest of the vector unused. A wider kernel with
+        zeros at its sides, one for each of the neighbours, multiplies more but fills the vectors.
+        """
+        outputs, _, _, kernel = self.weight.shape
+        neighbours = min(_lanes() // outputs, _NEIGHBOURS)
+        width = x.shape[3] + 2 * self.padding - kernel + 1
+        suits = self.stride == self.groups == 1 and kernel > 1 and neighbours > 1
+        return neighbours if suits and width % neighbours == 0 else 1
+
+    @cached_property
+    def _wide(self) -> Tensor:
+        """The kernels of all neighbours, each at its place."""
+        neighbours, kernel = min(_lanes() // len(self.weight), _NEIGHBOURS), self.weight.shape[3]
+        wide = self.weight.new_zeros(neighbours, *self.weight.shape[:3], kernel + neighbours - 1)
+        for place in range(neighbours):
+            wide[place, ..., place : place + kernel] = self.weight
+        return wide.flatten(0, 1).contiguous(memory_format=_LAST)
+
+
+def _regrouped(x: Tensor, width: int) -> Tensor:
+    """Return features of another width, whose channels are those of neighbours along it; the memory is the same."""
+    n, channels, height, former = x.shape
+    last = x.permute(0, 2, 3, 1).reshape(n, height, width, channels * former // width)
+    return last.permute(0, 3, 1, 2)
 
 
 def _activated(x: Tensor, activation: str) -> Tensor:
@@ -182,14 +223,15 @@ class NormSwish:
     """Norm over the channels of each pixel, then swish.
 
     PyTorch's layer norm takes as long for a pixel of 8 channels as for one of 24, so narrow features are normalised by
-    sums over the channels, as products of the matrix of pixels and channels with a vector.
+    sums over the channels, as products of the matrix of pixels and channels with a vector. Features that are `centred`
+    have a mean of 0 over the channels already; narrow ones are then changed in place.
     """
 
-    def __init__(self, norm: nn.Module) -> None:
+    def __init__(self, norm: nn.Module, centred: bool = False) -> None:
         norm = cast(ChannelNorm, norm)
         assert norm.weight is not None and norm.bias is not None  # noqa: S101, PT018 - the denoiser's are affine
         self.weight, self.bias = norm.weight.detach(), norm.bias.detach()
-        self.channels = len(self.weight)
+        self.channels, self.centred = len(self.weight), centred
         self.share = torch.full_like(self.weight, 1 / self.channels)
         self.affine = Convolution(
             self.weight[:, None, None, None], self.bias, groups=self.channels, activation="swish"
@@ -203,7 +245,7 @@ class NormSwish:
             found = F.silu(F.layer_norm(pixels, (channels,), self.weight, self.bias, _EPS), inplace=True)
             return found.view(n, height, width, channels).permute(0, 3, 1, 2)
         # Differences before squares: means may be far above the differences.
-        found = pixels - pixels.mv(self.share)[:, None]
+        found = pixels if self.centred else pixels - pixels.mv(self.share)[:, None]
         scale = (found * found).mv(self.share).add_(_EPS).rsqrt_()
         found.mul_(scale[:, None])
         return self.affine(found.view(n, height, width, channels).permute(0, 3, 1, 2))
