@@ -75,7 +75,7 @@ def test_all_levels_of_a_result_are_checked(tmp_path: Path) -> None:
         opened(str(path))
 
 
-@pytest.mark.parametrize("shape", [[3, 4000, 5000], [3, 40, 600], [40, 300]])
+@pytest.mark.parametrize("shape", [[3, 4000, 5000], [3, 40, 600], [40, 300], [3, 0, 300]])
 def test_levels_become_smaller(tmp_path: Path, shape: list[int]) -> None:
     path = Path(written(tmp_path / "in_mask.ome.zarr", MOVIE))
     coarser = json.loads((path / "1" / "zarr.json").read_text())

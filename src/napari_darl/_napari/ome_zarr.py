@@ -61,9 +61,9 @@ def _levels(folder: Path) -> tuple[Any, dict[str, Any]]:
     except Exception as error:  # stores raise nearly anything on damaged metadata
         raise damaged(folder, error) from error
     for finer, coarser in pairwise(levels):
-        if coarser.ndim != finer.ndim or coarser.size >= finer.size:
+        if coarser.ndim != finer.ndim or not 0 < coarser.size < finer.size:
             shapes = f"a level of shape {coarser.shape} after one of shape {finer.shape}"
-            raise FileError(f"{folder} has {shapes}. Each level must have as many axes, and fewer pixels.")
+            raise FileError(f"{folder} has {shapes}. Each level must have as many axes, and fewer pixels, but some.")
     made = {PLUGIN: attributes[PLUGIN]} if PLUGIN in attributes else {}
     meta = {
         "name": stem_of(folder),
