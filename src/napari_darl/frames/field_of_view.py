@@ -106,8 +106,9 @@ def _convex_part(frame: Floats) -> Mask | None:
     # The frame is padded with dark pixels, so that narrow dark strips at its edges aren't closed.
     radius = max(1, round(_CLOSED / 2 * side))
     closed = ndimage.grey_closing(np.pad(frame, radius + 1), 2 * radius + 1)
+    darkest = closed[radius + 1 : -radius - 1, radius + 1 : -radius - 1].min()
     sharpest, best = 0.0, None
-    for level in _LEVELS:
+    for level in _LEVELS[darkest <= _LEVELS]:  # below it, the whole frame is lit and has no rim
         lit = _largest_part(closed > level)[radius + 1 : -radius - 1, radius + 1 : -radius - 1]
         rim = lit & ~ndimage.binary_erosion(lit, border_value=1)
         if lit.mean() < _SMALLEST or not rim.any() or lit.sum() < _CONVEX * ConvexHull(_corners(lit)).volume:

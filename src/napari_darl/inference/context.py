@@ -1,14 +1,16 @@
 """Parts of frames, and what they must know of the whole frame to be segmented as if the whole were."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_darl.frames.arrays import check_values
+from napari_darl.frames.field_of_view import find_field_of_view
 from napari_darl.frames.missing import filled, known_values
 from napari_darl.frames.normalisation import Normalisation, encode, intensity_range, normalise, sampling_step
-from napari_darl.frames.regions import Index, Mask, Region
+from napari_darl.frames.regions import EVERYTHING, Index, Mask, Region
 from napari_darl.inference.options import SegmentOptions
 
 Array = npt.NDArray[Any]
@@ -52,6 +54,28 @@ class Chunk(NamedTuple):
         return (*leading, slice(first, first + len(self.frames)), *self.window)
 
 
+@dataclass(frozen=True)
+class Enlarged:
+    """A mask of a frame that is known on an even grid of its pixels, since that of a whole slide takes much memory.
+
+    Attributes
+    ----------
+    mask : numpy.ndarray of bool
+        The mask on the grid.
+    step : int
+        Distance of the grid's pixels.
+    """
+
+    mask: Mask
+    step: int
+
+    def __getitem__(self, window: Window) -> Mask:
+        """Return the mask of a window."""
+        rows, columns = (np.arange(part.start, part.stop) // self.step for part in window)
+        mask: Mask = self.mask[rows][:, columns]
+        return mask
+
+
 class Context(NamedTuple):
     """What a part of a frame must know of the whole.
 
@@ -61,8 +85,8 @@ class Context(NamedTuple):
         The intensities that become -1 and 1; both the same if the frame shows nothing.
     fill : numpy.ndarray, optional
         The frame, or an even grid of its pixels, with missing values filled; None where no value can be missing.
-    inside : numpy.ndarray of bool, shape (Y, X), optional
-        The pixels that count; None for all.
+    inside : numpy.ndarray of bool or Enlarged, shape (Y, X), optional
+        The pixels that may be vessel; None for all.
     missing : int
         Number of pixels without a value; estimated where only a grid of pixels was looked at.
     """
@@ -70,7 +94,7 @@ class Context(NamedTuple):
     low: float
     high: float
     fill: Array | None = None
-    inside: Mask | None = None
+    inside: "Mask | Enlarged | None" = None
     missing: int = 0
 
 
@@ -104,13 +128,15 @@ class Contexts:
         self._step = sampling_step(self._shape)
         self._alone = all(length == 1 for length in leading)
         self._normalisation, self._options, self._region = normalisation, options, region
+        # Collimators and cameras leave a dark surround, whose rim looks like a dark vessel.
+        self._surrounded = region == EVERYTHING and not options.bright and not options.orthogonal
 
     def __call__(self, grey: Array, index: Index) -> Context:
         """Return the context of a frame.
 
         Frames of a single value, such as the black ones before a series begins, show nothing: both limits are the same.
         So are those of frames in which all values look the same after normalising. Missing values, and those outside
-        the region, don't count.
+        the region, don't count. Without a region, a dark surround counts, but has no vessels.
 
         Parameters
         ----------
@@ -135,7 +161,9 @@ class Contexts:
             check_values(values, name if inside is None else f"{name} inside the region '{self._region.name}'")
         missing = grey.size - np.ma.count(grey) if isinstance(grey, np.ma.MaskedArray) else 0
         grid = 1 if whole else self._step**2
-        return Context(*self._limits(counted, values), self._fill(grey, whole), inside, int(missing) * grid)
+        limits = self._limits(counted, values)
+        seen = self._lit(grey, whole) if self._surrounded and limits[0] < limits[1] else inside
+        return Context(*limits, self._fill(grey, whole), seen, int(missing) * grid)
 
     def encoded(self, grey: Array, context: Context, source: Window) -> npt.NDArray[np.float32]:
         """Return the pixels of a frame at `source` as the network sees them, with missing values filled: in [-1, 1]."""
@@ -158,6 +186,13 @@ class Contexts:
         limits = intensity_range(counted, self._normalisation, self._options.bits)
         darkest, brightest = self._encoded(ends, *limits)
         return limits if darkest != brightest else (low, low)
+
+    def _lit(self, grey: Array, whole: bool) -> Mask | Enlarged | None:
+        """Return the frame without its dark surround; None if it has none."""
+        lit = find_field_of_view(self._grid(grey) if whole else grey)
+        if lit.all() or not lit.any():
+            return None
+        return lit if self._step == 1 else Enlarged(lit, self._step)
 
     def _fill(self, grey: Array, whole: bool) -> Array | None:
         if isinstance(grey, np.ma.MaskedArray) or (self._step > 1 and grey.dtype.kind == "f"):
