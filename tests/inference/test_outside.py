@@ -175,3 +175,30 @@ def test_models_that_take_the_range_of_the_bits_keep_it(untrained: Model) -> Non
     with pytest.warns(DarlWarning, match="8,192 of"):
         context = Windows(masked, untrained, OPTIONS).context(())
     assert (context.low, context.high) == (0, 255)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_dark_surround_has_no_vessels(untrained: Model, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    monkeypatch.setattr(normalisation, "_MAX_SAMPLES", 256 * 256 / step**2)
+    frame = sample_angiogram()[100:356, 100:356].copy()
+    frame[-24:] = frame[:, :16] = 20  # as a collimator leaves it
+    wanted = segment_probability(frame, untrained, resize=1, region=np.ones(frame.shape))
+    found = segment_probability(frame, untrained, resize=1)
+    lit = np.zeros(frame.shape, bool)
+    lit[:-24, 16:] = True
+    assert wanted[~lit].max() > 0.5
+    assert not found[~lit].any()
+    inside = np.zeros(frame.shape, bool)
+    inside[: -24 - 6, 16 + 6 :] = True  # without the rim
+    np.testing.assert_array_equal(found[inside], wanted[inside])
+    windows = Windows(frame, untrained, OPTIONS)
+    np.testing.assert_array_equal(lazy_probability(windows).compute(), found)
+    bright = segment_probability(frame, untrained, resize=1, bright=True)
+    assert bright[~lit].max() > 0
+
+
+def test_a_dim_corner_is_no_surround(untrained: Model) -> None:
+    frame = sample_angiogram()[100:356, 100:356].copy()
+    frame[np.add.outer(np.arange(256), np.arange(256)) < 90] = 20
+    everything = segment_probability(frame, untrained, resize=1, region=np.ones(frame.shape))
+    np.testing.assert_array_equal(segment_probability(frame, untrained, resize=1), everything)

@@ -33,6 +33,7 @@ _NOISE = 0.002  # standard deviation of the smoothing
 _BLUR = 0.012  # width to either side over which a rim may be blurred
 _STEP = 0.1  # least step in intensity, in three quarters of the rim
 _CONVEX = 0.97  # least fraction of its convex hull that the lit part fills
+_SEEN = 0.05  # greatest fraction of a side in the surround that is lit
 _SMALLEST = 0.2  # least fraction of the frame that is lit
 
 
@@ -88,6 +89,21 @@ def find_field_of_view(frame: npt.NDArray[Any], margin: float = 6 / 512) -> Mask
     if not inside.any():
         return np.zeros(frame.shape, np.bool_)
     return _drawn(ConvexHull(_corners(inside) * np.divide(frame.shape, lit.shape)), frame.shape)
+
+
+def has_surround(field: Mask) -> bool:
+    """Return whether a field of view leaves out a surround, and not only a dim part of what was seen.
+
+    A collimator or a camera darkens a whole side of the frame, or all four corners.
+
+    Parameters
+    ----------
+    field : numpy.ndarray of bool, shape (Y, X)
+        Result of `find_field_of_view`.
+    """
+    sides = field[0], field[-1], field[:, 0], field[:, -1]
+    corners = field[[0, 0, -1, -1], [0, -1, 0, -1]]
+    return bool(field.any() and (min(side.mean() for side in sides) < _SEEN or not corners.any()))
 
 
 def _reduced(frame: npt.NDArray[Any]) -> Floats:

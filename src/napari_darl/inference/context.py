@@ -7,13 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.frames.arrays import check_values
-from napari_darl.frames.field_of_view import find_field_of_view
+from napari_darl.frames.field_of_view import find_field_of_view, has_surround
 from napari_darl.frames.missing import filled, known_values
 from napari_darl.frames.normalisation import Normalisation, encode, intensity_range, normalise, sampling_step
 from napari_darl.frames.regions import EVERYTHING, Index, Mask, Region
 from napari_darl.inference.options import SegmentOptions
 
 Array = npt.NDArray[Any]
+
+_SMALLEST = 128  # pixels, shorter side of frames in which a dark surround is looked for
 
 
 class Window(NamedTuple):
@@ -128,8 +130,10 @@ class Contexts:
         self._step = sampling_step(self._shape)
         self._alone = all(length == 1 for length in leading)
         self._normalisation, self._options, self._region = normalisation, options, region
-        # Collimators and cameras leave a dark surround, whose rim looks like a dark vessel.
-        self._surrounded = region == EVERYTHING and not options.bright and not options.orthogonal
+        # Collimators and cameras leave a dark surround, whose rim looks like a dark vessel. Smaller frames are crops.
+        self._surrounded = (
+            region == EVERYTHING and not (options.bright or options.orthogonal) and min(self._shape) >= _SMALLEST
+        )
 
     def __call__(self, grey: Array, index: Index) -> Context:
         """Return the context of a frame.
@@ -162,7 +166,7 @@ class Contexts:
         missing = grey.size - np.ma.count(grey) if isinstance(grey, np.ma.MaskedArray) else 0
         grid = 1 if whole else self._step**2
         limits = self._limits(counted, values)
-        seen = self._lit(grey, whole) if self._surrounded and limits[0] < limits[1] else inside
+        seen = self._lit(grey, whole, limits) if self._surrounded and limits[0] < limits[1] else inside
         return Context(*limits, self._fill(grey, whole), seen, int(missing) * grid)
 
     def encoded(self, grey: Array, context: Context, source: Window) -> npt.NDArray[np.float32]:
@@ -187,10 +191,12 @@ class Contexts:
         darkest, brightest = self._encoded(ends, *limits)
         return limits if darkest != brightest else (low, low)
 
-    def _lit(self, grey: Array, whole: bool) -> Mask | Enlarged | None:
+    def _lit(self, grey: Array, whole: bool, limits: tuple[float, float]) -> Mask | Enlarged | None:
         """Return the frame without its dark surround; None if it has none."""
-        lit = find_field_of_view(self._grid(grey) if whole else grey)
-        if lit.all() or not lit.any():
+        grid = self._grid(grey) if whole else grey
+        values = filled(grid) if isinstance(grid, np.ma.MaskedArray) else grid
+        lit = find_field_of_view(normalise(values, limits))
+        if not has_surround(lit):
             return None
         return lit if self._step == 1 else Enlarged(lit, self._step)
 
