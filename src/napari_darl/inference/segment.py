@@ -117,8 +117,9 @@ def segment_probability(
     tile : int, optional
         Side of the tiles in which frames are segmented, in pixels, where memory is short; by default the model's own.
     region : array-like, shape (Y, X) or (..., Y, X), optional
-        The pixels that count, not 0 in this mask or stack of masks; by default all of them. What lies outside has no
-        vessels and doesn't decide the range of intensities.
+        The pixels that count, not 0 in this mask or stack of masks; by default all of them, but for a dark surround in
+        which dark vessels are never marked. What lies outside has no vessels and doesn't decide the range of
+        intensities.
     device : str
         `auto`, `cpu`, `cuda`, `cuda:n` or `mps`; a loaded `Model` stays on its device.
     orthogonal : bool
