@@ -138,9 +138,10 @@ def test_bad_names_and_damaged_attributes(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="A label can't be called"):
             label_path(image, name)
     (image / "labels").mkdir()
-    (image / "labels" / "zarr.json").write_text(json.dumps({"attributes": {"ome": {"labels": "cells"}}}))
-    with pytest.raises(FileError, match="damaged attributes"):
-        list_label(image / "labels" / "vessels")
+    for labels in ("cells", ["x" * 256]):
+        (image / "labels" / "zarr.json").write_text(json.dumps({"attributes": {"ome": {"labels": labels}}}))
+        with pytest.raises(FileError, match="damaged attributes"):
+            list_label(image / "labels" / "vessels")
 
 
 @pytest.mark.parametrize("text", ["[]", '{"attributes": 7}', '{"attributes": {"ome": "mine"}}', "{", '{"labels": "a"}'])

@@ -14,6 +14,7 @@ from napari_darl.errors import FileError, InputError
 from napari_darl.io.atomic import replacing
 
 _FOLDER = "labels"
+_LONGEST = 255  # characters of a name that a folder can have
 
 
 def label_path(image: Path, name: str) -> Path:
@@ -55,7 +56,7 @@ def labels_of(image: Path) -> list[str]:
     """
     ome = _ome(_read(_attributes_file(image / _FOLDER)))
     found = None if ome is None else ome.get("labels", [])
-    if not (isinstance(found, list) and all(isinstance(name, str) for name in found)):
+    if not (isinstance(found, list) and all(isinstance(name, str) and len(name) <= _LONGEST for name in found)):
         raise FileError(f"{image / _FOLDER} has damaged attributes. Mend them, or write the mask beside the image.")
     return found
 
