@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from napari_darl import load_model, segment
 from napari_darl.evaluation.report import markdown_table
 from napari_darl.frames.channels import as_grey
-from napari_darl.frames.field_of_view import find_field_of_view, has_surround
+from napari_darl.frames.field_of_view import find_field_of_view, without_surround
 from napari_darl.io.images import image_paths, read_image
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     for path in tqdm(image_paths(arguments.folder)[:: arguments.every]):
         frame = as_grey(read_image(path)).data
         seen = find_field_of_view(frame)
-        surrounds += has_surround(seen)
+        surrounds += without_surround(frame) is not None
         masks = segment(frame, model, region=np.ones(frame.shape)) > 0, segment(frame, model) > 0
         counts.append([(np.sum(mask & ~seen), np.sum(mask)) for mask in masks])
     outside, marked = np.moveaxis(np.array(counts), -1, 0)

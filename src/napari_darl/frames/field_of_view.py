@@ -27,6 +27,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 # Intensities are 0 at the minimum and 1 at the 90th percentile of the frame. Lengths are fractions of the shorter side.
 _SIDE = 256  # pixels of the shorter side after reduction, about
+_MARGIN = 6 / 512  # width taken off along the surround
 _LEVELS = np.arange(0.05, 0.66, 0.05)  # thresholds; the surround may be grey
 _CLOSED = 0.05  # width up to which dark structures are closed
 _NOISE = 0.002  # standard deviation of the smoothing
@@ -37,7 +38,7 @@ _SEEN = 0.05  # greatest fraction of a side in the surround that is lit
 _SMALLEST = 0.2  # least fraction of the frame that is lit
 
 
-def find_field_of_view(frame: npt.NDArray[Any], margin: float = 6 / 512) -> Mask:
+def find_field_of_view(frame: npt.NDArray[Any], margin: float = _MARGIN) -> Mask:
     """Return the lit part of an angiogram or a fundus photograph inside its dark surround.
 
     Dark structures inside belong to it, and so do vessels that reach its rim. The module explains the algorithm.
@@ -80,38 +81,53 @@ def find_field_of_view(frame: npt.NDArray[Any], margin: float = 6 / 512) -> Mask
         frame = np.where(missing, known.min(), np.ma.getdata(frame))
     if not 0 <= margin < 0.5:
         raise InputError(f"The margin is {margin}. It must be at least 0 and less than 0.5 of the shorter side.")
-    small = _reduced(frame)
-    low, high = small.min(), np.percentile(small, 90)
-    lit = _convex_part((small - low) / (high - low)) if high > low else None
-    if lit is None:
+    inside = _lit_part(_reduced(frame), margin)
+    if inside is None:
         return np.ones(frame.shape, np.bool_)
-    inside = ndimage.distance_transform_edt(lit) > margin * min(lit.shape)
-    if not inside.any():
-        return np.zeros(frame.shape, np.bool_)
-    return _drawn(ConvexHull(_corners(inside) * np.divide(frame.shape, lit.shape)), frame.shape)
+    return _drawn(inside, frame.shape) if inside.any() else np.zeros(frame.shape, np.bool_)
 
 
-def has_surround(field: Mask) -> bool:
-    """Return whether a field of view leaves out a surround, and not only a dim part of what was seen.
+def without_surround(frame: npt.NDArray[Any]) -> Mask | None:
+    """Return the field of view if a collimator or a camera has darkened a whole side of the frame, or all four corners.
 
-    A collimator or a camera darkens a whole side of the frame, or all four corners.
+    What is less than that may be a dim part of what was seen.
 
     Parameters
     ----------
-    field : numpy.ndarray of bool, shape (Y, X)
-        Result of `find_field_of_view`.
+    frame : numpy.ndarray, shape (Y, X)
+        Grey and finite.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (Y, X), optional
+        None if there is no such surround.
     """
-    sides = field[0], field[-1], field[:, 0], field[:, -1]
-    corners = field[[0, 0, -1, -1], [0, -1, 0, -1]]
-    return bool(field.any() and (min(side.mean() for side in sides) < _SEEN or not corners.any()))
+    small = _reduced(frame)
+    if not _has_dark_side(small > _LEVELS[-1]):  # as lit as a side can be, before it takes time to look closer
+        return None
+    inside = _lit_part(small, _MARGIN)
+    return _drawn(inside, frame.shape) if inside is not None and inside.any() and _has_dark_side(inside) else None
+
+
+def _has_dark_side(lit: Mask) -> bool:
+    sides = lit[0], lit[-1], lit[:, 0], lit[:, -1]
+    corners = lit[[0, 0, -1, -1], [0, -1, 0, -1]]
+    return bool(min(side.mean() for side in sides) < _SEEN or not corners.any())
+
+
+def _lit_part(frame: Floats, margin: float) -> Mask | None:
+    """Return the lit part of a reduced frame without its rim; None if there is no surround."""
+    lit = _convex_part(frame)
+    return None if lit is None else ndimage.distance_transform_edt(lit) > margin * min(lit.shape)
 
 
 def _reduced(frame: npt.NDArray[Any]) -> Floats:
-    """Average blocks of pixels, so that the shorter side has about `_SIDE`."""
+    """Average blocks of pixels to a shorter side of about `_SIDE`; 0 is the minimum, 1 the 90th percentile."""
     factor = max(1, round(min(frame.shape) / _SIDE))
     height, width = (length // factor * factor for length in frame.shape)
     reduced: Floats = downscale_local_mean(frame[:height, :width].astype(np.float64), factor)
-    return reduced
+    low, high = reduced.min(), np.percentile(reduced, 90)
+    return (reduced - low) / (high - low) if high > low else np.ones_like(reduced)
 
 
 def _convex_part(frame: Floats) -> Mask | None:
@@ -126,9 +142,9 @@ def _convex_part(frame: Floats) -> Mask | None:
     sharpest, best = 0.0, None
     for level in _LEVELS[darkest <= _LEVELS]:  # below it, the whole frame is lit and has no rim
         lit = _largest_part(closed > level)[radius + 1 : -radius - 1, radius + 1 : -radius - 1]
-        rim = lit & ~ndimage.binary_erosion(lit, border_value=1)
-        if lit.mean() < _SMALLEST or not rim.any() or lit.sum() < _CONVEX * ConvexHull(_corners(lit)).volume:
+        if lit.mean() < _SMALLEST or lit.all() or lit.sum() < _CONVEX * ConvexHull(_corners(lit)).volume:
             continue
+        rim = lit & ~ndimage.binary_erosion(lit, border_value=1)
         # A threshold that cuts off a dim corner has a blurred rim there, however sharp the rest is.
         blurred, usual = np.percentile(step[rim], [10, 25])
         if usual > _STEP and blurred > sharpest:
@@ -153,13 +169,17 @@ def _corners(mask: Mask) -> npt.NDArray[np.intp]:
     return np.concatenate([np.stack([rows + below, x], axis=1) for below in (0, 1) for x in (first, last)])
 
 
-def _drawn(hull: ConvexHull, shape: tuple[int, ...]) -> Mask:
-    """Return the pixels whose centres lie inside a hull: in each row, those between the bounds set by its facets."""
+def _drawn(inside: Mask, shape: tuple[int, ...]) -> Mask:
+    """Return the pixels of a larger frame whose centres lie inside the convex hull of a mask.
+
+    In each row, these are the pixels between the bounds set by the facets.
+    """
+    hull = ConvexHull(_corners(inside) * np.divide(shape, inside.shape))
     y, x = (np.arange(length) + 0.5 for length in shape)
     down, across, offset = hull.equations.T[:, :, None]  # inside, down * y + across * x + offset < 0
     across = np.where(across == 0, 1e-12, across)
     bounds = -(down * y + offset) / across
     left = np.where(across < 0, bounds, -np.inf).max(axis=0)[:, None]
     right = np.where(across > 0, bounds, np.inf).min(axis=0)[:, None]
-    inside: Mask = (left < x) & (x < right)
-    return inside
+    drawn: Mask = (left < x) & (x < right)
+    return drawn

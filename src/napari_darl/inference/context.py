@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_darl.frames.arrays import check_values
-from napari_darl.frames.field_of_view import find_field_of_view, has_surround
+from napari_darl.frames.field_of_view import without_surround
 from napari_darl.frames.missing import filled, known_values
 from napari_darl.frames.normalisation import Normalisation, encode, intensity_range, normalise, sampling_step
 from napari_darl.frames.regions import EVERYTHING, Index, Mask, Region
@@ -195,10 +195,8 @@ class Contexts:
         """Return the frame without its dark surround; None if it has none."""
         grid = self._grid(grey) if whole else grey
         values = filled(grid) if isinstance(grid, np.ma.MaskedArray) else grid
-        lit = find_field_of_view(normalise(values, limits))
-        if not has_surround(lit):
-            return None
-        return lit if self._step == 1 else Enlarged(lit, self._step)
+        lit = without_surround(normalise(values, limits))
+        return lit if lit is None or self._step == 1 else Enlarged(lit, self._step)
 
     def _fill(self, grey: Array, whole: bool) -> Array | None:
         if isinstance(grey, np.ma.MaskedArray) or (self._step > 1 and grey.dtype.kind == "f"):
