@@ -233,7 +233,8 @@ def test_faults_in_a_run(
 def test_a_run_folder_deleted_during_the_run(window: Window, stacks: Any, tmp_path: Path) -> None:
     widget = begin(window, stacks, tmp_path)
     window.wait((tmp_path / "run" / "checkpoint.safetensors").exists)
-    shutil.rmtree(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "deleted")  # at once: files come and go while the run saves
+    shutil.rmtree(tmp_path / "deleted", ignore_errors=True)
     window.wait(lambda: not window.busy() or (tmp_path / "run" / "checkpoint.safetensors").exists())
     if window.busy():
         widget.button.click()
