@@ -103,7 +103,7 @@ def fluorescence(data: Path) -> Sources:
 
 
 def evenly(frames: Frames, most: int) -> Frames:
-    """Return at most so many frames, evenly spread."""
+    """Return frames at even distances, no more than `most`."""
     return frames[:: -(-len(frames) // most)]
 
 

@@ -8,40 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measured_vessels import FORK, LESION, done, drawn, measured, open_measure
 from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QScrollArea
 from windows import Window
 
 from napari_darl._napari.task import Task
-from napari_darl.synthetic.raster import Segments, rasterise
-
-
-def drawn(*vessels: tuple[float, float, float, float, float]) -> np.ndarray:
-    """Draw vessels from (y, x) to (y, x), each of a radius."""
-    table = np.array(vessels)
-    count = len(table)
-    segments = Segments(
-        table[:, :2], table[:, 2:4], table[:, 4:].repeat(2, 1), np.zeros(count, int), np.ones(count), np.ones(count)
-    )
-    return rasterise((120, 160), segments, outline=1).mask.astype(np.uint8)
-
-
-FORK = drawn((60.3, 5, 60.3, 80, 5), (60.3, 80, 20, 150, 3), (60.3, 80, 100, 150, 2.5))
-LESION = drawn((60.3, 5, 66, 60, 8), (66, 60, 68, 85, 4), (68, 85, 74, 150, 8))
-
-
-def open_measure(window: Window) -> Any:
-    return window.dock("Measure vessels")
-
-
-def done(window: Window, widget: Any) -> bool:
-    return not window.busy() and widget.button.text() == "Measure" and not widget._timer.isActive()
-
-
-def measured(window: Window, widget: Any) -> Any:
-    widget.button.click()
-    window.wait(lambda: done(window, widget))
-    return widget.measurement.found()
 
 
 def drag(points: Any, to: tuple[float, float]) -> None:
@@ -53,64 +25,6 @@ def drag(points: Any, to: tuple[float, float]) -> None:
 def summary(widget: Any) -> dict[str, str]:
     table = widget.vessels.summary
     return {table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount())}
-
-
-def test_the_image_of_a_mask_is_chosen_unless_the_user_decides(window: Window) -> None:
-    viewer = window.viewer.__wrapped__
-    frame = np.where(FORK, 50, 200).astype(np.uint8)
-    other, image = viewer.add_image(frame, name="other"), viewer.add_image(frame, name="run")
-    drawn_by_hand = viewer.add_labels(FORK, name="Labels")
-    mask = viewer.add_labels(FORK, name="run vessels")
-    opened = viewer.add_labels(FORK, name="expert", metadata={"napari-darl": {"source": "other"}})
-    viewer.add_labels(FORK[:60], name="run_mask")  # of another shape
-    viewer.layers.selection.active = image
-    form = open_measure(window).form
-    assert form.chosen is mask
-    assert form.image.value is image
-    form.image.value = None
-    viewer.add_image(frame, name="later")
-    assert form.image.value is None  # as the user decided
-    form.masks.value = opened
-    assert form.image.value is other
-    form.masks.value = drawn_by_hand
-    assert form.image.value is None
-    form.masks.value = mask
-    assert form.image.value is image
-
-
-def test_an_image_that_is_opened_after_its_mask_is_chosen(window: Window) -> None:
-    window.viewer.add_labels(FORK, name="run_mask [1]")
-    widget = open_measure(window)
-    assert widget.form.image.value is None
-    image = window.viewer.__wrapped__.add_image(FORK, name="run")
-    assert widget.form.image.value is image
-    assert widget.compare.other.value is None
-    expert = window.viewer.__wrapped__.add_labels(FORK, name="expert")
-    assert widget.compare.other.value is expert
-
-
-def test_renamed_layers_stay_chosen_and_removed_ones_dont(window: Window) -> None:
-    viewer = window.viewer.__wrapped__
-    run, other = viewer.add_image(FORK, name="run"), viewer.add_image(FORK, name="other")
-    expert = viewer.add_labels(FORK, name="expert")
-    mask = viewer.add_labels(FORK, name="run vessels")
-    viewer.add_labels(FORK, name="third")
-    widget = open_measure(window)
-    widget.form.masks.value = mask
-    widget.form.image.value, widget.compare.other.value = other, expert
-    for layer in (mask, other, expert):
-        layer.name = f"my {layer.name}"
-    assert widget.form.chosen is mask
-    assert widget.form.image.value is other
-    assert widget.compare.other.value is expert
-    viewer.layers.remove(other)
-    assert widget.form.image.value is None
-    assert widget.form.source().image is None
-    viewer.layers.remove(mask)
-    assert widget.form.chosen is expert
-    assert widget.form.image.value is None
-    widget.form.masks.value = viewer.add_labels(FORK, name="run vessels")
-    assert widget.form.image.value is run
 
 
 def test_no_count_is_left_if_measuring_ends_while_its_bar_is_redrawn(
