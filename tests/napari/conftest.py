@@ -91,8 +91,7 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     from napari.utils.notifications import notification_manager
     from qtpy.QtWidgets import QApplication
 
-    from napari_darl._napari.segmenting.segmenter import Segmenter
-    from napari_darl._napari.training.session import TrainingSession
+    from napari_darl._napari import task
 
     if "styled" not in request.fixturenames:
         monkeypatch.setattr("napari._qt.qt_main_window.get_stylesheet", lambda *_, **__: "")
@@ -106,11 +105,10 @@ def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     qtbot = request.getfixturevalue("qtbot")
     viewer = request.getfixturevalue("make_napari_viewer_proxy")(strict_qt=True)
     manager = viewer.__wrapped__.window._task_status_manager
-    segmenter, session = Segmenter.of(viewer), TrainingSession.of(viewer)
 
     def busy() -> bool:
         # The plugin hears of a worker's end a moment after napari.
-        return manager.is_busy() or session.running or segmenter.progress != ""
+        return manager.is_busy() or bool(task._under_way)
 
     def note(notification: Any) -> None:
         opened.messages.append(notification.message)
