@@ -20,6 +20,7 @@ from skimage.transform import downscale_local_mean
 
 from napari_darl.errors import InputError
 from napari_darl.frames.missing import known_values, missing_pixels
+from napari_darl.frames.morphology import filtered, shrunk
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
@@ -118,7 +119,7 @@ def _has_dark_side(lit: Mask) -> bool:
 def _lit_part(frame: Floats, margin: float) -> Mask | None:
     """Return the lit part of a reduced frame without its rim; None if there is no surround."""
     lit = _convex_part(frame)
-    return None if lit is None else ndimage.distance_transform_edt(lit) > margin * min(lit.shape)
+    return None if lit is None else shrunk(lit, margin * min(lit.shape))
 
 
 def _reduced(frame: npt.NDArray[Any]) -> Floats:
@@ -134,39 +135,66 @@ def _convex_part(frame: Floats) -> Mask | None:
     """Return the nearly convex bright region with the sharpest rim of all thresholds, or None."""
     side = min(frame.shape)
     frame = ndimage.gaussian_filter(frame, _NOISE * side)
-    step = ndimage.morphological_gradient(frame, 2 * max(1, round(_BLUR * side)) + 1)
+    blur = 2 * max(1, round(_BLUR * side)) + 1
+    step = filtered(frame, blur, np.maximum) - filtered(frame, blur, np.minimum)
     # The frame is padded with dark pixels, so that narrow dark strips at its edges aren't closed.
     radius = max(1, round(_CLOSED / 2 * side))
-    closed = ndimage.grey_closing(np.pad(frame, radius + 1), 2 * radius + 1)
+    closed = np.pad(frame, radius + 1)
+    for extreme in (np.maximum, np.minimum):
+        closed = filtered(closed, 2 * radius + 1, extreme)
     darkest = closed[radius + 1 : -radius - 1, radius + 1 : -radius - 1].min()
     sharpest, best = 0.0, None
     for level in _LEVELS[darkest <= _LEVELS]:  # below it, the whole frame is lit and has no rim
         lit = _largest_part(closed > level)[radius + 1 : -radius - 1, radius + 1 : -radius - 1]
-        if lit.mean() < _SMALLEST or lit.all() or lit.sum() < _CONVEX * ConvexHull(_corners(lit)).volume:
+        rim = _rim(lit)
+        if lit.mean() < _SMALLEST or not rim.any():
             continue
-        rim = lit & ~ndimage.binary_erosion(lit, border_value=1)
         # A threshold that cuts off a dim corner has a blurred rim there, however sharp the rest is.
         blurred, usual = np.percentile(step[rim], [10, 25])
-        if usual > _STEP and blurred > sharpest:
+        if usual > _STEP and blurred > sharpest and _is_convex(lit):
             sharpest, best = blurred, lit
     return best
 
 
 def _largest_part(lit: Mask) -> Mask:
-    """Return the largest region that isn't connected with the dark at the array's corner."""
-    dark, _ = ndimage.label(~lit)
-    parts, _ = ndimage.label(dark != dark[0, 0])
-    sizes = np.bincount(parts.ravel(), minlength=2)
-    largest: Mask = parts == sizes[1:].argmax() + 1
-    return largest
+    """Return the largest region, with the pixels that lie between others of it in their row and in their column."""
+    parts, _ = ndimage.label(lit)
+    part: Mask = parts == np.bincount(parts.ravel(), minlength=2)[1:].argmax() + 1
+    return _spans(part) & _spans(part.T).T
+
+
+def _spans(mask: Mask) -> Mask:
+    """Return all pixels from the first to the last one of each row."""
+    first, last = _ends(mask)
+    x = np.arange(mask.shape[1])
+    spans: Mask = (first[:, None] <= x) & (x <= last[:, None]) & mask.any(axis=1, keepdims=True)
+    return spans
+
+
+def _ends(mask: Mask) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return where the first and the last pixel of each row lie; in rows without any, the whole row's ends."""
+    return mask.argmax(axis=1), mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
+
+
+def _rim(lit: Mask) -> Mask:
+    """Return the pixels with a dark one beside, above or below."""
+    inner = lit.copy()
+    inner[1:] &= lit[:-1]
+    inner[:-1] &= lit[1:]
+    inner[:, 1:] &= lit[:, :-1]
+    inner[:, :-1] &= lit[:, 1:]
+    return lit & ~inner
+
+
+def _is_convex(lit: Mask) -> bool:
+    return bool(lit.sum() >= _CONVEX * ConvexHull(_corners(lit)).volume)
 
 
 def _corners(mask: Mask) -> npt.NDArray[np.intp]:
     """Return the corners of the first and the last pixel of each row; the array's own corner is (0, 0)."""
     rows = np.flatnonzero(mask.any(axis=1))
-    first = mask[rows].argmax(axis=1)
-    last = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
-    return np.concatenate([np.stack([rows + below, x], axis=1) for below in (0, 1) for x in (first, last)])
+    first, last = _ends(mask[rows])
+    return np.concatenate([np.stack([rows + below, x], axis=1) for below in (0, 1) for x in (first, last + 1)])
 
 
 def _drawn(inside: Mask, shape: tuple[int, ...]) -> Mask:
