@@ -5,6 +5,7 @@ Each file is refused with a message, before memory is allocated for what it clai
 
 import json
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,14 @@ def test_damaged_zarr(tmp_path: Path, untrained: Model) -> None:
     short = zarr_of(tmp_path / "short.zarr")
     (short / "0.0").write_bytes(b"short")
     refused(lambda: open_lazily(short).data[:], "can't be read as zarr")
+
+
+def test_remarks_of_zarr_on_metadata_are_not_shown(tmp_path: Path) -> None:
+    image = tmp_path / "image.zarr"
+    zarr.open_group(image, mode="w", zarr_format=2).attrs["multiscales"] = [{"datasets": [{"path": "0"}]}]
+    zarr_of(image / "0", filters=[])  # zarr: "This is contrary to the Zarr V2 specification"
+    with warnings.catch_warnings(action="error"):
+        assert open_lazily(image / "0").data.shape == open_lazily(image).data.shape == (64, 64)
 
 
 def test_names_that_lead_out_of_a_folder(tmp_path: Path) -> None:

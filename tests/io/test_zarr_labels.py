@@ -138,7 +138,7 @@ def test_bad_names_and_damaged_attributes(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="A label can't be called"):
             label_path(image, name)
     (image / "labels").mkdir()
-    for labels in ("cells", ["x" * 256]):
+    for labels in ("cells", ["x" * 256], ["a\nb"], ["../other"], ["/a"], [""]):
         (image / "labels" / "zarr.json").write_text(json.dumps({"attributes": {"ome": {"labels": labels}}}))
         with pytest.raises(FileError, match="damaged attributes"):
             list_label(image / "labels" / "vessels")

@@ -46,16 +46,14 @@ def _read_image(path: str) -> list[LayerData]:
 
 def _levels(folder: Path) -> tuple[Any, dict[str, Any]]:
     """Return the levels of an image or a label, and what its layer is made with."""
-    import zarr
-
-    from napari_darl.io.zarr_store import BoundedStore
+    from napari_darl.io.zarr_store import member, open_node
 
     image = open_lazily(folder)
     try:
-        group = zarr.open_group(BoundedStore(folder, read_only=True), mode="r")
+        group = open_node(folder)
         attributes: dict[str, Any] = dict(group.attrs)
         paths = [level["path"] for level in attributes.get("ome", attributes)["multiscales"][0]["datasets"]]
-        levels = [ZarrPixels(folder, group[path]) for path in paths]
+        levels = [ZarrPixels(folder, member(group, path)) for path in paths]
     except FileError:
         raise
     except Exception as error:  # stores raise nearly anything on damaged metadata

@@ -69,17 +69,17 @@ def open_lazily(path: Path) -> ImageData[ImageArray]:
         If zarr isn't installed.
     """
     try:
-        import zarr
+        import zarr  # noqa: F401
     except ImportError as error:
         raise InputError('zarr isn\'t installed: pip install "napari-darl[large]".') from error
     if path.suffix.lower() in TIFF_SUFFIXES:
         return _open_tiff(path)
     if path.exists() and not opens_lazily(path):
         raise FileError(f"{path} can't be read part by part. Convert it to zarr or TIFF.")
-    from napari_darl.io.zarr_store import BoundedStore
+    from napari_darl.io.zarr_store import open_node
 
     try:
-        return _of_node(path, zarr.open(BoundedStore(path, read_only=True), mode="r"))
+        return _of_node(path, open_node(path))
     except FileError:
         raise
     except Exception as error:  # stores and codecs raise nearly anything on damaged data
@@ -90,6 +90,8 @@ def _of_node(path: Path, node: Any) -> ImageData[ImageArray]:
     """Open a zarr array, the finest level of an OME-Zarr image, or the only image in a group."""
     import zarr
 
+    from napari_darl.io.zarr_store import member
+
     if isinstance(node, zarr.Array):
         return _of_zarr(path, node)
     multiscale = _multiscale(node.attrs.asdict())
@@ -97,10 +99,10 @@ def _of_node(path: Path, node: Any) -> ImageData[ImageArray]:
         with warnings.catch_warnings(action="ignore"):  # about foreign files in the folder
             parts = [name for name, part in node.members() if _is_image(part)]
         if len(parts) == 1:  # bioformats2raw puts even a single image into a group
-            return _of_node(path, node[parts[0]])
+            return _of_node(path, member(node, parts[0]))
         names = ", ".join(sorted(parts)) or "it has none"
         raise FileError(f"{path} is a zarr group without OME levels. Pass one of the images in it ({names}).")
-    level = node[str(multiscale["datasets"][0]["path"])]
+    level = member(node, str(multiscale["datasets"][0]["path"]))
     if not isinstance(level, zarr.Array):
         raise FileError(f"{path} has a level that isn't an array. Export it again.")
     attributes, image = node.attrs.asdict(), _of_zarr(path, level, multiscale)

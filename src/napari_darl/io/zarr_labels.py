@@ -56,9 +56,16 @@ def labels_of(image: Path) -> list[str]:
     """
     ome = _ome(_read(_attributes_file(image / _FOLDER)))
     found = None if ome is None else ome.get("labels", [])
-    if not (isinstance(found, list) and all(isinstance(name, str) and len(name) <= _LONGEST for name in found)):
+    if not (isinstance(found, list) and all(_is_name(name) for name in found)):
         raise FileError(f"{image / _FOLDER} has damaged attributes. Mend them, or write the mask beside the image.")
     return found
+
+
+def _is_name(name: Any) -> bool:
+    """Return whether a folder inside of `labels` can have a name, which may have folders in it."""
+    if not isinstance(name, str) or len(name) > _LONGEST or not name.isprintable():
+        return False
+    return not {"", ".", ".."}.intersection(name.split("/"))
 
 
 def list_label(path: Path) -> None:

@@ -1,9 +1,12 @@
 """Zarr store that never reads or allocates more than its files hold."""
 
 import struct
+import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import zarr
 from zarr.abc.store import RangeByteRequest, SuffixByteRequest
 from zarr.storage import LocalStore
 
@@ -16,6 +19,18 @@ if TYPE_CHECKING:
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 _BLOSC_HEADER = struct.Struct("<4xIII")  # number of bytes unpacked, in a block, and packed with this header
+
+
+def open_node(path: Path) -> Any:
+    """Open a zarr array or group to be read, without zarr's own remarks on metadata."""
+    with warnings.catch_warnings(action="ignore"):
+        return zarr.open(BoundedStore(path, read_only=True), mode="r")
+
+
+def member(group: Any, path: str) -> Any:
+    """Return an array or group inside of an open group, likewise."""
+    with warnings.catch_warnings(action="ignore"):
+        return group[path]
 
 
 class BoundedStore(LocalStore):
