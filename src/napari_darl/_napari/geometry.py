@@ -18,6 +18,9 @@ SPACING = "pixel size from"
 AT_DETECTOR = "ImagerPixelSpacing: at the detector, where vessels appear larger than they are"
 """Its value where the scale is the detector's, and lengths are too large by the magnification."""
 
+SIZE = "pixel size in the file"
+"""Entry of a mask's metadata: height and width of a pixel in µm, which its image's file gives and its scale doesn't."""
+
 _NUMBERS = ("scale", "translate", "rotate", "shear", "affine")
 _NAMES = ("units", "axis_labels")
 _KEYS = (*_NUMBERS, *_NAMES)
@@ -122,7 +125,7 @@ def geometry_from_json(values: object, ndim: int) -> dict[str, Any]:
         If this isn't a geometry of that many dimensions.
     """
     try:
-        layer = _stand_in({key: values[key] for key in _KEYS if key in values}, ndim)  # type: ignore[operator,index]
+        layer = stand_in({key: values[key] for key in _KEYS if key in values}, ndim)  # type: ignore[operator,index]
         with np.errstate(all="ignore"):
             usable = np.isfinite(layer.world_to_data(layer.data_to_world((0.0,) * ndim))).all()
     except Exception as error:  # napari raises nearly anything on values of the wrong kind
@@ -146,7 +149,7 @@ def pixel_size(geometry: Mapping[str, Any]) -> tuple[float, float] | None:
         Height and width in the world, in µm, or None if the units of y and x aren't units of length.
     """
     ndim = len(geometry["scale"])
-    layer = _stand_in(geometry, ndim)
+    layer = stand_in(geometry, ndim)
     origin = np.array(layer.data_to_world((0.0,) * ndim))
     sides = np.array([layer.data_to_world(step) for step in np.eye(ndim)[-2:]]) - origin
     micrometres = [_micrometres(unit) for unit in layer.units]
@@ -167,8 +170,8 @@ def _micrometres(unit: Any) -> float:
     return float((1 * unit).to("micrometer").magnitude) if unit.is_compatible_with("meter") else np.nan
 
 
-def _stand_in(geometry: Mapping[str, Any], ndim: int) -> Labels:
-    """Return a layer of one pixel with this geometry."""
+def stand_in(geometry: Mapping[str, Any], ndim: int) -> Labels:
+    """Return a layer of one pixel with this geometry, to ask for what napari makes of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # napari warns for the real layer, too
         return Labels(np.zeros((1,) * ndim, np.uint8), **geometry)

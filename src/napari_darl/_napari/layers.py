@@ -11,7 +11,8 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_darl._napari.colours import SERIES
-from napari_darl._napari.geometry import AT_DETECTOR, SPACING, at_detector, geometry, unit_factors
+from napari_darl._napari.file_scale import with_file_scale
+from napari_darl._napari.geometry import AT_DETECTOR, SIZE, SPACING, at_detector, geometry, pixel_size, unit_factors
 from napari_darl.errors import InputError
 from napari_darl.io.arrays import masked_padding
 
@@ -107,11 +108,12 @@ def slice_distance(image: Image) -> float | None:
     order = frame_order(image)
     if len(order) != 3:
         return None
-    z, y, x = order
-    label, unit = image.axis_labels[z].lower(), image.units[z]
-    if (label.isalpha() and label != "z") or not unit.is_compatible_with(image.units[x]):
+    (z, y, x), described = order, with_file_scale(image)
+    known = image if described.units[z] == image.units[z] else described  # a file may say nothing of z
+    label, unit = described.axis_labels[z].lower(), known.units[z]
+    if (label.isalpha() and label != "z") or not unit.is_compatible_with(known.units[x]):
         return None
-    sizes = np.abs(image.scale) * unit_factors(image.units, [image.units[x]] * 3)
+    sizes = np.abs(known.scale) * unit_factors(known.units, [known.units[x]] * 3)
     return float(sizes[z] / np.sqrt(sizes[y] * sizes[x]))
 
 
@@ -191,13 +193,16 @@ def mask_layer(image: Image, viewer: "napari.Viewer") -> Labels:
     Labels
         A new writable uint8 array of the image's shape without colours, all 0. 1 stands for vessel.
     """
-    data = finest(image)
+    data, described = finest(image), with_file_scale(image)
+    metadata: dict[str, Any] = {SPACING: AT_DETECTOR} if at_detector(described) else {}
+    if described is not image:
+        metadata[SIZE] = pixel_size(geometry(described))
     empty: npt.NDArray[np.uint8] = np.zeros(data.shape[: image.ndim], np.uint8)
     return Labels(
         empty,
         name=f"{image.name} vessels",
         colormap=vessel_colours(viewer, on_colours=bool(image.rgb)),
-        metadata={SPACING: AT_DETECTOR} if at_detector(image) else {},
+        metadata=metadata,
         **geometry(image),
     )
 

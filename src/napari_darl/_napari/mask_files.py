@@ -16,6 +16,7 @@ from napari_builtins.io import imsave_extensions, napari_get_reader, napari_writ
 
 from napari_darl._napari.geometry import (
     AT_DETECTOR,
+    SIZE,
     SPACING,
     geometry_from_json,
     geometry_over,
@@ -100,7 +101,7 @@ def _write(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         target,
         ImageData(
             labels if as_mask else _widened(labels),
-            pixel_size=pixel_size(geometry),
+            pixel_size=pixel_size(geometry) or (meta.get("metadata") or {}).get(SIZE),
             unit="µm",
             at_detector=(meta.get("metadata") or {}).get(SPACING) == AT_DETECTOR,
         ),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Layer
 
+from napari_darl._napari.file_scale import file_of_scale
 from napari_darl._napari.geometry import at_detector
 from napari_darl._napari.layers import frame_order
 
@@ -57,7 +58,7 @@ def layer_scale(layer: Layer, dimensions: int) -> LayerScale:
     Parameters
     ----------
     layer
-        A layer of frames or volumes.
+        A layer of frames or volumes, or what `with_file_scale` gives for it.
     dimensions
         2 for frames, 3 for volumes.
     """
@@ -77,7 +78,7 @@ def layer_scale(layer: Layer, dimensions: int) -> LayerScale:
     if at_detector(layer):
         detector = "has the detector's pixel size, where everything is larger than in the patient. Calibrate it."
         return LayerScale(ratio, PIXEL, "none: the detector's only", f"'{layer.name}' {detector}")
-    return LayerScale(tuple(lengths.tolist()), f"{units[-1]:~P}", "from the layer's scale")
+    return LayerScale(tuple(lengths.tolist()), f"{units[-1]:~P}", file_of_scale(layer) or "from the layer's scale")
 
 
 def _sides(layer: Layer, axes: tuple[int, ...]) -> Any:

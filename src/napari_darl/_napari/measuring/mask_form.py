@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from qtpy.compat import isalive
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 
+from napari_darl._napari.file_scale import with_file_scale
 from napari_darl._napari.layers import bare, frame_order, frames_shape
 from napari_darl._napari.measuring.controls import PixelSizeForm, layer_choice
 from napari_darl._napari.measuring.layer_scale import PIXEL, LayerScale, frame_time, layer_scale
@@ -61,6 +62,7 @@ class MaskForm(QWidget):
         self._form.addRow("pixel size", self.pixel_size)
         self._form.addRow(self.unit_line)
         self.masks.changed.connect(self._mask_changed)
+        self.image.changed.connect(self._scale_changed)
         self.stack.currentTextChanged.connect(self._scale_changed)
         self.pixel_size.changed.connect(self._scale_changed)
         self.reset_choices()
@@ -84,13 +86,17 @@ class MaskForm(QWidget):
 
     def scale_of(self, mask: Labels) -> LayerScale:
         """Return the size of a mask's pixels and where it comes from."""
-        return self.pixel_size.applied(layer_scale(mask, self.dimensions))
+        return self.pixel_size.applied(layer_scale(self._described(mask), self.dimensions))
 
     def source(self) -> Source | None:
         """Return what a stenosis is measured in: the mask, its image, and the scale of a frame; None without a mask."""
         if (mask := self.chosen) is None:
             return None
-        return Source(mask, self.image.value, self.pixel_size.applied(layer_scale(mask, 2)))
+        return Source(mask, self.image.value, self.pixel_size.applied(layer_scale(self._described(mask), 2)))
+
+    def _described(self, mask: Labels) -> Layer:
+        """Return a mask with the scale of its own file or of its image's, if napari doesn't know it."""
+        return with_file_scale(mask, self.image.value or own_image(mask, self._viewer))
 
     def options(self, mask: Labels) -> dict[str, Any]:
         """Return what is chosen as options of `napari-darl measure`."""
@@ -100,7 +106,7 @@ class MaskForm(QWidget):
             "images": self.image.value,
             "pixel_size": ",".join(map(repr, scale.size)) if known else None,
             "unit": scale.unit if known else None,
-            "frame_time": frame_time(mask, self.dimensions) if not volume else None,
+            "frame_time": frame_time(self._described(mask), self.dimensions) if not volume else None,
             "labels": self.separate.isChecked(),
             "volume": volume,
         }
@@ -122,7 +128,7 @@ class MaskForm(QWidget):
         stacked = mask is not None and len(frames_shape(mask)) > 2
         self._form.setRowVisible(self.stack, stacked)
         if stacked and mask is not None:
-            labels = [mask.axis_labels[axis] for axis in frame_order(mask)]
+            labels = [self._described(mask).axis_labels[axis] for axis in frame_order(mask)]
             self.stack.setCurrentText(_VOLUME if labels[-3].lower() == "z" else _MOVIE)
         self._scale_changed()
 

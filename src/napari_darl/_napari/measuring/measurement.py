@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_darl import __version__
+from napari_darl._napari.file_scale import with_file_scale
 from napari_darl._napari.layers import checksum, frame_order, frames_shape, pixels, to_world, visible_frame
 from napari_darl._napari.mask_files import PLUGIN
 from napari_darl._napari.measuring.layer_scale import LayerScale, frame_time
@@ -91,7 +92,7 @@ class Measurement:
                 [frame.tables for frame in self.frames],
                 np.array(self.scale.size),
                 self.scale.unit,
-                frame_time=frame_time(self.mask, self.stack.dimensions),
+                frame_time=frame_time(with_file_scale(self.mask, self.image), self.stack.dimensions),
                 movie=len(self.stack) > 1,
             )
         return self._found
