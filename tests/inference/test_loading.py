@@ -2,7 +2,9 @@
 
 import json
 import os
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from napari_darl import Model, load_model
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.config import LITE
 from napari_darl.darl.model import build
-from napari_darl.errors import CheckpointError, FileError, InputError
+from napari_darl.errors import CheckpointError, DarlWarning, FileError, InputError
 from napari_darl.inference.loading import as_model
 from napari_darl.models import ModelTraits, bundled_models, model_card, model_traits
 
@@ -59,6 +61,33 @@ def test_named_models_are_loaded_once_and_again_when_they_change(untrained_path:
     save_model(path, first.network, {"note": "changed"})
     os.utime(path, (0, 0))
     assert as_model(path).info == {"note": "changed"}
+
+
+def trained(folder: Path, untrained: Model, steps: int, **info: Any) -> Path:
+    """A run's model file."""
+    folder.mkdir()
+    save_model(folder / "model.safetensors", untrained.network, {"step": steps, "training": {}} | info)
+    return folder
+
+
+@pytest.mark.parametrize("steps", [1, 99])
+def test_a_model_of_few_steps_says_so(untrained: Model, tmp_path: Path, steps: int) -> None:
+    run = trained(tmp_path / "mine", untrained, steps)
+    words = rf"The model mine/model.safetensors was trained for {steps} steps? only"
+    with pytest.warns(DarlWarning, match=words):
+        load_model(run, "cpu")
+
+
+def test_other_models_say_nothing(untrained: Model, tmp_path: Path) -> None:
+    runs = (
+        trained(tmp_path / "long", untrained, 100),
+        trained(tmp_path / "fine-tuned", untrained, 3, training={"fine_tuned": True}),
+        trained(tmp_path / "refined", untrained, 3, refined={"seed": 0}),
+        trained(tmp_path / "strange", untrained, 3, training=["?"]),
+    )
+    with warnings.catch_warnings(action="error"):
+        for model in (*runs, "default"):
+            load_model(model, "cpu")
 
 
 def rewritten(source: Path, target: Path, contents: dict[str, object] | None = None, **header: str) -> Path:

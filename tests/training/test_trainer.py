@@ -107,6 +107,7 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
 def test_fine_tuning_begins_with_the_model_as_teacher(tmp_path: Path) -> None:
     network, _ = build(small(1).model, seed=1)
     trainer = Trainer(small(3, c_darl=True), tmp_path / "run", stack(), start=(network, None))
+    assert trainer.config.fine_tuned
     assert same(dict(network.state_dict()), dict(trainer.model.state_dict()))
     assert trainer.state.teacher is not None
     assert same(dict(network.state_dict()), dict(trainer.state.teacher.state_dict()))

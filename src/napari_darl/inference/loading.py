@@ -1,5 +1,6 @@
 """Loading and describing models."""
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +12,12 @@ from napari_darl.darl.checkpoint import config_from, file_hash, load_tensors, mo
 from napari_darl.darl.device import resolve_device
 from napari_darl.darl.model import Darl, Discriminators
 from napari_darl.darl.published import import_published
+from napari_darl.errors import DarlWarning
 from napari_darl.inference.cleaning import Cleaning
 from napari_darl.models import DEFAULT, bundled_models, model_card, model_path
 from napari_darl.version import VERSION
+
+_FEW_STEPS = 100  # `lite` finds the larger vessels after about as many (docs/results.md)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,11 @@ def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Mode
     CheckpointError
         If the file is damaged or isn't a model.
 
+    Warns
+    -----
+    DarlWarning
+        If a model of one's own was trained from scratch for fewer than 100 steps.
+
     Examples
     --------
     >>> from napari_darl import load_model
@@ -94,12 +103,28 @@ def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Mode
     network = model_from(tensors, contents, path).eval().requires_grad_(False)
     # Channels last saves a quarter of lite's time on a CPU and changes no value.
     network = network.to(resolve_device(device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Model(network, str(name_or_path), file_hash(path), _info(contents))
+    info = _info(contents)
+    if str(name_or_path) not in bundled_models():
+        _warn_of_few_steps(path.absolute(), info)
+    return Model(network, str(name_or_path), file_hash(path), info)
 
 
 def _info(contents: dict[str, Any]) -> dict[str, Any]:
     info = contents.get("info")
     return info if isinstance(info, dict) else {}
+
+
+def _warn_of_few_steps(path: Path, info: dict[str, Any]) -> None:
+    """Warn of a model that was hardly trained, and marks patterns instead of vessels."""
+    step, training = info.get("step"), info.get("training")
+    scratch = isinstance(training, dict) and not training.get("fine_tuned") and "refined" not in info
+    if scratch and isinstance(step, int) and step < _FEW_STEPS:
+        warnings.warn(
+            f"The model {path.parent.name}/{path.name} was trained for {step} step{'' if step == 1 else 's'} only, too "
+            "few to find vessels. Resume its training: a first try takes some hundred.",
+            DarlWarning,
+            stacklevel=3,
+        )
 
 
 @lru_cache(maxsize=2)

@@ -44,6 +44,8 @@ class TrainingConfig(Config):
     self_teaching
         Steps between two updates of the second teacher. It is a copy of the moving average, and teaches beside the
         ridge filter after the first update. None for the ridge filter alone.
+    fine_tuned
+        Whether the first weights were a model's, not random ones; the trainer sets it.
     teachers
         Models whose soft labels a student learns (`DrawConfig.distillation`); the trainer sets it.
     more_angiograms
@@ -72,6 +74,7 @@ class TrainingConfig(Config):
     ema: float = Field(default=0.999, ge=0, lt=1)
     faint_noise: float = Field(default=1.0, ge=1)
     self_teaching: int | None = Field(default=None, ge=1)
+    fine_tuned: bool = False
     teachers: tuple[ModelConfig, ...] = Field(default=(), max_length=16)
     more_angiograms: int = Field(default=0, ge=0, le=1024)
     pool: int = Field(default=50, ge=1, le=10_000)
@@ -271,4 +274,5 @@ def fine_tuned(config: TrainingConfig, given: ModelConfig) -> TrainingConfig:
         model=model,
         learning_rate=config.learning_rate / 10,
         discriminator_learning_rate=config.discriminator_learning_rate / 10,
+        fine_tuned=True,
     )
