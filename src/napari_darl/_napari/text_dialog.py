@@ -1,6 +1,7 @@
 """A dialog that shows a text, with a button for what can be done with it."""
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QTextBrowser, QVBoxLayout, QWidget
 
 
@@ -26,6 +27,7 @@ class TextDialog(QDialog):
         self.resize(760, 640)
         self.text = QTextBrowser()
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.button(QDialogButtonBox.StandardButton.Close).setIcon(QIcon())  # Qt's is black in the dark theme, too
         self.action = QPushButton(action)
         self.action.setToolTip(tip)
         buttons.addButton(self.action, QDialogButtonBox.ButtonRole.ActionRole)

@@ -16,7 +16,7 @@ from napari_darl._napari.command_line import copy_button
 from napari_darl._napari.geometry import geometry
 from napari_darl._napari.layers import Index, frame_order, mask_layer, visible_frame
 from napari_darl._napari.model_list import free_path, remember
-from napari_darl._napari.pickers import explanation
+from napari_darl._napari.pickers import explanation, short_name
 from napari_darl._napari.refining.command import copy_refining
 from napari_darl._napari.refining.corrections import corrections
 from napari_darl._napari.refining.proofreading import KEYS, Proofreader
@@ -146,7 +146,8 @@ class RefineForm(QGroupBox):
             return None
         self._refined, self._added = None, []
         Segmenter.of(self._viewer).offer(str(path))
-        show_info(f"The refined model was saved as {path}. It has learnt from your corrections: it isn't label-free.")
+        saved = f"The refined model was saved as {short_name(str(path))}."  # the list of models has its whole path
+        show_info(f"{saved} It has learnt from your corrections: it isn't label-free.")
         self.state.setText("")
         self.refresh()
         return path

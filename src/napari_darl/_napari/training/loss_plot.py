@@ -52,6 +52,7 @@ class LossPlot(QWidget):
         self._plot.setMenuEnabled(False)
         self._plot.addLegend(offset=(1, 1), labelTextSize="7pt", colCount=2, verSpacing=-6)
         column.addWidget(self._plot)
+        self._plot.hide()  # until there are losses, since empty axes say nothing
 
     def draw(self, losses: LossHistory) -> None:
         """Draw all losses; curves of another run are removed."""
@@ -65,6 +66,7 @@ class LossPlot(QWidget):
             if name in names:
                 steps, values = losses.curve(name)
                 self._curve(name).setData(steps, np.maximum(values, _LEAST))
+        self._plot.setVisible(bool(self._curves))
 
     def _curve(self, name: str) -> Any:
         if name not in self._curves:

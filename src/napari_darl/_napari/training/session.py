@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_darl._napari.layers import bare
 from napari_darl._napari.open_viewer import OpenViewer
+from napari_darl._napari.pickers import short_name
 from napari_darl._napari.priority import make_way
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.stacks import Reading
@@ -212,7 +213,7 @@ class TrainingSession(QObject):
             if model.exists():
                 Segmenter.of(viewer).offer(str(model))
                 done = "Training is complete." if finished else "The run was stopped and saved. Resume continues it."
-                show_info(f"{done} {model} is now chosen in the Segment widget.")
+                show_info(f"{done} {short_name(str(model))} is now chosen in the Segment widget.")
             elif cancelled:
                 show_info("The run was stopped before its first step. There is nothing to save.")
             else:
