@@ -96,7 +96,8 @@ def proofread(viewer: napari.Viewer) -> None:
     docked = dock(viewer)
     docked.segment()
     live(0.5, lambda: len(viewer.layers) == 2 and not viewer.window._task_status_manager.is_busy())
-    for _ in range(3):
+    docked.refine.spot.click()
+    while not np.all(np.abs(np.array(viewer.scene.camera.center[-2:]) - 192) < 96):  # where the frame fills the view
         docked.refine.spot.click()
     live(1.5)
 
@@ -125,9 +126,10 @@ def folder(viewer: napari.Viewer) -> None:
 
 
 def train(viewer: napari.Viewer) -> None:
-    """Show training in progress, with its previews."""
+    """Show a model that is fine-tuned, with its previews."""
     viewer.add_image(frames(), name="angiograms")
     docked = dock(viewer, "Train a model")
+    docked.form.start_from.setCurrentIndex(docked.form.start_from.findData("default"))
     docked.form.preview_every.setValue(10)
     docked.form.batch.setValue(2)  # a few steps are enough for a picture
     docked.form.folder.setText(f"{tempfile.mkdtemp()}/run")
