@@ -3,9 +3,9 @@
     python benchmarks/pieces.py FRAME.jpg ... --models default default:plain runs/former
 
 Of the mask at 0.5, cleaned as the file of the model asks for, but for ":plain" after its name, the centreline is taken.
-A piece is a connected part of it with at least 5 pixels. A gap lies between two ends of different pieces, or of the
-same, that are less than 10 px apart along the image, where the line between them leaves each end within 35 degrees of
-the direction in which its vessel ran. Figures are per 1,000 px of centreline.
+A piece is a connected part of it with at least 5 pixels; those of long pieces have at least 100. A gap lies between two
+ends of different pieces, or of the same, that are less than 10 px apart along the image, where the line between them
+leaves each end within 35 degrees of the direction in which its vessel ran. Figures are per 1,000 px of centreline.
 """
 
 import argparse
@@ -21,14 +21,15 @@ from napari_darl.evaluation.report import markdown_table
 Mask = npt.NDArray[np.bool_]
 
 SHORTEST = 5  # px of a piece
+LONG = 100  # px of a long piece
 GAP = 10.0  # px between two ends
 ANGLE = 35.0  # degrees between an end's direction and the gap's
 BACK = 8  # px along the centreline that tell an end's direction
 NEIGHBOURS = np.ones((3, 3))
 
 
-def pieces_and_gaps(mask: Mask) -> tuple[int, int, int]:
-    """Count the centreline's pixels, its pieces and the gaps between collinear ends."""
+def pieces_and_gaps(mask: Mask) -> tuple[int, int, int, int]:
+    """Count the centreline's pixels, those of long pieces, its pieces and the gaps between collinear ends."""
     line = skeletonize(mask)
     parts, count = ndimage.label(line, NEIGHBOURS)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
@@ -44,7 +45,7 @@ def pieces_and_gaps(mask: Mask) -> tuple[int, int, int]:
                 continue
             along = np.cos(np.radians(ANGLE)) * length
             gaps += bool(way @ out_a > along and -way @ out_b > along)
-    return int(line.sum()), int((sizes >= SHORTEST).sum()), gaps
+    return int(line.sum()), int(sizes[sizes >= LONG].sum()), int((sizes >= SHORTEST).sum()), gaps
 
 
 def _ends(line: Mask) -> list[tuple[int, int]]:
@@ -88,9 +89,9 @@ def main() -> None:
         model, cleaning = named_model(name)
         masks = [clean_mask(segment_probability(image, model), cleaning) > 0 for image in images]
         found = np.array([pieces_and_gaps(mask) for mask in masks])
-        length, pieces, gaps = found.sum(axis=0)
-        rows.append((Path(name).stem, int(length), 1000 * pieces / length, 1000 * gaps / length))
-    print(markdown_table(("model", "centreline, px", "pieces / 1000 px", "gaps / 1000 px"), rows))
+        length, long, pieces, gaps = found.sum(axis=0)
+        rows.append((Path(name).stem, f"{length}", f"{long}", 1000 * pieces / length, 1000 * gaps / length))
+    print(markdown_table(("model", "centreline, px", "long, px", "pieces / 1000 px", "gaps / 1000 px"), rows))
 
 
 if __name__ == "__main__":

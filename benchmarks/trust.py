@@ -4,9 +4,9 @@
 
 Prints the mean Dice of the masks that models make, cleaned as their files ask for, the mean score and Spearman's rank
 correlation of the two over the frames, for each set and model; then the rank correlation over the frames of all sets
-together, each with the model made for it, and that of the means over all pairs of set and model. Other rows are simpler
-scores: "sure outline" without the doubt about the outline, "one view" also without mirrored views, and "mirror alone"
-the Dice between the mask and those of mirrored views.
+together, each with the model made for it, also of the differences from the means of its set, and that of the means over
+all pairs of set and model. Other rows are simpler scores: "sure outline" without the doubt about the outline, "one
+view" also without mirrored views, and "mirror alone" the Dice between the mask and those of mirrored views.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows, means = [], []
-    of_own: dict[str, list[tuple[float, float]]] = {score: [] for score in SCORES}
+    of_own: dict[str, list[np.ndarray]] = {score: [] for score in SCORES}
     for name in args.sets:
         samples = list(load(name, args.data))
         for model_name in [OWN[name]] if args.own else args.models:
@@ -74,13 +74,16 @@ def main() -> None:
                     (name, Path(model_name).name, score, float(np.mean(dice)), float(np.mean(values)), float(rank))
                 )
                 if model_name == OWN[name]:
-                    of_own[score] += zip(values, dice, strict=True)
+                    of_own[score].append(np.array([values, dice]))
                 means.append((score, float(np.mean(dice)), float(np.mean(values))))
     print(markdown_table(("set", "model", "score", "mean Dice", "mean score", "rank correlation"), rows))
     for score in SCORES:
-        if frames := of_own[score]:
-            rank = spearmanr(*zip(*frames, strict=True)).statistic
-            print(f"\nOver all {len(frames)} frames, each with the model made for it, {score}: {rank:.3f}")
+        if sets := of_own[score]:
+            together = np.hstack(sets)
+            centred = np.hstack([of_set - of_set.mean(axis=1, keepdims=True) for of_set in sets])
+            rank, within = spearmanr(*together).statistic, spearmanr(*centred).statistic
+            print(f"\nOver all {together.shape[1]} frames, each with the model made for it, {score}: {rank:.3f}, and")
+            print(f"{within:.3f} if the means of each set are subtracted")
     for score in SCORES:
         of = [(dice, value) for which, dice, value in means if which == score]
         print(
