@@ -1,3 +1,5 @@
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, label, maximum_filter
@@ -63,6 +65,16 @@ def test_layers_add_up_and_joints_do_not():
     assert joined.thickness[50, 50] == pytest.approx(8, rel=0.01)
     assert crossing.thickness[50, 50] == pytest.approx(16, rel=0.01)
     np.testing.assert_array_equal(joined.mask, crossing.mask)
+
+
+def test_a_vessel_that_passes_into_another_layer_stays_as_thick():
+    rows = np.arange(0, 100, 2)
+    pieces = lines(*[(row, 20, row + 2, 20) for row in rows], radius=4)
+    own = np.clip((rows - 46) / 8, 0, 1)
+    layers = [replace(pieces, layer=np.full(50, number), share=share) for number, share in enumerate((1 - own, own))]
+    both = Segments(*(np.concatenate([getattr(one, f.name) for one in layers]) for f in fields(Segments)))
+    drawn = rasterise((101, 41), both)
+    np.testing.assert_allclose(drawn.thickness[6:95], rasterise((101, 41), pieces).thickness[6:95], atol=0.01)
 
 
 def test_a_crop_is_drawn_as_the_whole():

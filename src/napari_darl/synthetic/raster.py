@@ -3,12 +3,13 @@
 A vessel is a chain of straight segments, truncated cones with a round cross-section. Segments of similar size are
 stamped together: each gets a square window of pixels around its middle, in which the distance of each pixel from its
 axis gives the path length of a ray through the lumen. Windows are then merged into the whole frame. Within a layer, the
-greatest path length of each pixel counts, so that the segments of one vessel join without seams. Between layers, path
-lengths add up, so that vessels that cross are darker.
+segment with the greatest path length at a pixel counts, with its share, so that the segments of one vessel join without
+seams. Between layers, path lengths add up, so that vessels that cross are darker.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,7 @@ def rasterise(shape: tuple[int, int], segments: Segments, outline: float = FULL_
     layers = int(segments.layer.max(initial=-1)) + 1
     radius = np.zeros(height * width, np.float32)
     thickness = np.zeros(layers * height * width, np.float32)
+    drawn: list[tuple[NDArray[Any], ...]] = []  # where, how thick, and with which share of it
 
     middle = (segments.start + segments.end) / 2
     reach = np.linalg.norm(segments.end - segments.start, axis=1) / 2 + segments.radius.max(axis=1, initial=0)
@@ -116,13 +118,30 @@ def rasterise(shape: tuple[int, int], segments: Segments, outline: float = FULL_
         for chosen in np.array_split(group, 1 + group.size * (2 * size + 1) ** 2 // _WINDOWS):
             pixel, chord, lumen, owner = _stamp(shape, segments, middle, chosen, size, outline)
             np.maximum.at(radius, pixel, lumen)
-            chord *= segments.share[chosen].astype(np.float32)[owner]
-            np.maximum.at(thickness, segments.layer[chosen][owner] * (height * width) + pixel, chord)
+            place = segments.layer[chosen][owner] * (height * width) + pixel
+            np.maximum.at(thickness, place, chord)
+            drawn.append((place, chord, segments.share[chosen].astype(np.float32)[owner]))
+    if (segments.share < 1).any():
+        _take_shares(thickness, drawn)
     return PseudoMask(
         mask=(radius > 0).reshape(shape),
         radius=radius.reshape(shape),
         thickness=thickness.reshape(layers, height, width).sum(axis=0),
     )
+
+
+def _take_shares(thickness: NDArray[np.float32], drawn: list[tuple[NDArray[Any], ...]]) -> None:
+    """Multiply each greatest path length by its segment's share; of segments with the same one, the last counts."""
+    shared = np.zeros(thickness.size, np.bool_)
+    for place, _, share in drawn:
+        shared[place[share < 1]] = True
+    greatest = []
+    for place, chord, share in drawn:
+        chosen = np.flatnonzero(shared[place])
+        chosen = chosen[chord[chosen] == thickness[place[chosen]]]
+        greatest.append((place[chosen], chord[chosen] * share[chosen]))
+    for place, length in greatest:
+        thickness[place] = length
 
 
 def _stamp(
