@@ -73,7 +73,7 @@ def trained(folder: Path, untrained: Model, steps: int, **info: Any) -> Path:
 @pytest.mark.parametrize("steps", [1, 99])
 def test_a_model_of_few_steps_says_so(untrained: Model, tmp_path: Path, steps: int) -> None:
     run = trained(tmp_path / "mine", untrained, steps)
-    words = rf"The model mine/model.safetensors was trained for {steps} steps? only"
+    words = rf"^Trained for {steps} steps? only, the model mine/model.safetensors "
     with pytest.warns(DarlWarning, match=words):
         load_model(run, "cpu")
 

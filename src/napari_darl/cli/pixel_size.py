@@ -55,7 +55,7 @@ def find_scale(pixel_size: str | None, unit: str | None, images: "list[ImageData
         )
         warnings.warn(DarlWarning(message, path), stacklevel=2)
         return Scale(1.0, "px", "none: the file has the detector's only")
-    message = "Measured in PIXELS, whose size no file has. If you know it, measure with --pixel-size and --unit."
+    message = "Measured in PIXELS: no file says how large one is. If you know it, measure with --pixel-size and --unit."
     warnings.warn(DarlWarning(message, path), stacklevel=2)
     return Scale(1.0, "px", "none")
 

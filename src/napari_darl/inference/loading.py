@@ -119,9 +119,10 @@ def _warn_of_few_steps(path: Path, info: dict[str, Any]) -> None:
     step, training = info.get("step"), info.get("training")
     scratch = isinstance(training, dict) and not training.get("fine_tuned") and "refined" not in info
     if scratch and isinstance(step, int) and step < _FEW_STEPS:
+        name = f"{path.parent.name}/{path.name}"
         warnings.warn(
-            f"The model {path.parent.name}/{path.name} was trained for {step} step{'' if step == 1 else 's'} only, too "
-            "few to find vessels. Resume its training: a first try takes some hundred.",
+            f"Trained for {step} step{'' if step == 1 else 's'} only, the model {name} can't find vessels yet. Resume "
+            "its training: a first try takes some hundred steps.",
             DarlWarning,
             stacklevel=3,
         )

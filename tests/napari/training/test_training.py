@@ -178,7 +178,7 @@ def assert_trains_again(window: Window, widget: Any, folder: Path) -> None:
     widget.button.click()
     window.finish()
     (message,) = window.messages[told:]
-    assert message.startswith(f"Training is complete. {folder.name}/model.safetensors is")
+    assert message.startswith(f"Training is complete. The model in '{folder.name}' is")
 
 
 @pytest.mark.usefixtures("small_networks")

@@ -30,6 +30,13 @@ _LEAST = 1e-4  # a loss of 0 has no logarithm
 _MISSING = "Curves need pyqtgraph, which isn't installed. Install it with: pip install pyqtgraph"
 
 
+class _LogAxis(object if pg is None else pg.AxisItem):  # type: ignore[misc]
+    """A logarithmic axis with numbers at 1, 2 and 5 alone, which don't overlap."""
+
+    def logTickStrings(self, *ticks: Any) -> list[str]:  # noqa: N802 (pyqtgraph's name)
+        return [text if text.lstrip("0.")[:1] in ("1", "2", "5") else "" for text in super().logTickStrings(*ticks)]
+
+
 class LossPlot(QWidget):
     """Draws the losses of a run, or says that pyqtgraph is missing."""
 
@@ -43,7 +50,7 @@ class LossPlot(QWidget):
             line.setText(_MISSING)
             column.addWidget(line)
             return
-        self._plot = pg.PlotWidget(background=None)
+        self._plot = pg.PlotWidget(background=None, axisItems={"left": _LogAxis("left")})
         self._plot.setMinimumHeight(190)
         self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)  # its own size hint is large
         self._plot.setLogMode(y=True)

@@ -14,7 +14,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_darl._napari.layers import bare
 from napari_darl._napari.open_viewer import OpenViewer
-from napari_darl._napari.pickers import short_name
 from napari_darl._napari.priority import make_way
 from napari_darl._napari.segmenting.segmenter import Segmenter
 from napari_darl._napari.stacks import Reading
@@ -207,13 +206,13 @@ class TrainingSession(QObject):
         order, last = self._order, self.last
         self._order, self._task, self.stopping = None, None, False
         viewer = self._viewer()
-        model = order.folder / "model.safetensors" if order else None
         finished = last is not None and last.step >= last.total
-        if model is not None and viewer is not None and (finished or cancelled):
+        if order is not None and viewer is not None and (finished or cancelled):
+            model = order.folder / "model.safetensors"
             if model.exists():
                 Segmenter.of(viewer).offer(str(model))
                 done = "Training is complete." if finished else "The run was stopped and saved. Resume continues it."
-                show_info(f"{done} {short_name(str(model))} is now chosen in the Segment widget.")
+                show_info(f"{done} The model in '{order.folder.name}' is now chosen in the Segment widget.")
             elif cancelled:
                 show_info("The run was stopped before its first step. There is nothing to save.")
             else:
