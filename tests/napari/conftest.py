@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from windows import Clipboard, Window, needs_windows
+from windows import Clipboard, Window, forget_windows, needs_windows
 
 from napari_darl.frames.arrays import iter_frames
 
@@ -70,9 +70,7 @@ def closed_for_good() -> Iterator[None]:
     What is left is excluded from garbage collection until the file of tests ends.
     """
     yield
-    from qtpy.QtCore import QCoreApplication, QEvent
-
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    forget_windows()
     gc.collect()
     gc.freeze()
     with suppress(OSError, AttributeError):  # not on this system

@@ -13,6 +13,27 @@ def needs_windows(config: pytest.Config) -> None:
         pytest.skip("no window: the pytest plugins are switched off")
 
 
+def forget_windows() -> None:
+    """Delete what closed windows leave behind, some 2 MB each.
+
+    That is their menus' actions, which live as long as the application, and themselves, since themes and npe2's
+    plugins hold on to them. napari opens one window, but the tests hundreds.
+    """
+    from app_model.backends.qt import QMenuItemAction
+    from napari.utils.theme import _themes
+    from npe2 import PluginManager
+    from qtpy.QtCore import QCoreApplication, QEvent
+    from qtpy.QtWidgets import QApplication
+
+    for theme in _themes.values():
+        theme.events.canvas.disconnect()
+    for context in PluginManager.instance()._contexts.values():
+        context._disposables.clear()
+    for action in QApplication.instance().findChildren(QMenuItemAction):
+        action.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
 class Clipboard:
     """What the plugin uses of Qt's clipboard, in this process alone."""
 
