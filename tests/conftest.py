@@ -8,6 +8,7 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS
 
 import ctypes
 import gc
+import mmap
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
@@ -36,15 +37,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path.name not in largest, item.path.parent != whole))
 
 
+def _return_free_memory() -> None:
+    """Return free memory to the system, which glibc would keep."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
+
+
+def _resident() -> int:
+    """Memory of the process in MiB; 0 on systems that report it in other ways."""
+    status = Path("/proc/self/statm")
+    return int(status.read_text().split()[1]) * mmap.PAGESIZE >> 20 if status.exists() else 0
+
+
 @pytest.fixture(autouse=True, scope="module")
-def _free_memory() -> Iterator[None]:
-    """Return free memory to the system after each file of tests; glibc would keep it, and more with every file."""
+def _collect_garbage() -> Iterator[None]:
+    """Delete what a file of tests leaves behind, which would be more with every file."""
     yield
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)
+    _return_free_memory()
+
+
+@pytest.fixture(autouse=True)
+def _free_memory() -> Iterator[None]:
+    """Return free memory to the system after a test that took much."""
+    before = _resident()
+    yield
+    if _resident() > before + 32:
+        _return_free_memory()
 
 
 @pytest.fixture(scope="session")

@@ -42,12 +42,14 @@ def test_segment_smooths_movies_over_time_and_leaves_single_frames(
     movie = np.clip(frame + np.random.default_rng(0).normal(0, 8, (3, *frame.shape)), 0, 255).astype(np.uint8)
     tifffile.imwrite(frames / "movie.tif", movie, photometric="minisblack")
     out = tmp_path / "out"
-    assert run("segment", frames, "--output", out, "--smooth-time") == 0
-    np.testing.assert_array_equal(tifffile.imread(out / "movie_mask.tif"), 255 * segment(smooth_over_time(movie)))
-    np.testing.assert_array_equal(tifffile.imread(out / "frame_0_mask.tif"), 255 * segment(frame))
+    assert run("segment", frames, "--output", out, "--smooth-time", "--resize", 1) == 0
+    smoothed = 255 * segment(smooth_over_time(movie), resize=1)
+    assert (smoothed != 255 * segment(movie, resize=1)).any()
+    np.testing.assert_array_equal(tifffile.imread(out / "movie_mask.tif"), smoothed)
+    np.testing.assert_array_equal(tifffile.imread(out / "frame_0_mask.tif"), 255 * segment(frame, resize=1))
     assert [read_provenance(out / f"{name}_mask.tif")["smooth_time"] for name in ("movie", "frame_0")] == [True, False]
     capsys.readouterr()
-    assert run("segment", frames / "frame_0.png", "--output", tmp_path / "single", "--smooth-time") == 0
+    assert run("segment", frames / "frame_0.png", "--output", tmp_path / "single", "--smooth-time", "--resize", 1) == 0
     assert "Nothing was smoothed over time" in capsys.readouterr().err
 
 

@@ -103,6 +103,7 @@ def test_chunks_of_any_size_are_those_of_the_whole_to_the_bit(
 def test_zarr_and_dask_hold_the_same(
     tmp_path: Path, model: Model, volume: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    volume = volume[..., :32]  # two parts; the test above has more
     whole = windows_for(volume, model, ORTHOGONAL).compute()
     stored = zarr.create_array(tmp_path / "volume.zarr", shape=volume.shape, chunks=(8, 32, 32), dtype=volume.dtype)
     stored[:] = volume

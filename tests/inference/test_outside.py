@@ -41,14 +41,14 @@ def bordered(frame: np.ndarray, width: int = 16) -> np.ndarray:
 def with_holes(frame: np.ndarray) -> np.ndarray:
     """Return a frame as floats with NaN in a corner and in scattered pixels."""
     holed = frame.astype(np.float32)
-    holed[140:, 230:] = np.nan
+    holed[110:, 180:] = np.nan
     holed[np.random.default_rng(0).random(frame.shape) < 0.01] = np.inf
     return holed
 
 
 @pytest.fixture(scope="module")
 def wide() -> np.ndarray:
-    return sample_angiogram()[100:300, 100:430]
+    return sample_angiogram()[100:260, 100:350]
 
 
 def test_a_border_of_nan_has_no_vessels_and_the_rest_its_own() -> None:
@@ -137,9 +137,9 @@ def test_a_movie_tells_of_missing_values_once(untrained: Model) -> None:
 
 def test_text_outside_a_region_changes_nothing_far_inside(untrained: Model) -> None:
     """The network sees a little beyond the region's border, and nothing further away."""
-    region = np.zeros((320, 450), bool)
+    region = np.zeros((270, 350), bool)
     region[150:, 200:] = True
-    frame = sample_angiogram()[:320, :450].astype(np.uint16) * 8
+    frame = sample_angiogram()[:270, :350].astype(np.uint16) * 8
     marked = frame.copy()
     marked[:60, :100] = np.linspace(3000, 65535, 100)
     clean, changed = (segment_probability(one, untrained, resize=1, region=region) for one in (frame, marked))

@@ -146,6 +146,7 @@ def trained(window: Window, widget: Any) -> bool:
     return window.messages[-1].startswith("Training is complete.")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_frames_before_contrast_are_the_backgrounds_of_a_layer(window: Window, tmp_path: Path) -> None:
     window.viewer.open(str(xa(tmp_path / "run.dcm")), plugin="napari-darl")
     widget = open_train(window, tmp_path / "model")
@@ -157,6 +158,7 @@ def test_frames_before_contrast_are_the_backgrounds_of_a_layer(window: Window, t
     assert units(shown[0])[-2:] == ["millimeter"] * 2
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_frames_before_contrast_are_the_backgrounds_of_a_folder(window: Window, tmp_path: Path) -> None:
     (tmp_path / "xa").mkdir()
     for name in ("1.dcm", "2.DCM"):

@@ -83,9 +83,9 @@ def test_an_image_that_cant_be_segmented(window: Window, frame: np.ndarray, bad:
 def test_a_bad_frame_in_the_middle_of_a_stack_keeps_the_others(
     window: Window, movie: np.ndarray, tmp_path: Path
 ) -> None:
-    path = tmp_path / "movie.zarr"
+    path, movie = tmp_path / "movie.zarr", movie[:8]
     zarr.create_array(path, data=movie, chunks=(1, *movie.shape[1:]))
-    (path / "c" / "39" / "0" / "0").write_bytes(b"damaged")
+    (path / "c" / "5" / "0" / "0").write_bytes(b"damaged")
     stack = da.from_array(open_image(path).data, chunks=(1, *movie.shape[1:]))
     widget = window.open_segment()
     window.viewer.add_image(stack, name="bad", contrast_limits=(0, 255))

@@ -62,10 +62,10 @@ def windows_for(
     --------
     >>> import numpy as np
     >>> from napari_darl import SegmentOptions, windows_for
-    >>> volume = np.random.default_rng(0).random((40, 48, 56))
+    >>> volume = np.random.default_rng(0).random((20, 40, 48))
     >>> options = SegmentOptions(orthogonal=True, slice_distance=2)
     >>> windows_for(volume, "fluorescence", options).compute().shape
-    (40, 48, 56)
+    (20, 40, 48)
     """
     kind = OrthogonalWindows if options is not None and options.orthogonal else Windows
     return kind(image, model, options, region=region, interrupt=interrupt)

@@ -57,6 +57,7 @@ def choose(picker: Any, text: str) -> None:
     picker.choices.activated.emit(picker.choices.currentIndex())
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_user_trains_stops_resumes_and_segments(
     window: Window, stacks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +67,7 @@ def test_user_trains_stops_resumes_and_segments(
     viewer.layers.selection.active = viewer.layers[0]
     viewer.scene.camera.zoom = 3.21
     own, camera = list(viewer.layers), (viewer.scene.camera.zoom, viewer.scene.camera.center)
-    widget = open_train(window, tmp_path / "run", 40)
+    widget = open_train(window, tmp_path / "run", 2000)
     choose(widget.form.angiograms, "angiograms")
     choose(widget.form.backgrounds, "backgrounds")
     assert widget.form.angiograms.line.text().startswith("7 frames, 128 x 128.")
@@ -75,14 +76,14 @@ def test_user_trains_stops_resumes_and_segments(
     widget.button.click()
     assert widget.button.text() == "Stop"
     window.wait(lambda: len(previews(window)) == 6 and steps_shown(widget) > 3)
-    assert "of 40" in widget.state.text()
+    assert "of 2000" in widget.state.text()
     widget.button.click()
     assert widget.state.text() == "Saving..."
     window.finish()
     assert widget.button.text() == "Start"
     assert "stopped and saved" in window.messages[-1]
     stopped = load_model(tmp_path / "run", "cpu").info["step"]
-    assert 3 < stopped < 40
+    assert 3 < stopped < 2000
     assert list(viewer.layers)[:2] == own
     assert [layer.name for layer in own] == ["angiograms", "backgrounds"]
     assert viewer.layers.selection == {own[0]}
@@ -95,7 +96,7 @@ def test_user_trains_stops_resumes_and_segments(
     widget.look.click()
     assert viewer.scene.camera.center[1] > own[0].extent.world[1][1]
     shown["background"].contrast_limits = (-0.5, 0.5)
-    widget.form.steps.setValue(stopped + 4)
+    widget.form.steps.setValue(stopped + 2000)
     monkeypatch.setattr(
         "napari_darl._napari.training.widget.QFileDialog.getExistingDirectory", lambda *_: str(tmp_path / "run")
     )
