@@ -29,6 +29,7 @@ class _Plot(QWidget):
         self.plot.setMinimumHeight(150)
         self.plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)  # its own hint is large
         self.plot.setLabel("bottom", bottom)
+        self.plot.plotItem.layout.setContentsMargins(1, 1, 1, 5)  # else the label below is cut off
         self.plot.setLabel("left", left)
         self.plot.showGrid(x=True, y=True, alpha=0.2)
         self.plot.setMenuEnabled(False)

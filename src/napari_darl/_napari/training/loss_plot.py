@@ -55,6 +55,7 @@ class LossPlot(QWidget):
         self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)  # its own size hint is large
         self._plot.setLogMode(y=True)
         self._plot.setLabel("bottom", "step")
+        self._plot.plotItem.layout.setContentsMargins(1, 1, 1, 5)  # else the label below is cut off
         self._plot.showGrid(x=True, y=True, alpha=0.2)
         self._plot.setMenuEnabled(False)
         self._plot.addLegend(offset=(1, 1), labelTextSize="7pt", colCount=2, verSpacing=-6)
