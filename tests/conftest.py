@@ -27,14 +27,19 @@ torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the published networks first, then the tests of the whole package, then the rest as collected.
+    """Run the published networks first, then the longest files, then the rest as collected.
 
-    The published networks take up to 1 GB, and a process is smallest when it starts. Among the tests of the whole
-    package are the longest files; begun last, one of them would keep a single process busy at the end.
+    The published networks take up to 1 GB, and a process is smallest when it starts. The longest files are among the
+    tests of the whole package and of training; begun last, one of them would keep a single process busy at the end.
     """
     whole = Path(__file__).parent
     largest = ("test_published.py", "test_pickers.py")
-    items.sort(key=lambda item: (item.path.name not in largest, item.path.parent != whole))
+
+    def order(item: pytest.Item) -> tuple[bool, bool, bool]:
+        trains = not {"training", "refining"}.isdisjoint(item.path.parts)
+        return item.path.name not in largest, item.path.parent != whole, not trains
+
+    items.sort(key=order)
 
 
 def _return_free_memory() -> None:

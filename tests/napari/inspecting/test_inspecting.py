@@ -171,6 +171,7 @@ def test_the_uncertainty_lies_over_its_frames(window: Window, frames: np.ndarray
     else:
         image = viewer.add_image(np.moveaxis(crops, 0, -1), axis_labels=("y", "x", "t"), rgb=False)
     widget = open_inspect(window)
+    widget.frames.resize_factor.setValue(1)
     widget.frames.assess.click()
     window.wait(lambda: done(window, widget))
     layer = viewer.layers["uncertainty"]
@@ -210,6 +211,7 @@ def test_results_before_an_error_are_shown(window: Window, frames: np.ndarray, m
     monkeypatch.setattr(trust, "assess", short_of_memory)
     window.viewer.add_image(frames, name="frames")
     widget = open_inspect(window)
+    widget.frames.resize_factor.setValue(1)
     widget.frames.assess.click()
     window.wait(lambda: done(window, widget))
     assert window.messages == ["Memory ran out."]
