@@ -30,6 +30,8 @@ demo: $(if $(DISPLAYS),.venv/all,.venv/base)
 		set -x; $(BIN)/napari-darl demo --output demo --window; \
 	fi
 
+# Threads share one heap, since each heap of their own would keep what they have freed.
+test: export MALLOC_ARENA_MAX := 1
 # Without the system libraries, pytest's plugins for windows can't be loaded: tests that need them are skipped, and the
 # coverage isn't measured.
 test: .venv/dev
