@@ -16,12 +16,15 @@ torch.set_num_threads(1)
 path_a = FoldedPathA(load_model("default", "cpu").network)
 frame = torch.zeros(1, 1, 768, 768)
 
-def segment():
-    for _ in range(3):
-        path_a(frame)
+def faults():
     before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
     path_a(frame)
-    print(resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before)
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
+
+def segment():
+    path_a(frame)
+    path_a(frame)
+    print(min(faults() for _ in range(3)))  # the system may take pages away from a process that waits
 
 segment()
 thread = threading.Thread(target=segment)
