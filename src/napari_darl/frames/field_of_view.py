@@ -146,7 +146,7 @@ def _convex_part(frame: Floats) -> Mask | None:
     sharpest, best = 0.0, None
     for level in _LEVELS[darkest <= _LEVELS]:  # below it, the whole frame is lit and has no rim
         lit = _largest_part(closed > level)[radius + 1 : -radius - 1, radius + 1 : -radius - 1]
-        rim = _rim(lit)
+        rim = lit & ~shrunk(lit, 1)
         if lit.mean() < _SMALLEST or not rim.any():
             continue
         # A threshold that cuts off a dim corner has a blurred rim there, however sharp the rest is.
@@ -174,16 +174,6 @@ def _spans(mask: Mask) -> Mask:
 def _ends(mask: Mask) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return where the first and the last pixel of each row lie; in rows without any, the whole row's ends."""
     return mask.argmax(axis=1), mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
-
-
-def _rim(lit: Mask) -> Mask:
-    """Return the pixels with a dark one beside, above or below."""
-    inner = lit.copy()
-    inner[1:] &= lit[:-1]
-    inner[:-1] &= lit[1:]
-    inner[:, 1:] &= lit[:, :-1]
-    inner[:, :-1] &= lit[:, 1:]
-    return lit & ~inner
 
 
 def _is_convex(lit: Mask) -> bool:
