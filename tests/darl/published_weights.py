@@ -27,10 +27,10 @@ def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return draw.astype(np.float32)
 
 
-def write_checkpoints(folder: Path, parts: tuple[str, ...] = ("G", "Ds", "Da")) -> Path:
-    """Write X_G.pth and, if they are in `parts`, X_Ds.pth and X_Da.pth; return the path of X_G.pth."""
+def write_checkpoints(folder: Path) -> Path:
+    """Write X_G.pth, X_Ds.pth and X_Da.pth; return the path of X_G.pth."""
     keys = json.loads((FIXTURES / "published_keys.json").read_text())
-    for part in parts:
+    for part in keys:
         prefix = "" if part == "G" else f"{part}."
         state: dict[str, Tensor] = {
             name: torch.from_numpy(fill(prefix + name, tuple(shape))) for name, shape in keys[part].items()

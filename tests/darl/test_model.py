@@ -70,7 +70,8 @@ def test_initialisation_depends_on_the_seed_only() -> None:
 
 
 def test_published_initialisation() -> None:
-    model, discriminators = build(PUBLISHED, seed=0)
+    narrow = PUBLISHED.denoiser.updated(channels=32)
+    model, discriminators = build(PUBLISHED.updated(denoiser=narrow), seed=0)
     kernel = model.denoiser.middle[0].first[2].weight.flatten(1)
     torch.testing.assert_close(kernel @ kernel.T, torch.eye(len(kernel)), atol=1e-4, rtol=0)
     assert discriminators.mask is not None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fuzzing.models import published_checkpoint
 from windows import Window
 
 from napari_darl.models import bundled_models
@@ -57,12 +58,11 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
 
 
 def test_a_released_checkpoint_is_imported_in_the_background(
-    window: Window, tmp_path: Path, answer: Callable[[object], None], monkeypatch: pytest.MonkeyPatch
+    window: Window, tmp_path: Path, answer: Callable[[object], None]
 ) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "darl")
-    from published_weights import write_checkpoints
-
-    answer(write_checkpoints(tmp_path, ("G",)))
+    released = tmp_path / "X_G.pth"
+    released.write_bytes(published_checkpoint()[released.name])
+    answer(released)
     widget = window.open_segment()
     for name in ("X_G.safetensors", "X_G_2.safetensors"):
         pick(widget, IMPORT)
