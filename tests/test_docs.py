@@ -128,7 +128,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / folder).mkdir()
     for name in ("frames/1.png", "empty/1.png", "angiogram.png", "angiogram.tif"):
         Image.fromarray(frame).save(name)
-    Image.fromarray(sample_fundus()[400:600, 400:600]).save("fundus.jpg")
+    Image.fromarray(sample_fundus()[440:560, 440:560]).save("fundus.jpg")
     Image.fromarray(vessel[:160, :160]).save("experts/1.png")
     Image.fromarray(np.full_like(frame, 255)).save("fov.png")
     tifffile.imwrite("movie.tif", np.stack([frame] * 3), photometric="minisblack")

@@ -82,7 +82,7 @@ def fitted(folder: Path) -> Path:
 def test_the_documented_lines_give_the_mask_before_cleaning(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    frame, model = sample_angiogram(), name
+    frame, model = sample_angiogram()[96:416, 96:416], name
     if name == "default":
         for written in ("default.onnx", "default.onnx.json"):
             shutil.copy(exported / written, tmp_path)
@@ -102,7 +102,7 @@ def test_the_documented_lines_give_the_mask_before_cleaning(
 
 def test_a_graph_takes_any_number_and_size_of_frames(exported: Path) -> None:
     model = load_model("default", "cpu")
-    for shape in ((1, 1, 64, 96), (3, 1, 80, 48), (2, 1, 512, 448)):
+    for shape in ((1, 1, 64, 96), (3, 1, 80, 48), (2, 1, 256, 224)):
         assert difference(exported / "default.onnx", model, shape) < 1e-4
     about = json.loads((exported / "default.onnx.json").read_text(encoding="utf-8"))
     assert about["model_sha256"] == model.sha256
