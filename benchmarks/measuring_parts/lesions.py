@@ -10,7 +10,7 @@ from napari_darl.synthetic.phantom import render
 from napari_darl.synthetic.raster import PseudoMask, rasterise
 
 SHAPE = (192, 192)
-_NOISE, _GRAIN = 0.05 * 1.7, 0.5  # standard deviation of white noise, and px by which it is blurred: as a phantom's
+_NOISE, _GRAIN = 0.05 * 1.7, 0.5  # of a phantom: white noise where intensity is 1, and px by which it is blurred
 _STEPS = {"percent": 2.0, "length": 1.0, "place": 1.0, "width": 0.3, "taper": 0.03, "absorption": 0.002}
 
 
@@ -60,9 +60,13 @@ class Lesion:
         return image.astype(np.float64)
 
 
-def noise(rng: np.random.Generator) -> Floats:
-    """Draw the noise of an image."""
-    return np.asarray(_NOISE * gaussian_filter(rng.standard_normal(SHAPE), _GRAIN))
+def noise(image: Floats, rng: np.random.Generator) -> Floats:
+    """Draw the quantum noise of an image as that of a phantom: its variance is proportional to the intensity."""
+    return np.asarray(_deviation(image) * gaussian_filter(rng.standard_normal(SHAPE), _GRAIN))
+
+
+def _deviation(image: Floats) -> Floats:
+    return np.asarray(_NOISE * np.sqrt((image + 1) / 2))
 
 
 def least_error(lesion: Lesion, background: Floats) -> float:
@@ -73,12 +77,13 @@ def least_error(lesion: Lesion, background: Floats) -> float:
     """
     grain = np.zeros(SHAPE)
     grain[0, 0] = 1
-    spectrum = _NOISE * np.abs(np.fft.fft2(gaussian_filter(grain, _GRAIN, mode="wrap")))
+    spectrum = np.abs(np.fft.fft2(gaussian_filter(grain, _GRAIN, mode="wrap")))
+    deviation = _deviation(lesion.rendered(background))
     slopes = []
     for name, step in _STEPS.items():
         value = getattr(lesion, name)
         more, less = (replace(lesion, **{name: value + s}).rendered(background) for s in (step, -step))
-        slopes.append((np.fft.fft2((more - less) / (2 * step)) / spectrum).ravel())
+        slopes.append((np.fft.fft2((more - less) / (2 * step) / deviation) / spectrum).ravel())
     slope = np.array(slopes)
     information = np.real(slope.conj() @ slope.T) / grain.size
     return float(np.linalg.inv(information)[0, 0] ** 0.5)

@@ -54,4 +54,4 @@ def _found(lesion: Lesion, background: Floats, rng: np.random.Generator) -> Iter
     yield "mask", napari_darl.stenosis(whole, start, end).percent_diameter
     mask, clean = lesion.drawn().mask, lesion.rendered(background)
     yield "clean", napari_darl.stenosis(mask, start, end, clean).percent_diameter
-    yield "noisy", napari_darl.stenosis(mask, start, end, clean + noise(rng)).percent_diameter
+    yield "noisy", napari_darl.stenosis(mask, start, end, clean + noise(clean, rng)).percent_diameter

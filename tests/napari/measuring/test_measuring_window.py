@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from measured_vessels import FORK, LESION, done, drawn, measured, open_measure
-from qtpy.QtCore import QCoreApplication
+from qtpy.QtCore import QCoreApplication, Qt
 from qtpy.QtWidgets import QScrollArea
 from windows import Window
 
@@ -71,14 +71,19 @@ def test_a_user_measures_a_mask_and_saves_its_tables(window: Window, tmp_path: P
     assert told["provenance"]["pixel_size_from"] == "from the layer's scale"
 
 
-def test_the_widget_fits_a_window_of_800_px_and_keeps_half_of_it_beside_a_table(window: Window) -> None:
+def test_the_widget_fits_a_window_of_800_px_and_the_table_lies_below_the_picture(window: Window) -> None:
     window.viewer.add_labels(FORK, name="mask")
     widget = open_measure(window)
     measured(window, widget)
     assert 0 < widget.findChild(QScrollArea).widget().heightForWidth(380) < 700
     widget.vessels.features.click()
-    table = next(dock for name, dock in window.viewer.window.dock_widgets.items() if "Features" in name)
-    window.wait(lambda: abs(widget.height() - table.height()) < 50)
+    table = next(inner for name, inner in window.viewer.window.dock_widgets.items() if "Features" in name)
+    dock = table.parent()
+    main = dock.parent()
+    assert main.dockWidgetArea(dock) == Qt.DockWidgetArea.BottomDockWidgetArea
+    main.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
+    widget.vessels.features.click()
+    assert main.dockWidgetArea(dock) == Qt.DockWidgetArea.LeftDockWidgetArea  # where the user has put it
 
 
 def test_a_row_and_its_path_select_each_other(window: Window) -> None:
@@ -109,6 +114,22 @@ def test_a_row_and_its_path_select_each_other(window: Window) -> None:
 
     _select_clicked(paths.__wrapped__, Press())
     assert set(paths.selected_data) == {0}
+
+
+def test_a_click_on_a_path_shows_its_row(window: Window) -> None:
+    mask = np.zeros((200, 60), bool)
+    mask[3:-3:8, 5:55] = mask[4:-3:8, 5:55] = True
+    window.viewer.add_labels(mask.astype(np.uint8), name="mask")
+    widget = open_measure(window)
+    measured(window, widget)
+    widget.vessels.features.click()
+    table = next(inner for name, inner in window.viewer.window.dock_widgets.items() if "Features" in name).table
+    table.resize(300, 150)
+    table.horizontalScrollBar().setValue(3)
+    assert table.rowAt(table.viewport().height() - 1) < 20
+    window.viewer.layers["mask paths"].selected_data = {20}
+    window.wait(lambda: table.visualRect(table.model().index(20, 3)).bottom() <= table.viewport().height())
+    assert table.horizontalScrollBar().value() == 3
 
 
 def test_the_numbers_go_out_of_date_when_the_mask_is_edited(window: Window) -> None:

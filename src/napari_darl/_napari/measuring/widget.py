@@ -6,19 +6,12 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import (
-    QDockWidget,
-    QFileDialog,
-    QHBoxLayout,
-    QMainWindow,
-    QPushButton,
-    QTabWidget,
-    QWidget,
-)
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QTabWidget, QWidget
 
 from napari_darl._napari.command_line import copy_button, copy_command
 from napari_darl._napari.measuring.compare_tab import CompareTab
+from napari_darl._napari.measuring.features_table import open_features_table
 from napari_darl._napari.measuring.mask_form import MaskForm
 from napari_darl._napari.measuring.measurement import Measurement, image_stack
 from napari_darl._napari.measuring.stenosis_tab import StenosisTab
@@ -243,10 +236,7 @@ class MeasureWidget(QWidget):
         if measurement is None or measurement.overlay.paths is None:
             show_error("There is no table yet. Click Measure first.")
             return
-        table, _ = self._viewer.window.add_plugin_dock_widget("napari", "Features table widget")
-        window, own = table.parent(), self.parent()
-        if isinstance(window, QMainWindow) and isinstance(own, QDockWidget):  # Qt gives the table nearly all
-            window.resizeDocks([own, table], [1, 1], Qt.Orientation.Vertical)
+        open_features_table(self._viewer)
         self._viewer.layers.selection.active = measurement.overlay.paths
 
     def _ask_save(self) -> None:
