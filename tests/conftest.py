@@ -29,7 +29,7 @@ torch.set_num_threads(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the published networks first, then the longest files, then the rest as collected.
 
-    The published networks take up to 1 GB, and a process is smallest when it starts. The longest files are among the
+    The published networks take half a GB, and a process is smallest when it starts. The longest files are among the
     tests of the whole package and of training; begun last, one of them would keep a single process busy at the end.
     """
     whole = Path(__file__).parent
