@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import ConvexHull
-from skimage.transform import downscale_local_mean
 
 from napari_darl.errors import InputError
 from napari_darl.frames.missing import known_values, missing_pixels
@@ -24,6 +23,7 @@ from napari_darl.frames.morphology import filtered, shrunk
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
+Reduced = npt.NDArray[np.float32]
 
 
 # Intensities are 0 at the minimum and 1 at the 90th percentile of the frame. Lengths are fractions of the shorter side.
@@ -82,7 +82,7 @@ def find_field_of_view(frame: npt.NDArray[Any], margin: float = _MARGIN) -> Mask
         frame = np.where(missing, known.min(), np.ma.getdata(frame))
     if not 0 <= margin < 0.5:
         raise InputError(f"The margin is {margin}. It must be at least 0 and less than 0.5 of the shorter side.")
-    inside = _lit_part(_reduced(frame), margin)
+    inside = _lit_part(_reduced(frame.astype(np.float64)), margin)
     if inside is None:
         return np.ones(frame.shape, np.bool_)
     return _drawn(inside, frame.shape) if inside.any() else np.zeros(frame.shape, np.bool_)
@@ -96,14 +96,14 @@ def without_surround(frame: npt.NDArray[Any]) -> Mask | None:
     Parameters
     ----------
     frame : numpy.ndarray, shape (Y, X)
-        Grey and finite.
+        Grey, finite and of a moderate range, such as [-1, 1], since it is computed in float32.
 
     Returns
     -------
     numpy.ndarray of bool, shape (Y, X), optional
         None if there is no such surround.
     """
-    small = _reduced(frame)
+    small = _reduced(frame.astype(np.float32, copy=False))
     if not _has_dark_side(small > _LEVELS[-1]):  # as lit as a side can be, before it takes time to look closer
         return None
     inside = _lit_part(small, _MARGIN)
@@ -116,22 +116,24 @@ def _has_dark_side(lit: Mask) -> bool:
     return bool(min(side.mean() for side in sides) < _SEEN or not corners.any())
 
 
-def _lit_part(frame: Floats, margin: float) -> Mask | None:
+def _lit_part(frame: Reduced, margin: float) -> Mask | None:
     """Return the lit part of a reduced frame without its rim; None if there is no surround."""
     lit = _convex_part(frame)
     return None if lit is None else shrunk(lit, margin * min(lit.shape))
 
 
-def _reduced(frame: npt.NDArray[Any]) -> Floats:
+def _reduced(frame: Floats) -> Reduced:
     """Average blocks of pixels to a shorter side of about `_SIDE`; 0 is the minimum, 1 the 90th percentile."""
     factor = max(1, round(min(frame.shape) / _SIDE))
     height, width = (length // factor * factor for length in frame.shape)
-    reduced: Floats = downscale_local_mean(frame[:height, :width].astype(np.float64), factor)
+    rows = sum(frame[start:height:factor] for start in range(factor))
+    reduced = sum(rows[:, start:width:factor] for start in range(factor)) / frame.dtype.type(factor**2)
     low, high = reduced.min(), np.percentile(reduced, 90)
-    return (reduced - low) / (high - low) if high > low else np.ones_like(reduced)
+    scaled = (reduced - low) / (high - low) if high > low else np.ones_like(reduced)
+    return scaled.astype(np.float32, copy=False)
 
 
-def _convex_part(frame: Floats) -> Mask | None:
+def _convex_part(frame: Reduced) -> Mask | None:
     """Return the nearly convex bright region with the sharpest rim of all thresholds, or None."""
     side = min(frame.shape)
     frame = ndimage.gaussian_filter(frame, _NOISE * side)
@@ -142,42 +144,50 @@ def _convex_part(frame: Floats) -> Mask | None:
     closed = np.pad(frame, radius + 1)
     for extreme in (np.maximum, np.minimum):
         closed = filtered(closed, 2 * radius + 1, extreme)
-    darkest = closed[radius + 1 : -radius - 1, radius + 1 : -radius - 1].min()
-    sharpest, best = 0.0, None
-    for level in _LEVELS[darkest <= _LEVELS]:  # below it, the whole frame is lit and has no rim
-        lit = _largest_part(closed > level)[radius + 1 : -radius - 1, radius + 1 : -radius - 1]
-        rim = lit & ~shrunk(lit, 1)
-        if lit.mean() < _SMALLEST or not rim.any():
+    closed = closed[radius + 1 : -radius - 1, radius + 1 : -radius - 1].copy()
+    candidates: list[tuple[float, Mask]] = []
+    for level in _LEVELS[closed.min() <= _LEVELS]:  # below it, the whole frame is lit and has no rim
+        lit = _largest_part(closed > level)
+        rim = _rim(lit)
+        if np.count_nonzero(lit) < _SMALLEST * lit.size or not rim.any():
             continue
         # A threshold that cuts off a dim corner has a blurred rim there, however sharp the rest is.
         blurred, usual = np.percentile(step[rim], [10, 25])
-        if usual > _STEP and blurred > sharpest and _is_convex(lit):
-            sharpest, best = blurred, lit
-    return best
+        if usual > _STEP and blurred > 0:
+            candidates.append((blurred, lit))
+    sharpest_first = sorted(candidates, key=lambda candidate: candidate[0], reverse=True)
+    return next((lit for _, lit in sharpest_first if _is_convex(lit)), None)
 
 
 def _largest_part(lit: Mask) -> Mask:
     """Return the largest region, with the pixels that lie between others of it in their row and in their column."""
-    parts, _ = ndimage.label(lit)
-    part: Mask = parts == np.bincount(parts.ravel(), minlength=2)[1:].argmax() + 1
-    return _spans(part) & _spans(part.T).T
-
-
-def _spans(mask: Mask) -> Mask:
-    """Return all pixels from the first to the last one of each row."""
-    first, last = _ends(mask)
-    x = np.arange(mask.shape[1])
-    spans: Mask = (first[:, None] <= x) & (x <= last[:, None]) & mask.any(axis=1, keepdims=True)
+    parts, count = ndimage.label(lit)
+    part: Mask = parts == np.bincount(parts.ravel())[1:].argmax() + 1 if count > 1 else lit
+    (left, right), (top, bottom) = _ends(part), _ends(part.T)
+    y, x = (np.arange(length, dtype=np.int32) for length in part.shape)
+    spans: Mask = (left[:, None] <= x) & (x <= right[:, None]) & (top <= y[:, None]) & (y[:, None] <= bottom)
     return spans
 
 
-def _ends(mask: Mask) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return where the first and the last pixel of each row lie; in rows without any, the whole row's ends."""
-    return mask.argmax(axis=1), mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
+def _rim(lit: Mask) -> Mask:
+    """Return the lit pixels beside a dark one."""
+    inner = lit.copy()
+    inner[1:] &= lit[:-1]
+    inner[:-1] &= lit[1:]
+    inner[:, 1:] &= lit[:, :-1]
+    inner[:, :-1] &= lit[:, 1:]
+    return lit & ~inner
+
+
+def _ends(mask: Mask) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return where the first and the last pixel of each row lie; in rows without any, the last is -1."""
+    first, turned = mask.argmax(axis=1), mask[:, ::-1].argmax(axis=1)
+    last = np.where(mask[np.arange(len(mask)), first], mask.shape[1] - 1 - turned, -1)
+    return first.astype(np.int32), last.astype(np.int32)
 
 
 def _is_convex(lit: Mask) -> bool:
-    return bool(lit.sum() >= _CONVEX * ConvexHull(_corners(lit)).volume)
+    return bool(np.count_nonzero(lit) >= _CONVEX * ConvexHull(_corners(lit)).volume)
 
 
 def _corners(mask: Mask) -> npt.NDArray[np.intp]:

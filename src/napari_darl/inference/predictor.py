@@ -87,7 +87,7 @@ class Predictor:
             if not is_out_of_memory(error):
                 raise
         else:
-            if not probability.isfinite().all():
+            if not probability.sum().isfinite():  # if any of them is not
                 raise DarlError(
                     "The model returned NaN or infinite values for this image. Download its file again, or use "
                     "another model."
