@@ -10,6 +10,7 @@ known, so several thresholds are tried:
 4. A margin is taken off where it borders on the dark surround, and its convex hull is drawn at full size.
 """
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -126,8 +127,9 @@ def _reduced(frame: Floats) -> Reduced:
     """Average blocks of pixels to a shorter side of about `_SIDE`; 0 is the minimum, 1 the 90th percentile."""
     factor = max(1, round(min(frame.shape) / _SIDE))
     height, width = (length // factor * factor for length in frame.shape)
-    rows = sum(frame[start:height:factor] for start in range(factor))
-    reduced = sum(rows[:, start:width:factor] for start in range(factor)) / frame.dtype.type(factor**2)
+    rows: Floats = reduce(np.add, (frame[start:height:factor] for start in range(factor)))
+    total: Floats = reduce(np.add, (rows[:, start:width:factor] for start in range(factor)))
+    reduced = total / frame.dtype.type(factor**2)
     low, high = reduced.min(), np.percentile(reduced, 90)
     scaled = (reduced - low) / (high - low) if high > low else np.ones_like(reduced)
     return scaled.astype(np.float32, copy=False)
