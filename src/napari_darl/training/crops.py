@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
+from skimage.morphology import skeletonize
 
 from napari_darl.errors import InputError
 from napari_darl.frames.arrays import showing
@@ -138,6 +139,8 @@ class CropSource:
         crop = _resize(crop, size)
         if labels is None:
             labels = np.zeros((size, size), np.float32)
+        elif config.distillation is not None and window > size:
+            labels = reduced_labels(labels, size)
         else:
             pixels = nearest_pixels(size, size, window)
             labels = labels[pixels][:, pixels]
@@ -180,15 +183,39 @@ def _turned(frame: Frame, turn: NDArray[np.bool_]) -> Frame:
 
 
 def coarsened(frame: Frame, labels: Frame, factor: float) -> tuple[Frame, Frame]:
-    """Return a crop that looks as if its pixels were larger, and its labels.
-
-    A larger pixel is vessel if a part of it is, as experts draw masks.
-    """
+    """Return a crop that looks as if its pixels were larger by a factor, and its labels."""
     size = len(frame)
     small = round(size / factor)
-    most = F.adaptive_max_pool2d(torch.from_numpy(labels)[None, None], small)
-    widened = F.interpolate(most, (size, size))[0, 0].numpy()
-    return _resize(_resize(frame, small), size), widened
+    if small == size:
+        return frame, labels
+    pixels = nearest_pixels(size, size, small)
+    return _resize(_resize(frame, small), size), reduced_labels(labels, small)[pixels][:, pixels]
+
+
+def reduced_labels(labels: Frame, size: int) -> Frame:
+    """Return labels at fewer pixels.
+
+    A pixel takes the mean label of its area, so that vessels keep their width. The mean loses vessels that are thinner
+    than a pixel, and the nearest label breaks them into dashes: they are kept as lines one pixel wide.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray of float32, shape (H, H)
+        From -1 for background to 1 for vessel.
+    size : int
+        Side of the result, px, less than H.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (size, size)
+        In [-1, 1].
+    """
+    centrelines = np.where(skeletonize(labels > 0), labels, np.float32(-1))
+    crossed = F.adaptive_max_pool2d(torch.from_numpy(centrelines)[None, None], size)[0, 0].numpy()
+    lines = skeletonize(crossed > 0)  # without the corners of stairs
+    reduced = _resize(labels, size)
+    reduced[lines] = np.maximum(reduced[lines], crossed[lines])
+    return reduced
 
 
 def _resize(crop: Frame, size: int) -> Frame:
