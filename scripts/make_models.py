@@ -56,6 +56,7 @@ TEACHERS = {
     },
     "fundus": {"5ffcadd4:fundus": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758"},
     "fluorescence": {
+        "38c9eeee:fluorescence": "d58e1ed290bb64c294418dcf193c55cc355b2b2e98c6d63ae3445325defa97c7",
         "3e20251c:fluorescence": "a7f8a59f17d3b1ad8e02acc2ebea91d4681169266528737c378b99d9a972da0d",
         "3e20251c:default": "c1f6dc53f5be8deb048ee205fca254214f33a0a0320889829a739b425422009f",
         "3e20251c:fundus": "a53a8cf91cd30dc8270fe7efd5cdabe6c63176e170282f006fac132c699190ff",
