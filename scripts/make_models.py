@@ -43,7 +43,7 @@ from napari_darl.training.students import STUDENTS
 Frames = list[NDArray[Any]]
 
 RECIPES = {
-    "default": (STUDENTS["lite"], STUDENTS["lite, whole"]),
+    "default": (STUDENTS["lite"],),
     "fundus": (STUDENTS["fundus"],),
     "fluorescence": (STUDENTS["fluorescence"],),
 }
@@ -51,8 +51,7 @@ RECIPES = {
 
 TEACHERS = {
     "default": {
-        "5ffcadd4:default": "3d761db7699fcd5aa5775a7758ee8b74d8ba4eb6ef8f995f4beb642727c04404",
-        "0a27df9d:default": "57a4c21590471e6d4c5d6b59a37f92afefab98c4a9f15f591d60b32448a56ae5",
+        "3e20251c:default": "c1f6dc53f5be8deb048ee205fca254214f33a0a0320889829a739b425422009f",
     },
     "fundus": {"5ffcadd4:fundus": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758"},
     "fluorescence": {
@@ -64,7 +63,7 @@ TEACHERS = {
 }
 """Commits and models of earlier generations that teach a student, and the SHA-256 of their weights."""
 
-STUDENT_FRAMES = {"default": (200, 100), "fundus": (100,), "fluorescence": (500,)}
+STUDENT_FRAMES = {"default": (200,), "fundus": (100,), "fluorescence": (500,)}
 """Greatest number of frames in each stage of a student, evenly spread, since to label one takes seconds."""
 
 CALIBRATIONS = {

@@ -212,8 +212,8 @@ def reduced_labels(labels: Frame, size: int) -> Frame:
     """
     centrelines = np.where(skeletonize(labels > 0), labels, np.float32(-1))
     crossed = F.adaptive_max_pool2d(torch.from_numpy(centrelines)[None, None], size)[0, 0].numpy()
-    lines = skeletonize(crossed > 0)  # without the corners of stairs
-    reduced = _resize(labels, size)
+    lines = skeletonize(crossed > 0)  # Without the corners of stairs.
+    reduced = np.clip(_resize(labels, size), -1, 1)  # It rounds to slightly more than 1.
     reduced[lines] = np.maximum(reduced[lines], crossed[lines])
     return reduced
 

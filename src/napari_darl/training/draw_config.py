@@ -52,7 +52,7 @@ class DrawConfig(Config):
         included, is lowered by a factor of up to exp(`dimming`), as if something far brighter lay outside of the crop.
     coarse
         Augmentation: greatest factor by which a labelled crop of an angiogram, with its noise, is reduced and enlarged
-        again, like frames smaller than the model's `side`.
+        again, like frames smaller than the model's `side`. Vessels that become thinner than a pixel stay labelled.
     pseudo_masks
         Pseudo-masks to generate if the user gives none: vessel-like `trees`, or `fractals` of rectangles as in the
         paper.

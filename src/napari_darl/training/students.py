@@ -26,11 +26,13 @@ def _student(recipe: TrainingConfig, distillation: DistillationConfig, steps: in
     )
 
 
-_LITE = _student(LITE_CORONARY, DistillationConfig(), 700, zoom=(0.35, 1.5))
 STUDENTS = {
-    "lite": _LITE,
-    "lite, whole": _LITE.updated(
-        draws=_LITE.draws.updated(distillation=DistillationConfig(shortest=60)), steps=200, learning_rate=2e-3
+    "lite": _student(
+        LITE_CORONARY,
+        DistillationConfig(sizes=(1.0,), mirrored=True, linking=0.1, shortest=60),
+        700,
+        zoom=(0.35, 1.5),
+        coarse=1.5,
     ),
     "fundus": _student(
         LITE_FUNDUS,
@@ -42,16 +44,16 @@ STUDENTS = {
     "fluorescence": _student(
         LITE_FLUORESCENCE.updated(losses=LITE_FLUORESCENCE.losses.updated(cycle=1.0)),
         DistillationConfig(finest=1000),
-        1300,
+        1600,
         zoom=(0.5, 2.2),
         noise=0.3,
         dimming=3.0,
-    ).updated(batch=3, more_angiograms=13, learning_rate=5e-3),
+        coarse=1.5,
+    ).updated(batch=3, more_angiograms=13, learning_rate=6e-3),
 }
 """Recipes of students.
 
-"lite, whole" continues with a student that marks too many short pieces. "fundus" learns to mark in
-coarse frames what its teacher marks in sharp ones, with gaps closed and without short pieces. "fluorescence" learns
-labels of several teachers (`scripts/make_models.py`) from dimmed crops. The cycle counts less there, since its rendered
-vessels are wider than those labels.
+All learn to mark in noisy and coarse frames what their teachers mark in sharp ones, with gaps closed and without short
+pieces. "fluorescence" learns labels of several teachers (`scripts/make_models.py`), also from dimmed crops. The cycle
+counts less there, since its rendered vessels are wider than those labels.
 """
