@@ -32,7 +32,7 @@ def test_thin_vessels_stay_whole_and_wide_ones_as_wide(size: int, wider: float) 
         full = labels(seed)
         small = reduced_labels(full, size)
         assert -1 <= small.min() < small.max() <= 1
-        assert pieces(small > 0) == pieces(full > 0)
+        assert pieces(small > 0) <= pieces(full > 0)  # What nearly touches may merge.
         assert 0.97 < (small > 0).mean() / (full > 0).mean() < wider
         lengths = skeletonize(small > 0).sum(), skeletonize(full > 0).sum() * size / SIDE
         assert lengths[0] == pytest.approx(lengths[1], rel=0.05)
