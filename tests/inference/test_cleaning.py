@@ -1,7 +1,5 @@
 """From probability to mask: the same as scikit-image's own functions, on synthetic and real frames, and sooner."""
 
-from time import process_time
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -194,16 +192,3 @@ def test_settings_are_frozen() -> None:
 def test_refuses_what_is_no_frame() -> None:
     with pytest.raises(InputError, match=r"shape \(5,\)"):
         clean_mask(np.zeros(5, np.float32), Cleaning())
-
-
-def test_a_slider_can_be_followed_on_a_large_frame(real: Frame) -> None:
-    """All options together take some 80 ms of processor time for 2048 x 2048 pixels, most of it for thinning."""
-    large = np.tile(real, (4, 4))
-    cleaning = Cleaning(hysteresis=0.2, peak=0.9, smallest_piece=50, largest_hole=50)
-
-    def seconds() -> float:
-        start = process_time()
-        clean_mask(large, cleaning)
-        return process_time() - start
-
-    assert min(seconds() for _ in range(5)) < 0.4
