@@ -41,7 +41,7 @@ def test_draws_are_keyed() -> None:
     assert not np.array_equal(first.draw(8, 3).angiogram, first.draw(7, 3).angiogram)
 
 
-def test_coarse_crops_have_less_detail_and_the_same_vessels() -> None:
+def test_coarse_crops_have_less_detail_and_wider_vessels() -> None:
     config = CONFIG.updated(noise=0.3, gamma=1.0)
     sharp, coarse = (
         sampler(config.updated(coarse=factor), Stacks(frames()), normalisation=LINEAR).draw(0, 16, 4)
@@ -51,8 +51,8 @@ def test_coarse_crops_have_less_detail_and_the_same_vessels() -> None:
     assert torch.allclose(*blocks, atol=0.15)
     steps = [batch.angiogram.diff(dim=-1).abs().mean() for batch in (sharp, coarse)]
     assert 0.1 < steps[1] / steps[0] < 0.6
-    assert 0.9 < (coarse.labels > 0).sum() / (sharp.labels > 0).sum() < 1.5
-    assert ((coarse.labels > 0) == (sharp.labels > 0)).float().mean() > 0.9
+    assert (coarse.labels > 0)[sharp.labels == 1].float().mean() > 0.95
+    assert 1.1 < (coarse.labels > 0).sum() / (sharp.labels > 0).sum() < 2
     assert torch.equal(sharp.mask, coarse.mask)
     assert torch.equal(sharp.rendered, coarse.rendered)
 

@@ -183,13 +183,20 @@ def _turned(frame: Frame, turn: NDArray[np.bool_]) -> Frame:
 
 
 def coarsened(frame: Frame, labels: Frame, factor: float) -> tuple[Frame, Frame]:
-    """Return a crop that looks as if its pixels were larger by a factor, and its labels."""
+    """Return a crop that looks as if its pixels were larger by a factor, and its labels.
+
+    A larger pixel is vessel if vessels cover in it what was half of a pixel before. Experts draw that way: a pixel that
+    a vessel touches is vessel to them.
+    """
     size = len(frame)
     small = round(size / factor)
     if small == size:
         return frame, labels
+    fewer = reduced_labels(labels, small)
+    touched = _resize((labels > 0).astype(np.float32), small) > 0.5 * (small / size) ** 2
+    fewer[touched] = np.maximum(fewer, _most(labels, small))[touched]
     pixels = nearest_pixels(size, size, small)
-    return _resize(_resize(frame, small), size), reduced_labels(labels, small)[pixels][:, pixels]
+    return _resize(_resize(frame, small), size), fewer[pixels][:, pixels]
 
 
 def reduced_labels(labels: Frame, size: int) -> Frame:
@@ -211,11 +218,16 @@ def reduced_labels(labels: Frame, size: int) -> Frame:
         In [-1, 1].
     """
     centrelines = np.where(skeletonize(labels > 0), labels, np.float32(-1))
-    crossed = F.adaptive_max_pool2d(torch.from_numpy(centrelines)[None, None], size)[0, 0].numpy()
+    crossed = _most(centrelines, size)
     lines = skeletonize(crossed > 0)  # Without the corners of stairs.
     reduced = np.clip(_resize(labels, size), -1, 1)  # It rounds to slightly more than 1.
     reduced[lines] = np.maximum(reduced[lines], crossed[lines])
     return reduced
+
+
+def _most(labels: Frame, size: int) -> Frame:
+    """Return the greatest label in the area of each pixel."""
+    return F.adaptive_max_pool2d(torch.from_numpy(labels)[None, None], size)[0, 0].numpy()
 
 
 def _resize(crop: Frame, size: int) -> Frame:
