@@ -8,7 +8,8 @@ others is within one standard error of the greatest one (paired over frames), th
 mean Dice, which is how well such models agree.
 
 With `--teacher`, the threshold at which the model marks as many pixels as its teacher becomes 0.5 instead. The teacher
-has no part in the temperature, since the model was trained to agree with it.
+has no part in the temperature, since the model was trained to agree with it. With `--outline`, the threshold whose
+outlines lie where the frames change the most becomes 0.5: masks are as wide as the vessels look.
 """
 
 import argparse
@@ -18,11 +19,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_gradient_magnitude
 
 from napari_darl import load_model, segment_probability
 from napari_darl.darl.checkpoint import load_tensors, model_from, save_model
 from napari_darl.darl.config import Calibration
 from napari_darl.errors import DarlError
+from napari_darl.frames.normalisation import intensity_range, normalise
 from napari_darl.frames.stacks import read_stack
 from napari_darl.inference.loading import Model
 from napari_darl.inference.trust import expected_dice
@@ -48,6 +51,18 @@ def cut_of_area(found: list[Frame], masks: list[npt.NDArray[np.bool_]]) -> float
     """Return the threshold above which there are as many pixels as in the masks of the same frames."""
     share = np.concatenate([mask.ravel() for mask in masks]).mean()
     return float(np.quantile(np.concatenate([p.ravel() for p in found]), 1 - share))
+
+
+def cut_of_outline(found: list[Frame], frames: list[Frame], cuts: npt.NDArray[np.float64] = CUTS) -> float:
+    """Return the threshold with the steepest intensities on both sides of its outlines, in [-1, 1] per px."""
+    steepness = []
+    for p, frame in zip(found, frames, strict=True):
+        slopes = gaussian_gradient_magnitude(frame, 1.0)
+        steepness.append([slopes[binary_dilation(p > cut) & ~binary_erosion(p > cut)].mean() for cut in cuts])
+    means = np.mean(steepness / np.max(steepness, axis=1, keepdims=True), axis=0)
+    for cut, value in zip(cuts, means, strict=True):
+        print(f"cut {cut:.3f}: steepness {value:.4f} of the greatest of each frame")
+    return float(cuts[means.argmax()])
 
 
 def calibrate(
@@ -80,6 +95,7 @@ def main() -> None:
     parser.add_argument("--others", nargs="+", required=True, help="other models: names or files")
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
     parser.add_argument("--teacher", help="model that taught it, name or file: take the cut from its vessel area")
+    parser.add_argument("--outline", action="store_true", help="take the cut from the intensities along the outlines")
     parser.add_argument("--bright", action="store_true")
     parser.add_argument("--output", type=Path, help="model file to write")
     args = parser.parse_args()
@@ -99,7 +115,12 @@ def main() -> None:
     for name in args.others:
         others.append(masks(name))
         print(name, f"{np.mean([dice(p > 0.5, m) for p, m in zip(found, others[-1], strict=True)]):.4f} at 0.5")
-    cuts = np.array([cut_of_area(found, masks(args.teacher))]) if args.teacher else CUTS
+    cuts = CUTS
+    if args.teacher:
+        cuts = np.array([cut_of_area(found, masks(args.teacher))])
+    elif args.outline:
+        shown = [normalise(frame, intensity_range(frame, plain.network.config.normalisation)) for frame in frames]
+        cuts = np.array([cut_of_outline(found, shown)])
     calibration, agreement = calibrate(found, others, cuts)
     print(f"{calibration}, from an agreement of {agreement:.3f} in {len(frames)} frames")
     if args.output:

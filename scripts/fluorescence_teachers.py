@@ -1,9 +1,8 @@
 """The frames that `fluorescence` learns from, with vessels dark, and who labels the frames of each source.
 
-Angiograms are labelled by `default`, photographs of the retina by `fundus` and OCT angiography by the first and second
-generation of `fluorescence`. For phantoms it is known what was drawn. In the liver, whose deeper slices are dim but for
-a few vessels, there are three votes: two of Sato's filter, of the logarithm of the intensity with two offsets, cut by
-Otsu's method slice by slice, and one of the second `fluorescence`, which sees the slice overexposed.
+Angiograms are labelled by `default`, photographs of the retina by `fundus` and OCT angiography by the former
+`fluorescence`. For phantoms it is known what was drawn. In the liver, Sato's filter of the intensity and of its
+logarithm, each cut by Otsu's method slice by slice, and the former `fluorescence` vote.
 """
 
 import hashlib
@@ -29,8 +28,7 @@ OF_VOLUMES = DistillationConfig(sizes=(1.0,), mirrored=True, linking=0.3, shorte
 OF_RETINA = STUDENTS["fundus"].draws.distillation
 OF_ANGIOGRAMS = DistillationConfig(linking=0.1, shortest=60)  # `default` follows vessels down to .1, too.
 SIGMAS = (1.0, 1.5, 2.0, 3.0, 4.0)  # of Sato's filter, px
-LOG_OFFSETS = (0.15, 0.02)  # The first is that of the preset `fluorescence`.
-EXPOSURE = 3.0  # By this factor, with what is brighter than white cut off, a model sees dim slices.
+LOG_OFFSET = 0.15  # As in the preset `fluorescence`.
 
 
 class Sources:
@@ -64,13 +62,13 @@ class Sources:
         """All frames, those of the retina and of the volumes twice, so that about as many crops show each source."""
         return [frame for name in (*self.by_name, "retina", "octa", "liver") for frame in self.by_name[name]]
 
-    def teacher(self, second: Model, first: Model, default: Model, fundus: Model) -> Callable[[Frame], Probability]:
+    def teacher(self, former: Model, default: Model, fundus: Model) -> Callable[[Frame], Probability]:
         """Return what labels a frame, by its source: a frame to the probability that the student learns."""
         label: dict[str, Callable[[Frame], Probability]] = {
-            "angiograms": lambda frame: _probability(frame, [default], OF_ANGIOGRAMS),
-            "retina": lambda frame: _probability(frame, [fundus], OF_RETINA),
-            "octa": lambda frame: _probability(frame, [first, second], OF_VOLUMES),
-            "liver": lambda frame: _vote(frame, second),
+            "angiograms": lambda frame: _probability(frame, default, OF_ANGIOGRAMS),
+            "retina": lambda frame: _probability(frame, fundus, OF_RETINA),
+            "octa": lambda frame: _probability(frame, former, OF_VOLUMES),
+            "liver": lambda frame: _vote(frame, former),
             "phantoms": lambda frame: self.truth[_digest(frame)].astype(np.float32),
         }
         sources = {_digest(frame): name for name, frames in self.by_name.items() for frame in frames}
@@ -85,9 +83,9 @@ class Sources:
         return teach
 
 
-def _probability(frame: Frame, models: Sequence[Model], config: DistillationConfig) -> Probability:
-    """Return the probability whose soft labels are those of the teachers, with gaps closed and without short pieces."""
-    labels = soft_labels(mean_probability(frame, models, config), config)
+def _probability(frame: Frame, model: Model, config: DistillationConfig) -> Probability:
+    """Return the probability whose soft labels are those of a teacher, with gaps closed and without short pieces."""
+    labels = soft_labels(mean_probability(frame, [model], config), config)
     return (labels.astype(np.float32) / SOFT + 1) / 2
 
 
@@ -95,10 +93,9 @@ def _vote(frame: Frame, model: Model) -> Probability:
     """Return the share of three votes, slice by slice, that a pixel is vessel."""
     limits = intensity_range(frame, Normalisation(kind="percentiles", low=0.5, high=99.5))
     brightness = (1 - normalise(frame, limits)) / 2
-    overexposed = 1 - np.clip(EXPOSURE * brightness, 0, 1)
-    votes = (_probability(overexposed, [model], OF_VOLUMES) > 0.5).astype(np.float32)
-    for offset in LOG_OFFSETS:
-        response = sato(np.log(brightness + offset), sigmas=SIGMAS, black_ridges=False, mode="reflect")
+    votes = (_probability(frame, model, OF_VOLUMES) > 0.5).astype(np.float32)
+    for image in (brightness, np.log(brightness + LOG_OFFSET)):
+        response = sato(image, sigmas=SIGMAS, black_ridges=False, mode="reflect")
         votes += response > threshold_otsu(response)
     return votes / 3
 

@@ -13,9 +13,9 @@ No mask or label takes part, and the last step's moving average is the model. Th
 All three are students of earlier generations (`TEACHERS`). These are read from the history of the repository, where
 their recipes are, too. `fluorescence` has a teacher for each source of frames (`fluorescence_teachers.py`).
 
-Stopped runs (Ctrl-C saves) continue where they were. When a run is done, its model is calibrated (`CALIBRATIONS`), told
-how its masks are cleaned (`CLEANINGS`), and replaces the one in the package, whose card (`src/napari_darl/models/*.md`)
-has to be updated by hand.
+Stopped runs (Ctrl-C saves) continue where they were. When the runs of a model are done (`SEEDS`), the mean of their
+weights is calibrated (`CALIBRATIONS`), told how its masks are cleaned (`CLEANINGS`), and replaces the model in the
+package, whose card (`src/napari_darl/models/*.md`) has to be updated by hand.
 """
 
 import argparse
@@ -23,9 +23,11 @@ import csv
 import hashlib
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from fluorescence_teachers import Sources
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
@@ -42,12 +44,12 @@ from napari_darl.training.students import STUDENTS
 
 Frames = list[NDArray[Any]]
 
-RECIPES = {
-    "default": (STUDENTS["lite"],),
-    "fundus": (STUDENTS["fundus"],),
-    "fluorescence": (STUDENTS["fluorescence"],),
-}
-"""The stages of each training. Each begins with the weights of the one before, a student with its first teacher's."""
+RECIPES = {"default": STUDENTS["lite"], "fundus": STUDENTS["fundus"], "fluorescence": STUDENTS["fluorescence"]}
+"""The recipe of each student, which begins with the weights of its first teacher."""
+
+SEEDS = {"default": (0, 1), "fundus": (0,), "fluorescence": (0,)}
+"""Seeds of the runs of a student. With more than one, the model is the mean of their weights and of the teacher's
+(Wortsman et al. 2022), since all begin with the latter."""
 
 TEACHERS = {
     "default": {
@@ -55,7 +57,6 @@ TEACHERS = {
     },
     "fundus": {"5ffcadd4:fundus": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758"},
     "fluorescence": {
-        "38c9eeee:fluorescence": "d58e1ed290bb64c294418dcf193c55cc355b2b2e98c6d63ae3445325defa97c7",
         "3e20251c:fluorescence": "a7f8a59f17d3b1ad8e02acc2ebea91d4681169266528737c378b99d9a972da0d",
         "3e20251c:default": "c1f6dc53f5be8deb048ee205fca254214f33a0a0320889829a739b425422009f",
         "3e20251c:fundus": "a53a8cf91cd30dc8270fe7efd5cdabe6c63176e170282f006fac132c699190ff",
@@ -63,12 +64,12 @@ TEACHERS = {
 }
 """Commits and models of earlier generations that teach a student, and the SHA-256 of their weights."""
 
-STUDENT_FRAMES = {"default": (200,), "fundus": (100,), "fluorescence": (500,)}
-"""Greatest number of frames in each stage of a student, evenly spread, since to label one takes seconds."""
+STUDENT_FRAMES = {"default": 200, "fundus": 100, "fluorescence": 500}
+"""Greatest number of frames that a student sees, evenly spread, since to label one takes seconds."""
 
 CALIBRATIONS = {
-    "default": Calibration(cut=0.5, temperature=1.11),
-    "fundus": Calibration(cut=0.67, temperature=1.15),
+    "default": Calibration(cut=0.6),
+    "fundus": Calibration(cut=0.5),
     "fluorescence": Calibration(cut=0.87),
 }
 """From `calibrate.py` and `calibrate_sources.py`; the cards of the models say which others took part."""
@@ -131,25 +132,36 @@ def teachers(name: str, folder: Path) -> list[Path]:
 
 
 def train(name: str, data: Path, output: Path, device: str) -> Path:
-    """Train a model stage by stage, or continue; return the model file of the last stage."""
-    models = teachers(name, output / "teachers")
+    """Train a model with each of its seeds, or continue; return the model file, which isn't calibrated."""
+    files = teachers(name, output / "teachers")
+    loaded = [load_model(path, device) for path in files]
     sources = fluorescence(data) if name == "fluorescence" else None
-    frames, start = sources.frames if sources else FRAMES[name](data), models[0]
-    loaded = [load_model(path, device) for path in models]
-    for number, recipe in enumerate(RECIPES[name]):
-        folder = output / (f"{name}-{number + 1}" if number else name)
-        stack = evenly(frames, STUDENT_FRAMES[name][number])
+    stack = evenly(sources.frames if sources else FRAMES[name](data), STUDENT_FRAMES[name])
+    trained = []
+    for seed in SEEDS[name]:
+        recipe, folder = RECIPES[name].updated(seed=seed), output / (f"{name}-{seed}" if seed else name)
         if (folder / "checkpoint.safetensors").exists():
             trainer = Trainer.resume(folder, stack, steps=recipe.steps, device=device)
         else:
-            networks = starting_networks(start)
+            networks = starting_networks(files[0])
             trainer = Trainer(recipe, folder, stack, start=networks, teachers=loaded, device=device)
         if sources:
             trainer.sampler.teach(sources.teacher(*loaded))
         for _ in tqdm(trainer.run(), folder.name, total=recipe.steps, initial=trainer.step):
             pass
-        start = trainer.folder.model
-    return trainer.folder.model
+        trained.append(trainer.folder.model)
+    return trained[0] if len(trained) == 1 else mean_of([*trained, files[0]], output / f"{name}-mean.safetensors")
+
+
+def mean_of(files: Sequence[Path], target: Path) -> Path:
+    """Write the model whose weights are the mean of others', and which is like the first one otherwise."""
+    loaded = [load_tensors(path, "model") for path in files]
+    mean, contents = loaded[0]
+    for name, value in mean.items():
+        if value.is_floating_point():
+            mean[name] = torch.stack([tensors[name].float() for tensors, _ in loaded]).mean(0)
+    save_model(target, model_from(mean, contents, files[0]), contents.get("info"))
+    return target
 
 
 def install(name: str, trained: Path) -> Path:

@@ -57,23 +57,6 @@ def test_coarse_crops_have_less_detail_and_wider_vessels() -> None:
     assert torch.equal(sharp.rendered, coarse.rendered)
 
 
-def test_dimmed_crops_are_less_bright_by_one_factor_each() -> None:
-    config = CONFIG.updated(noise=0.3, noise_exponent=2.0)
-    plain, dim = (
-        sampler(config.updated(dimming=dimming), Stacks(frames()), normalisation=LINEAR).draw(0, 16)
-        for dimming in (0.0, 3.0)
-    )
-    for before, after in ((plain.angiogram, dim.angiogram), (plain.rendered, dim.rendered)):
-        bright = before < 0.9
-        factors = [((1 - a) / (1 - b))[part] for a, b, part in zip(after, before, bright, strict=True)]
-        assert all(torch.allclose(factor, factor.mean(), rtol=1e-3) for factor in factors)
-        means = torch.tensor([factor.mean() for factor in factors])
-        assert np.exp(-3) <= means.min() < 0.3
-        assert 0.9 < means.max() <= 1.0001
-    assert torch.equal(plain.mask, dim.mask)
-    assert torch.equal(plain.labels, dim.labels)
-
-
 def test_shapes_and_ranges_of_a_batch() -> None:
     batch = sampler(CONFIG, Stacks(frames())).draw(0, 16)
     for part in (batch.angiogram, batch.background, batch.rendered):

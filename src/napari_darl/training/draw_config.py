@@ -47,9 +47,6 @@ class DrawConfig(Config):
         Exponent k of the noise's standard deviation, noise * u^k, with u uniform in [0, 1).
     blur
         Augmentation: greatest standard deviation of a Gaussian blur, px. Flips and transposition are always drawn, too.
-    dimming
-        Augmentation for bright vessels, inverted: the brightness (1 - I) / 2 of intensities I in [-1, 1], noise
-        included, is lowered by a factor of up to exp(`dimming`), as if something far brighter lay outside of the crop.
     coarse
         Augmentation: greatest factor by which a labelled crop of an angiogram, with its noise, is reduced and enlarged
         again, like frames smaller than the model's `side`. Vessels that become thinner than a pixel stay labelled.
@@ -82,7 +79,6 @@ class DrawConfig(Config):
     noise: float = Field(default=0.0, ge=0)
     noise_exponent: float = Field(default=1.0, ge=1)
     blur: float = Field(default=0.0, ge=0)
-    dimming: float = Field(default=0.0, ge=0)
     coarse: float = Field(default=1.0, ge=1, le=8)
     pseudo_masks: Literal["trees", "fractals"] = "trees"
     trees: TreeConfig = TreeConfig()

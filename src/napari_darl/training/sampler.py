@@ -235,7 +235,4 @@ class Sampler:
 
         intensity = gaussian_filter(intensity, rng.uniform(0, 1) ** 2 * config.blur)
         noise = rng.standard_normal(frame.shape, np.float32) * rng.uniform(0, 1) ** config.noise_exponent * config.noise
-        changed = np.clip(2 * intensity - 1 + noise, -1, 1)
-        if config.dimming:
-            changed = 1 - (1 - changed) * np.exp(-config.dimming * rng.uniform(0, 1) ** 2)
-        return encode(changed.astype(np.float32), self.normalisation)
+        return encode(np.clip(2 * intensity - 1 + noise, -1, 1).astype(np.float32), self.normalisation)

@@ -42,18 +42,11 @@ STUDENTS = {
         coarse=2.0,
     ),
     "fluorescence": _student(
-        LITE_FLUORESCENCE.updated(losses=LITE_FLUORESCENCE.losses.updated(cycle=1.0)),
-        DistillationConfig(finest=1000),
-        1600,
-        zoom=(0.5, 2.2),
-        noise=0.3,
-        dimming=3.0,
-        coarse=1.5,
-    ).updated(batch=3, more_angiograms=13, learning_rate=6e-3),
+        LITE_FLUORESCENCE, DistillationConfig(finest=1000), 1600, zoom=(0.5, 2.2), noise=0.3, coarse=1.25
+    ).updated(learning_rate=6e-3),
 }
 """Recipes of students.
 
 All learn to mark in noisy and coarse frames what their teachers mark in sharp ones, with gaps closed and without short
-pieces. "fluorescence" learns labels of several teachers (`scripts/make_models.py`), also from dimmed crops. The cycle
-counts less there, since its rendered vessels are wider than those labels.
+pieces. "fluorescence" learns labels of several teachers (`scripts/make_models.py`).
 """
