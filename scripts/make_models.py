@@ -68,7 +68,7 @@ STUDENT_FRAMES = {"default": 200, "fundus": 100, "fluorescence": 500}
 """Greatest number of frames that a student sees, evenly spread, since to label one takes seconds."""
 
 CALIBRATIONS = {
-    "default": Calibration(cut=0.6),
+    "default": Calibration(cut=0.6, temperature=1.01),
     "fundus": Calibration(cut=0.5),
     "fluorescence": Calibration(cut=0.87),
 }
