@@ -5,8 +5,9 @@
 Prints the mean Dice of the masks that models make, cleaned as their files ask for, the mean score and Spearman's rank
 correlation of the two over the frames, for each set and model; then the rank correlation over the frames of all sets
 together, each with the model made for it, also of the differences from the means of its set, and that of the means over
-all pairs of set and model. Other rows are simpler scores: "sure outline" without the doubt about the outline, "one
-view" also without mirrored views, and "mirror alone" the Dice between the mask and those of mirrored views.
+all pairs of set and model. Other rows are simpler scores: "no views' masks" without the Dice between the mask and those
+of mirrored views, "sure outline" also without the doubt about the outline, "one view" of the frame as it is alone, and
+"mirror alone" nothing but the Dice between the mask and those of mirrored views.
 """
 
 import argparse
@@ -23,9 +24,9 @@ from napari_darl.inference.cleaning import clean_mask
 from napari_darl.inference.loading import Model, load_model
 from napari_darl.inference.scale import guess_resize
 from napari_darl.inference.segment import segment_probability
-from napari_darl.inference.trust import expected_dice, quality
+from napari_darl.inference.trust import expected_dice, outline_agreement, quality, view_agreement
 
-SCORES = ("score", "sure outline", "one view", "mirror alone")
+SCORES = ("score", "no views' masks", "sure outline", "one view", "mirror alone")
 OWN = {"dca1_dev": "default", "drive": "fundus", "chase_db1": "fundus"}
 """The bundled model that is made for each set."""
 
@@ -39,12 +40,13 @@ def scores(grey: np.ndarray, counted: np.ndarray, model: Model) -> tuple[np.ndar
         views.append(np.flip(segment_probability(np.ascontiguousarray(np.flip(grey, axes)), model), axes))
     masks = [(clean_mask(view, model.cleaning) > 0) & counted for view in views]
     views = [view * counted for view in views]
-    mirror = [2 * (masks[0] & other).sum() / max(masks[0].sum() + other.sum(), 1) for other in masks[1:]]
+    expected = expected_dice(views, masks[0])
     values = (
-        quality(views, masks[0], pixel),
-        expected_dice(views, masks[0]),
+        quality(views, masks, pixel),
+        expected * outline_agreement(masks[0], pixel / 2),
+        expected,
         expected_dice(views[:1], masks[0]),
-        float(np.mean(mirror)),
+        view_agreement(masks),
     )
     return masks[0], dict(zip(SCORES, values, strict=True))
 

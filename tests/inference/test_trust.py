@@ -6,7 +6,7 @@ import pytest
 from napari_darl.errors import InputError
 from napari_darl.inference.loading import Model
 from napari_darl.inference.segment import iter_probability
-from napari_darl.inference.trust import assess, expected_dice, outline_agreement, quality
+from napari_darl.inference.trust import assess, expected_dice, outline_agreement, quality, view_agreement
 from napari_darl.samples import sample_angiogram
 
 
@@ -18,8 +18,12 @@ def test_quality_is_an_expected_dice() -> None:
     assert expected_dice([sure], ~mask & mask) == 0
     assert expected_dice([0.75 * sure], mask) == pytest.approx(2 * 0.75 / 1.75)
     assert expected_dice([sure, np.roll(sure, 4, axis=0)], mask) == pytest.approx(0.5)
-    assert quality([0.75 * sure], mask, 2.0) == pytest.approx(2 * 0.75 / 1.75 * 2 * 2 / (2 * 2 + 2))
-    assert quality([sure], ~mask & mask, 2.0) == 0
+    alone = 2 * 0.75 / 1.75 * 2 * 2 / (2 * 2 + 2)
+    assert quality([0.75 * sure], [mask], 2.0) == pytest.approx(alone)
+    moved = np.roll(mask, 1, axis=0)
+    assert view_agreement([mask, mask, moved]) == 0.75
+    assert quality([0.75 * sure], [mask, mask, moved], 2.0) == pytest.approx(0.75 * alone)
+    assert quality([sure], [~mask & mask, mask], 2.0) == view_agreement([~mask & mask, mask]) == 0
 
 
 @pytest.mark.parametrize("side", [4, 9, 16])

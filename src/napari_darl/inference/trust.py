@@ -17,6 +17,7 @@ from napari_darl.inference.options import SegmentOptions, grey_frame
 from napari_darl.inference.windows import Windows
 
 Frame = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 NOISE_LEVELS = (20, 50)
 """Timesteps of the noisy views, at which vessels of full contrast survive."""
@@ -105,21 +106,24 @@ def assess(
         shifted = probability_of(grey[rows][:, columns])[_SHIFT:, _SHIFT:]
         noisy = [probability_of(grey, level) for level in noise_levels]
     uncertainty = np.std([probability, *mirrored, shifted, *noisy], axis=0, dtype=np.float32)
-    mask = clean_mask(probability, used.cleaning).astype(np.bool_)
-    return Trust(probability, uncertainty, quality([probability, *mirrored], mask, 1 / first.resize))
+    views = [probability, *mirrored]
+    masks = [clean_mask(view, used.cleaning).astype(np.bool_) for view in views]
+    return Trust(probability, uncertainty, quality(views, masks, 1 / first.resize))
 
 
-def quality(probabilities: Sequence[Frame], mask: npt.NDArray[np.bool_], pixel: float) -> float:
-    """Return the Dice to expect from a mask: `expected_dice`, less what half a pixel of doubt about its outline costs.
+def quality(probabilities: Sequence[Frame], masks: Sequence[Mask], pixel: float) -> float:
+    """Return the Dice to expect from the mask of a frame.
 
-    It orders frames roughly as the Dice with an expert does (docs/results.md).
+    Three doubts lower it, each as the Dice of two masks: pixels may be vessel with the `expected_dice` of their
+    probabilities, the outline may lie half a pixel further out (`outline_agreement`), and the mask may depend on how the
+    frame is turned (`view_agreement`). It orders frames roughly as the Dice with an expert does (docs/results.md).
 
     Parameters
     ----------
     probabilities : sequence of numpy.ndarray, shape (H, W)
-        Probability of vessel by each view, all aligned with the mask.
-    mask : numpy.ndarray of bool, shape (H, W)
-        The mask.
+        Probability of vessel by each view, of which the first is the frame as it is and the others are turned back.
+    masks : sequence of numpy.ndarray of bool, shape (H, W)
+        The mask of each view.
     pixel : float
         Side of a pixel as the network sees them, in pixels of the frame.
 
@@ -128,10 +132,11 @@ def quality(probabilities: Sequence[Frame], mask: npt.NDArray[np.bool_], pixel: 
     float
         0 to 1; 0 if the mask is empty.
     """
-    return expected_dice(probabilities, mask) * outline_agreement(mask, pixel / 2)
+    mask = masks[0]
+    return expected_dice(probabilities, mask) * outline_agreement(mask, pixel / 2) * view_agreement(masks)
 
 
-def expected_dice(probabilities: Sequence[Frame], mask: npt.NDArray[np.bool_]) -> float:
+def expected_dice(probabilities: Sequence[Frame], mask: Mask) -> float:
     """Return the Dice that a mask would have on average if each view's probabilities were right.
 
     Let m be the mask. For a view of probability p, the expected Dice is 2 sum(p m) / (sum(p) + sum(m)), which is 1 if
@@ -142,7 +147,15 @@ def expected_dice(probabilities: Sequence[Frame], mask: npt.NDArray[np.bool_]) -
     return float(np.mean([2 * p[mask].sum() / (p.sum() + mask.sum()) for p in probabilities]))
 
 
-def outline_agreement(mask: npt.NDArray[np.bool_], shift: float) -> float:
+def view_agreement(masks: Sequence[Mask]) -> float:
+    """Return the mean Dice of the first mask with each of the others; 1 if there are none, 0 if the first is empty."""
+    first, *others = masks
+    if not first.any():
+        return 0.0
+    return float(np.mean([2 * (first & other).sum() / (first.sum() + other.sum()) for other in others] or [1.0]))
+
+
+def outline_agreement(mask: Mask, shift: float) -> float:
     """Return the Dice of a mask and the same mask with its outline `shift` px further out; 0 if it is empty.
 
     The area between both outlines is `shift` times the number of pixels at the outline.
