@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from napari.settings import get_settings
 from PIL import Image, ImageDraw, ImageQt
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QApplication, QMenu
@@ -48,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=IMAGES)
     args = parser.parse_args()
+    get_settings().appearance.theme = "dark"
     viewer = opened()
     film = Film()
     viewer.open_sample("napari-darl", "angiogram")

@@ -114,9 +114,9 @@ def assess(
 def quality(probabilities: Sequence[Frame], masks: Sequence[Mask], pixel: float) -> float:
     """Return the Dice to expect from the mask of a frame.
 
-    Three doubts lower it, each as the Dice of two masks: pixels may be vessel with the `expected_dice` of their
-    probabilities, the outline may lie half a pixel further out (`outline_agreement`), and the mask may depend on how the
-    frame is turned (`view_agreement`). It orders frames roughly as the Dice with an expert does (docs/results.md).
+    It is the product of three: the `expected_dice` of the probabilities, the `outline_agreement` with a mask that is
+    half a pixel wider, and the `view_agreement` with the masks of the other views. It orders frames roughly as the Dice
+    with an expert does (docs/results.md).
 
     Parameters
     ----------
