@@ -150,7 +150,7 @@ def _convex_part(frame: Reduced) -> Mask | None:
     candidates: list[tuple[float, Mask]] = []
     for level in _LEVELS[closed.min() <= _LEVELS]:  # below it, the whole frame is lit and has no rim
         lit = _largest_part(closed > level)
-        rim = _rim(lit)
+        rim = lit & ~shrunk(lit, 1)
         if np.count_nonzero(lit) < _SMALLEST * lit.size or not rim.any():
             continue
         # A threshold that cuts off a dim corner has a blurred rim there, however sharp the rest is.
@@ -169,16 +169,6 @@ def _largest_part(lit: Mask) -> Mask:
     y, x = (np.arange(length, dtype=np.int32) for length in part.shape)
     spans: Mask = (left[:, None] <= x) & (x <= right[:, None]) & (top <= y[:, None]) & (y[:, None] <= bottom)
     return spans
-
-
-def _rim(lit: Mask) -> Mask:
-    """Return the lit pixels beside a dark one."""
-    inner = lit.copy()
-    inner[1:] &= lit[:-1]
-    inner[:-1] &= lit[1:]
-    inner[:, 1:] &= lit[:, :-1]
-    inner[:, :-1] &= lit[:, 1:]
-    return lit & ~inner
 
 
 def _ends(mask: Mask) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:

@@ -137,7 +137,7 @@ class CropSource:
             crop = suppress_vessels(crop, max(3, round(WIDTH * frame_side)), maybe)
 
         crop = _resize(crop, size)
-        if labels is None:
+        if labels is None or not teach:
             labels = np.zeros((size, size), np.float32)
         elif config.distillation is not None and window > size:
             labels = reduced_labels(labels, size)
