@@ -64,7 +64,7 @@ TEACHERS = {
 }
 """Commits and models of earlier generations that teach a student, and the SHA-256 of their weights."""
 
-STUDENT_FRAMES = {"default": 200, "fundus": 100, "fluorescence": 500}
+STUDENT_FRAMES = {"default": 200, "fundus": 100, "fluorescence": 700}
 """Greatest number of frames that a student sees, evenly spread, since to label one takes seconds."""
 
 CALIBRATIONS = {
@@ -98,9 +98,9 @@ def fundus(data: Path) -> Frames:
     return [*frames.values(), *larger, *(frames[path] for path in paths if path.stem in healthy)]
 
 
-def fluorescence(data: Path) -> Sources:
+def fluorescence(data: Path, dimmed: bool = False) -> Sources:
     """Read or draw the frames of `fluorescence`: some angiograms and photographs of the retina, volumes, phantoms."""
-    return Sources(data, evenly(coronary(data), 190), evenly(fundus(data)[:440], 45))
+    return Sources(data, evenly(coronary(data), 200), evenly(fundus(data)[:440], 63), dimmed=dimmed)
 
 
 def evenly(frames: Frames, most: int) -> Frames:
@@ -121,11 +121,13 @@ def teachers(name: str, folder: Path) -> list[Path]:
     paths = []
     for weights_of, sha256 in TEACHERS[name].items():
         commit, model = weights_of.split(":")
+        paths.append(folder / f"{model}-{commit}.safetensors")
+        if paths[-1].exists() and hashlib.sha256(paths[-1].read_bytes()).hexdigest() == sha256:
+            continue
         weights = f"{commit}:src/napari_darl/models/{model}.safetensors"
         found = subprocess.run(["git", "show", weights], cwd=Path(__file__).parent, capture_output=True)
         if hashlib.sha256(found.stdout).hexdigest() != sha256:
             sys.exit(f"error: The weights {weights} are not in this clone of the repository, or are others.")
-        paths.append(folder / f"{model}-{commit}.safetensors")
         folder.mkdir(parents=True, exist_ok=True)
         paths[-1].write_bytes(found.stdout)
     return paths
