@@ -63,8 +63,17 @@ def settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     return fresh
 
 
+@pytest.fixture(scope="module")
+def kept_until_the_end() -> Iterator[None]:
+    """Delete, at the end of a file of tests, what its windows have left behind."""
+    yield
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def closed_for_good() -> Iterator[None]:
+def closed_for_good(kept_until_the_end: None) -> Iterator[None]:
     """Delete what a test's windows leave behind; requested first, it is torn down after them.
 
     What is left is excluded from garbage collection until the file of tests ends.
