@@ -3,7 +3,7 @@
     python benchmarks/students.py --data data/ --output runs/students [--models default fundus] [--seeds 0 1] [--jobs 2]
 
 The recipes are those of `scripts/make_models.py`, which says what `data` has to hold, beside the sets of `frames.py`
-and `volumes.py`. Results are kept in `--results`, by default benchmarks/students, and aren't measured again. After
+and `volumes.py`. Results are kept in the output folder, and aren't measured again. After
 `--minutes`, no run begins, and those at work are saved; the same command goes on with them.
 
 For each set, the table has the Dice of the mean of the seeds at the cut without labels, at the best cut, and the area
@@ -70,14 +70,11 @@ class Variant:
         The bundled models are the teachers, and the start.
     outline
         Labels are cut where the outlines of the teacher are steepest (`cut_of_outline`), not at its 0.5.
-    dimmed
-        Dimmed copies of volumes and synthetic frames are learnt from, too.
     """
 
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     bundled: bool = False
     outline: bool = False
-    dimmed: bool = False
 
 
 _LABELS = "draws.distillation"
@@ -87,25 +84,18 @@ _COMMON = {
     "no coarse crops": Variant({"draws": {"coarse": 1.0}}),
     "gaps and short pieces as they are": Variant({_LABELS: {"linking": 0.5, "shortest": 0}}),
     "constant learning rates": Variant({"": {"falling": 0.0}}),
-    "crops of 192 px": Variant({"draws": {"size": 192}, "": {"more_angiograms": 4, "batch": 3}}),
-    "crops of 256 px": Variant({"draws": {"size": 256}, "": {"more_angiograms": 2, "batch": 2}}),
+    "crops of 128 px": Variant({"draws": {"size": 128}, "": {"batch": 4, "more_angiograms": 12}}),
+    "crops of 192 px": Variant({"draws": {"size": 192}, "": {"batch": 3, "more_angiograms": 4}}),
+    "crops of 256 px": Variant({"draws": {"size": 256}, "": {"batch": 2, "more_angiograms": 2}}),
     "twice the steps": Variant({"": {"steps": 1400}}),
+    "labels of frames as they are": Variant({_LABELS: {"mirrored": False}}),
     "labels by the bundled model": Variant(bundled=True),
     "steepest outlines": Variant(outline=True),
-    "bundled model, steepest outlines": Variant({_LABELS: {"mirrored": True}}, bundled=True, outline=True),
 }
-VARIANTS: dict[str, dict[str, Variant]] = {
-    "default": _COMMON | {"labels of frames as they are": Variant({_LABELS: {"mirrored": False}})},
-    "fluorescence": {
-        "bundled teachers": Variant(bundled=True),
-        "and dimmed copies": Variant(bundled=True, dimmed=True),
-        "and coarse crops up to 2": Variant({"draws": {"coarse": 2.0}}, bundled=True, dimmed=True),
-        "half as large again": Variant(
-            {"draws": {"size": 192, "zoom": (0.33, 1.47)}, "": {"steps": 2200, "more_angiograms": 9, "batch": 3}},
-            bundled=True,
-        ),
-    },
-    "fundus": _COMMON | {"mirrored frames, bundled model": Variant({_LABELS: {"mirrored": True}}, bundled=True)},
+VARIANTS = {
+    "default": _COMMON,
+    "fundus": _COMMON,
+    "fluorescence": {"full": Variant(), "labels by the bundled models": Variant(bundled=True)},
 }
 
 
@@ -122,7 +112,7 @@ class Job:
     @property
     def result(self) -> Path:
         """Where its measures are kept."""
-        return Path(self.args.results) / f"{self.model}_{named(self.variant, self.seed)}.json"
+        return Path(self.args.output) / "results" / f"{self.model}_{named(self.variant, self.seed)}.json"
 
     @property
     def folder(self) -> Path:
@@ -171,8 +161,8 @@ def train(job: Job) -> dict[str, Any] | None:
     teachers = [load_model(str(file), job.args.device) for file in files]
     distillation = config.draws.distillation
     if job.model == "fluorescence":
-        sources = make_models.fluorescence(job.args.data, variant.dimmed)
-        found, predict, key = sources.frames, sources.teacher(*teachers), variant.dimmed
+        sources = make_models.fluorescence(job.args.data)
+        found, predict, key = sources.frames, sources.teacher(*teachers), "sources"
     else:
         views = distillation.updated(unsure=0.0, linking=0.5, shortest=0)
         found, key = make_models.FRAMES[job.model](job.args.data), views
@@ -291,7 +281,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--output", type=Path, default=Path("runs/students"), help="folder of the runs")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "students")
     parser.add_argument("--models", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--variants", nargs="+", help="only these")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])

@@ -9,7 +9,10 @@ mean Dice, which is how well such models agree.
 
 With `--teacher`, the threshold at which the model marks as many pixels as its teacher becomes 0.5 instead. The teacher
 has no part in the temperature, since the model was trained to agree with it. With `--outline`, the threshold whose
-outlines lie where the frames change the most becomes 0.5: masks are as wide as the vessels look.
+outlines lie where the frames change the most becomes 0.5: masks are as wide as the vessels look. Frames that have to be
+enlarged for the model get a cut of their own (`Calibration.enlarged`). It is found on copies of the frames so small
+that the model enlarges them to twice their size: masks of the copies have to agree with the pixels that the vessels
+touch.
 """
 
 import argparse
@@ -19,7 +22,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_gradient_magnitude
+from skimage.transform import resize
 
 from napari_darl import load_model, segment_probability
 from napari_darl.darl.checkpoint import load_tensors, model_from, save_model
@@ -63,6 +68,26 @@ def cut_of_outline(found: list[Frame], frames: list[Frame], cuts: npt.NDArray[np
     for cut, value in zip(cuts, means, strict=True):
         print(f"cut {cut:.3f}: steepness {value:.4f} of the greatest of each frame")
     return float(cuts[means.argmax()])
+
+
+def cut_of_touched(
+    model: Model, frames: list[Frame], masks: list[npt.NDArray[np.bool_]], *, bright: bool = False
+) -> float:
+    """Return the cut for small copies of frames, at which they agree best with the pixels that vessels touch.
+
+    As for coarse crops in the training (`coarsened`), vessels touch a pixel if they cover in it half of a pixel of the
+    frame.
+    """
+    dices = []
+    for frame, mask in zip(frames, masks, strict=True):
+        factor = 2 * min(frame.shape) / model.network.config.side
+        shape = [round(length / factor) for length in frame.shape]
+        copy = resize(frame, shape, order=1, anti_aliasing=True, preserve_range=True)
+        found = segment_probability(np.round(copy).astype(frame.dtype), model, bright=bright)
+        tensor = torch.from_numpy(mask.astype(np.float32))[None, None]
+        covered = F.interpolate(tensor, shape, mode="bilinear", antialias=True)[0, 0].numpy()
+        dices.append([dice(found > cut, covered > 0.5 / factor**2) for cut in CUTS])
+    return float(CUTS[np.mean(dices, axis=0).argmax()])
 
 
 def calibrate(
@@ -122,6 +147,9 @@ def main() -> None:
         shown = [normalise(frame, intensity_range(frame, plain.network.config.normalisation)) for frame in frames]
         cuts = np.array([cut_of_outline(found, shown)])
     calibration, agreement = calibrate(found, others, cuts)
+    if args.outline:
+        marked = [p > calibration.cut for p in found]
+        calibration = calibration.updated(enlarged=cut_of_touched(plain, frames, marked, bright=args.bright))
     print(f"{calibration}, from an agreement of {agreement:.3f} in {len(frames)} frames")
     if args.output:
         tensors, contents = load_tensors(args.model, "model")

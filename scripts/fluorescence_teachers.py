@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from skimage.filters import sato, threshold_otsu
 
 from napari_darl.frames.normalisation import Normalisation, intensity_range, normalise
@@ -29,10 +28,7 @@ OF_VOLUMES = DistillationConfig(sizes=(1.0,), mirrored=True, linking=0.3, shorte
 OF_RETINA = STUDENTS["fundus"].draws.distillation
 OF_ANGIOGRAMS = DistillationConfig(linking=0.1, shortest=60)  # `default` follows vessels down to .1, too.
 SIGMAS = (1.0, 1.5, 2.0, 3.0, 4.0)  # of Sato's filter, px
-LOG_OFFSETS = (0.15, 0.02)  # The first is that of the preset `fluorescence`.
-EXPOSURE = 3.0  # By this factor, with what is brighter than white cut off, a model sees dim slices.
-BRIGHTEST = 0.01  # share of a dimmed frame's pixels that stay as bright as they were
-DIMMED = (3.0, 6.0, 12.0)  # The others are divided by one of these.
+LOG_OFFSET = 0.15  # As in the preset `fluorescence`.
 
 
 class Sources:
@@ -46,19 +42,9 @@ class Sources:
         Grey frames of ARCADE and IDRiD.
     phantoms : int
         Number of synthetic frames.
-    dimmed : bool
-        Add copies of volumes and synthetic frames in which all but the brightest spots is dim. Their labels are those
-        of the frames as they are.
     """
 
-    def __init__(
-        self,
-        data: Path,
-        angiograms: Sequence[Frame],
-        retina: Sequence[Frame],
-        phantoms: int = 60,
-        dimmed: bool = False,
-    ) -> None:
+    def __init__(self, data: Path, angiograms: Sequence[Frame], retina: Sequence[Frame], phantoms: int = 60) -> None:
         octa = read_image(data / "tubenet_sample" / "OCTA-Data.tif").data[:32]
         liver = read_image(data / "vesselexpress_liver" / "images" / "Raw_liver_1.tiff").data[:25]
         drawn = [_phantom(number) for number in range(phantoms)]
@@ -70,15 +56,11 @@ class Sources:
             "liver": [liver.max() - frame for frame in liver],
             "phantoms": [frame for frame, _ in drawn],
         }
-        bright = [frame for name in ("octa", "liver", "phantoms") for frame in self.by_name[name]] if dimmed else []
-        self.dimmed = [_dimmed(frame, DIMMED[number % len(DIMMED)]) for number, frame in enumerate(bright)]
-        self.whole = {_digest(copy): frame for copy, frame in zip(self.dimmed, bright, strict=True)}
 
     @property
     def frames(self) -> list[Frame]:
         """All frames, those of the retina and of the volumes twice, so that about as many crops show each source."""
-        named = [frame for name in (*self.by_name, "retina", "octa", "liver") for frame in self.by_name[name]]
-        return named + self.dimmed
+        return [frame for name in (*self.by_name, "retina", "octa", "liver") for frame in self.by_name[name]]
 
     def teacher(self, former: Model, default: Model, fundus: Model) -> Callable[[Frame], Probability]:
         """Return what labels a frame, by its source: a frame to the probability that the student learns."""
@@ -93,7 +75,6 @@ class Sources:
         known: dict[bytes, Probability] = {}
 
         def teach(frame: Frame) -> Probability:
-            frame = self.whole.get(_digest(frame), frame)
             digest = _digest(frame)
             if digest not in known:
                 known[digest] = label[sources[digest]](frame)
@@ -110,26 +91,13 @@ def _probability(frame: Frame, model: Model, config: DistillationConfig) -> Prob
 
 def _vote(frame: Frame, model: Model) -> Probability:
     """Return the share of three votes, slice by slice, that a pixel is vessel."""
-    brightness = _brightness(frame)
-    overexposed = 1 - np.clip(EXPOSURE * brightness, 0, 1)
-    votes = (_probability(overexposed, model, OF_VOLUMES) > 0.5).astype(np.float32)
-    for offset in LOG_OFFSETS:
-        response = sato(np.log(brightness + offset), sigmas=SIGMAS, black_ridges=False, mode="reflect")
+    limits = intensity_range(frame, Normalisation(kind="percentiles", low=0.5, high=99.5))
+    brightness = (1 - normalise(frame, limits)) / 2
+    votes = (_probability(frame, model, OF_VOLUMES) > 0.5).astype(np.float32)
+    for image in (brightness, np.log(brightness + LOG_OFFSET)):
+        response = sato(image, sigmas=SIGMAS, black_ridges=False, mode="reflect")
         votes += response > threshold_otsu(response)
     return votes / 3
-
-
-def _brightness(frame: Frame) -> Probability:
-    """Return the brightness of an inverted frame, in [0, 1]."""
-    return (1 - normalise(frame, intensity_range(frame, Normalisation(kind="percentiles", low=0.5, high=99.5)))) / 2
-
-
-def _dimmed(frame: Frame, factor: float) -> Probability:
-    """Return an inverted frame in which all but the brightest spots are dimmer by a factor."""
-    brightness = _brightness(frame)
-    smooth = gaussian_filter(brightness, 1)
-    spots = gaussian_filter((smooth > np.quantile(smooth, 1 - BRIGHTEST)).astype(np.float32), 1)
-    return 1 - brightness * np.clip(spots, 1 / factor, 1).astype(np.float32)
 
 
 def _phantom(number: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -47,15 +47,15 @@ Frames = list[NDArray[Any]]
 RECIPES = {"default": STUDENTS["lite"], "fundus": STUDENTS["fundus"], "fluorescence": STUDENTS["fluorescence"]}
 """The recipe of each student, which begins with the weights of its first teacher."""
 
-SEEDS = {"default": (0, 1), "fundus": (0,), "fluorescence": (0,)}
-"""Seeds of the runs of a student. With more than one, the model is the mean of their weights and of the teacher's
-(Wortsman et al. 2022), since all begin with the latter."""
+SEEDS = {"default": (0, 1), "fundus": (0, 1), "fluorescence": (0,)}
+"""Seeds of the runs of a student. The model is the mean of their weights, since all begin with those of the teacher
+(Wortsman et al. 2022)."""
 
 TEACHERS = {
     "default": {
         "3e20251c:default": "c1f6dc53f5be8deb048ee205fca254214f33a0a0320889829a739b425422009f",
     },
-    "fundus": {"5ffcadd4:fundus": "451f1468ef2fa226824a9484d3fd6b97c877fb4fc32ddb69d820ff110cc40758"},
+    "fundus": {"89e51e02:fundus": "218698bdb60a87f06fbd428d90f1eaf1dcd083aee1831cc7b4cc5077d261e4f9"},
     "fluorescence": {
         "3e20251c:fluorescence": "a7f8a59f17d3b1ad8e02acc2ebea91d4681169266528737c378b99d9a972da0d",
         "3e20251c:default": "c1f6dc53f5be8deb048ee205fca254214f33a0a0320889829a739b425422009f",
@@ -64,17 +64,17 @@ TEACHERS = {
 }
 """Commits and models of earlier generations that teach a student, and the SHA-256 of their weights."""
 
-STUDENT_FRAMES = {"default": 200, "fundus": 100, "fluorescence": 700}
+STUDENT_FRAMES = {"default": 200, "fundus": 100, "fluorescence": 500}
 """Greatest number of frames that a student sees, evenly spread, since to label one takes seconds."""
 
 CALIBRATIONS = {
-    "default": Calibration(cut=0.6, temperature=1.01),
-    "fundus": Calibration(cut=0.5),
+    "default": Calibration(cut=0.7, temperature=1.11),
+    "fundus": Calibration(cut=0.9, temperature=1.59, enlarged=0.35),
     "fluorescence": Calibration(cut=0.87),
 }
 """From `calibrate.py` and `calibrate_sources.py`; the cards of the models say which others took part."""
 
-CLEANINGS = {"default": {"hysteresis": 0.8, "peak": 0.9}}
+CLEANINGS = {"default": {"hysteresis": 0.9, "peak": 0.9}}
 """`Cleaning` that a model's file asks for; docs/results.md says how it was found without labels."""
 
 SAMPLES = ("0137", "0302")
@@ -98,9 +98,9 @@ def fundus(data: Path) -> Frames:
     return [*frames.values(), *larger, *(frames[path] for path in paths if path.stem in healthy)]
 
 
-def fluorescence(data: Path, dimmed: bool = False) -> Sources:
+def fluorescence(data: Path) -> Sources:
     """Read or draw the frames of `fluorescence`: some angiograms and photographs of the retina, volumes, phantoms."""
-    return Sources(data, evenly(coronary(data), 200), evenly(fundus(data)[:440], 63), dimmed=dimmed)
+    return Sources(data, evenly(coronary(data), 190), evenly(fundus(data)[:440], 45))
 
 
 def evenly(frames: Frames, most: int) -> Frames:
@@ -152,7 +152,7 @@ def train(name: str, data: Path, output: Path, device: str) -> Path:
         for _ in tqdm(trainer.run(), folder.name, total=recipe.steps, initial=trainer.step):
             pass
         trained.append(trainer.folder.model)
-    return trained[0] if len(trained) == 1 else mean_of([*trained, files[0]], output / f"{name}-mean.safetensors")
+    return trained[0] if len(trained) == 1 else mean_of(trained, output / f"{name}-mean.safetensors")
 
 
 def mean_of(files: Sequence[Path], target: Path) -> Path:

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import logit
 
 from napari_darl import SegmentOptions, Windows, iter_probability, load_model, segment, segment_probability
+from napari_darl.darl.config import Calibration
 from napari_darl.errors import DarlError, DarlWarning
 from napari_darl.evaluation.metrics import score
 from napari_darl.inference.loading import Model
@@ -42,6 +44,18 @@ def test_dtypes(untrained: Model, dtype: str) -> None:
     assert 0 <= probability.min() < probability.max() <= 1
     if dtype not in ("bool", "int8", "uint8", "float16"):
         np.testing.assert_allclose(probability, segment_probability(FRAME, untrained), atol=0.01)
+
+
+def test_enlarged_frames_have_a_cut_of_their_own(untrained: Model) -> None:
+    def logits(resize: float, **calibration: float) -> np.ndarray:
+        model = copy.deepcopy(untrained)
+        model.network.config = model.network.config.updated(calibration=Calibration(temperature=2, **calibration))
+        probability = segment_probability(FRAME, model, resize=resize)
+        assert 0.001 < probability.min() < probability.max() < 0.999
+        return logit(probability)
+
+    for resize, cut in ((0.5, 0.8), (1, 0.8), (2**0.5, 2 / 3), (2, 0.5), (3, 0.5)):
+        np.testing.assert_allclose(logits(resize, cut=0.8, enlarged=0.5), logits(resize, cut=cut), atol=0.02)
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (33, 47), (100, 257), (512, 300)])

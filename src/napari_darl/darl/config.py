@@ -119,15 +119,33 @@ class Calibration(Config):
         The probability that becomes 0.5.
     temperature
         Above 1, probabilities move towards 0.5.
+    enlarged
+        The cut of frames that are enlarged to twice their size or more. Their pixels are large beside vessels, and
+        experts mark each pixel that a vessel touches. The default is `cut`.
     """
 
     cut: float = Field(default=0.5, gt=0, lt=1)
     temperature: float = Field(default=1.0, gt=0, le=100)
+    enlarged: float | None = Field(default=None, gt=0, lt=1)
 
     @property
     def shift(self) -> float:
         """Logit of `cut`."""
-        return math.log(self.cut / (1 - self.cut))
+        return _logit(self.cut)
+
+    def odds(self, resize: float) -> float:
+        """Return what the odds p' / (1 - p') are multiplied by in frames that are resized by a factor.
+
+        Between 1 and 2, the logit of the cut is linear in the logarithm of the factor.
+        """
+        if self.enlarged is None:
+            return 1.0
+        share = min(max(math.log2(resize), 0.0), 1.0)
+        return math.exp(share * (self.shift - _logit(self.enlarged)) / self.temperature)
+
+
+def _logit(p: float) -> float:
+    return math.log(p / (1 - p))
 
 
 class ModelConfig(Config):

@@ -110,6 +110,7 @@ class Pipeline:
         self.context = Contexts(shape, config.normalisation, self.options, region)
         self.on_tiles: Callable[[int], None] | None = None
         self._config = config
+        self._odds = config.calibration.odds(self.resize)
         self.rows, self.columns = (
             Axis(length, resize, self.tile, self.margin, config.stride)
             for length, resize in ((height, self.resize * row_scale), (width, self.resize))
@@ -166,7 +167,7 @@ class Pipeline:
         try:
             for rows, columns, tiles in self._tiles(greys, contexts, self.source(window), cells):
                 found = self.predictor(tiles, (rows.needed, columns.needed))
-                segmented = found[:, 0, rows.kept, columns.kept].numpy()
+                segmented = _with_odds(found[:, 0, rows.kept, columns.kept].numpy(), self._odds)
                 place = Window(rows.pixels, columns.pixels).within(window)
                 probability[:, *place] = resample(segmented, rows.resize_back, columns.resize_back)
                 self._computed(len(greys))
@@ -230,6 +231,11 @@ class Pipeline:
         schedule = copy.deepcopy(self.predictor.network.schedule).cpu()
         part = noise[rows.start : rows.stop, columns.start : columns.stop]
         return schedule.add_noise(tensor, torch.tensor([level]), torch.from_numpy(part))
+
+
+def _with_odds(probability: Probability, factor: float) -> Probability:
+    """Return a probability p whose odds p / (1 - p) are multiplied by a factor."""
+    return probability if factor == 1 else factor * probability / (1 + (factor - 1) * probability)
 
 
 @contextmanager

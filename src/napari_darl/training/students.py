@@ -31,12 +31,13 @@ STUDENTS = {
         LITE_CORONARY,
         DistillationConfig(sizes=(1.0,), mirrored=True, linking=0.1, shortest=60),
         700,
+        size=256,
         zoom=(0.35, 1.5),
         coarse=1.5,
-    ),
+    ).updated(batch=2, more_angiograms=2),
     "fundus": _student(
         LITE_FUNDUS,
-        DistillationConfig(sizes=(1.0, 1.5), linking=0.3, shortest=30, finest=1000),
+        DistillationConfig(sizes=(1.0, 1.5), mirrored=True, linking=0.3, shortest=30, finest=1000),
         600,
         noise=0.3,
         coarse=2.0,
@@ -48,5 +49,6 @@ STUDENTS = {
 """Recipes of students.
 
 All learn to mark in noisy and coarse frames what their teachers mark in sharp ones, with gaps closed and without short
-pieces. "fluorescence" learns labels of several teachers (`scripts/make_models.py`).
+pieces. "fluorescence" learns labels of several teachers (`scripts/make_models.py`). Large crops of angiograms show more
+of the tree that a thin branch belongs to.
 """
