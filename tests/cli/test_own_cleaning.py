@@ -16,7 +16,7 @@ from napari_darl.models import model_info
 from napari_darl.samples import sample_angiogram
 
 FRAME: NDArray[np.uint8] = sample_angiogram()[128:256, 128:320]
-OWN = Cleaning(hysteresis=0.8, peak=0.9)
+OWN = Cleaning(hysteresis=0.9, peak=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -76,4 +76,4 @@ def test_copied_commands_say_what_differs_from_the_file() -> None:
     plain = segment_command(Settings("default", cleaning=Cleaning()), "a.tif", "out")
     assert plain.endswith("--threshold 0.5 --hysteresis 0.0 --peak 0.0")
     assert segment_command(Settings("default", cleaning=OWN), "a.tif", "out").endswith("--threshold 0.5")
-    assert segment_command(Settings("fundus", cleaning=OWN), "a.tif", "out").endswith("--hysteresis 0.8 --peak 0.9")
+    assert segment_command(Settings("fundus", cleaning=OWN), "a.tif", "out").endswith("--hysteresis 0.9 --peak 0.9")

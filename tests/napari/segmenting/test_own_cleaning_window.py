@@ -8,7 +8,7 @@ from napari_darl._napari.commands import segment_vessels
 from napari_darl.inference.cleaning import Cleaning
 from napari_darl.samples import sample_angiogram
 
-OWN = Cleaning(hysteresis=0.8, peak=0.9)
+OWN = Cleaning(hysteresis=0.9, peak=0.9)
 
 
 def test_the_menu_and_the_widget_clean_as_the_command_line(window: Window) -> None:
@@ -22,7 +22,7 @@ def test_the_menu_and_the_widget_clean_as_the_command_line(window: Window) -> No
     assert widget.cleaning.value == OWN
     widget.cleaning.controls["peak"].setValue(0)
     window.wait(lambda: mask.metadata["napari-darl"]["peak"] == 0)
-    assert mask.metadata["napari-darl"]["hysteresis"] == 0.8
+    assert mask.metadata["napari-darl"]["hysteresis"] == 0.9
 
 
 def test_the_controls_follow_the_model_until_there_is_a_mask(window: Window) -> None:
