@@ -62,13 +62,13 @@ def configured(variant: str, steps: int, seed: int) -> TrainingConfig:
     """Return the recipe of a variant; self-teaching begins half-way."""
     config = training_config("lite", steps=steps, seed=seed).updated(self_teaching=max(1, steps // 2))
     for path, fields in VARIANTS[variant].items():
-        config = _changed(config, [part for part in path.split(".") if part], fields)
+        config = changed(config, [part for part in path.split(".") if part], fields)
     return config
 
 
-def _changed(config: Any, path: list[str], fields: dict[str, Any]) -> Any:
+def changed(config: Any, path: list[str], fields: dict[str, Any]) -> Any:
     if path:
-        fields = {path[0]: _changed(getattr(config, path[0]), path[1:], fields)}
+        fields = {path[0]: changed(getattr(config, path[0]), path[1:], fields)}
     return type(config).model_validate(dict(config) | fields)
 
 

@@ -3,8 +3,8 @@
     python benchmarks/students.py --data data/ --output runs/students [--models default fundus] [--seeds 0 1] [--jobs 2]
 
 The recipes are those of `scripts/make_models.py`, which says what `data` has to hold, beside the sets of `frames.py`
-and `volumes.py`. Results are kept in the output folder, and aren't measured again. After
-`--minutes`, no run begins, and those at work are saved; the same command goes on with them.
+and `volumes.py`. Results are kept in the output folder, and aren't measured again. After `--minutes`, no run begins,
+and those at work are saved; the same command goes on with them.
 
 For each set, the table has the Dice of the mean of the seeds at the cut without labels, at the best cut, and the area
 under the precision-recall curve. Without labels, the cut is the one at which the student marks as many pixels of its
@@ -29,13 +29,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from ablation import _changed, named
-from accuracy import THRESHOLDS, mean_dice
+from ablation import changed, named
+from accuracy import THRESHOLDS
 from frames import SETS, load
-from scipy.special import expit, logit
 from volumes import VOLUMES, kept_out
 
 from napari_darl import load_model, segment_probability
+from napari_darl.darl.config import Calibration
 from napari_darl.evaluation.metrics import score
 from napari_darl.evaluation.report import markdown_table
 from napari_darl.frames.normalisation import intensity_range, normalise
@@ -47,7 +47,7 @@ from napari_darl.training.trainer import Trainer
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 import make_models
-from calibrate import cut_of_outline
+from calibrate import corrected, cut_of_outline
 
 Frames = list[npt.NDArray[Any]]
 
@@ -55,6 +55,11 @@ Labels = npt.NDArray[np.int8]
 Predict = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 
 BUNDLED = {"default": ["default"], "fundus": ["fundus"], "fluorescence": ["fluorescence", "default", "fundus"]}
+MEASURED = {
+    "default": ("dca1_dev",),
+    "fundus": ("drive", "chase_db1"),
+    "fluorescence": ("dca1_dev", "drive", "octa", "liver"),
+}
 CHECKED = 24  # training frames that a cut is taken from, at most
 
 
@@ -124,7 +129,7 @@ def recipe(job: Job) -> TrainingConfig:
     """Return the recipe of a run."""
     config = make_models.RECIPES[job.model].updated(seed=job.seed)
     for path, fields in VARIANTS[job.model][job.variant].changes.items():
-        config = _changed(config, [part for part in path.split(".") if part], fields)
+        config = changed(config, [part for part in path.split(".") if part], fields)
     return config
 
 
@@ -144,86 +149,78 @@ def labels(job: Job, stack: Frames, predict: Predict, key: object, config: Disti
     maps = [np.load(folder / f"{index}.npy").astype(np.float32) for index in range(len(stack))]
     if VARIANTS[job.model][job.variant].outline:
         normalisation = recipe(job).model.normalisation
-        some = range(0, len(stack), -(-len(stack) // CHECKED))
-        shown = [normalise(stack[index], intensity_range(stack[index], normalisation)) for index in some]
-        shift = logit(cut_of_outline([maps[index] for index in some], shown))
-        maps = [expit(logit(np.clip(map_, 1e-4, 1 - 1e-4)) - shift).astype(np.float32) for map_ in maps]
+        some = make_models.evenly(stack, CHECKED)
+        shown = [normalise(frame, intensity_range(frame, normalisation)) for frame in some]
+        cut = cut_of_outline(make_models.evenly(maps, CHECKED), shown)
+        maps = [corrected(map_, Calibration(cut=cut)) for map_ in maps]
     return [soft_labels(map_, config) for map_ in maps]
 
 
 def train(job: Job) -> dict[str, Any] | None:
     """Train, or go on, and measure; return nothing if time was up before the end."""
-    config, variant = recipe(job), VARIANTS[job.model][job.variant]
-    if variant.bundled:
+    config, device = recipe(job), job.args.device
+    if VARIANTS[job.model][job.variant].bundled:
         files: list[Any] = BUNDLED[job.model]
     else:
         files = make_models.teachers(job.model, Path(job.args.output) / "teachers")
-    teachers = [load_model(str(file), job.args.device) for file in files]
-    distillation = config.draws.distillation
-    if job.model == "fluorescence":
-        sources = make_models.fluorescence(job.args.data)
-        found, predict, key = sources.frames, sources.teacher(*teachers), "sources"
-    else:
-        views = distillation.updated(unsure=0.0, linking=0.5, shortest=0)
-        found, key = make_models.FRAMES[job.model](job.args.data), views
-        predict = partial(mean_probability, models=teachers, config=views)
-    stack = make_models.evenly(found, make_models.STUDENT_FRAMES[job.model])
+    teachers = [load_model(str(file), device) for file in files]
+    stack, predict, views = taught(job, teachers, config.draws.distillation)
     if (job.folder / "checkpoint.safetensors").exists():
-        trainer = Trainer.resume(job.folder, stack, steps=config.steps, device=job.args.device)
+        trainer = Trainer.resume(job.folder, stack, steps=config.steps, device=device)
     else:
         start = starting_networks(files[0])
-        trainer = Trainer(config, job.folder, stack, start=start, teachers=teachers, device=job.args.device)
-    learnt = labels(job, stack, predict, (key, [str(file) for file in files]), distillation)
+        trainer = Trainer(config, job.folder, stack, start=start, teachers=teachers, device=device)
+    learnt = labels(job, stack, predict, (views, [str(file) for file in files]), config.draws.distillation)
     trainer.sampler.angiograms.labels.update(enumerate(learnt))
     stop = Event()
     timer = Timer(max(0.0, job.deadline - time.time()), stop.set)
     timer.start()
-    began, first = time.time(), trainer.step
     for _ in trainer.run(stop):
         pass
     timer.cancel()
-    speed = (trainer.step - first) / (time.time() - began)
-    print(f"{job.result.stem}: step {trainer.step}, {speed:.2f} steps/s", flush=True)
+    print(f"{job.result.stem}: step {trainer.step}", flush=True)
     if trainer.step < config.steps:
         return None
-    student = load_model(str(job.folder / "model.safetensors"), job.args.device)
-    return {"speed": speed, "cut": cut_of_labels(student, stack, learnt)} | measures(student, job.model, job.args.data)
+    student = load_model(str(job.folder / "model.safetensors"), device)
+    return {"cut": cut_of_labels(student, stack, learnt)} | measures(student, job.model, job.args.data)
+
+
+def taught(
+    job: Job, teachers: list[Model], distillation: DistillationConfig
+) -> tuple[Frames, Predict, DistillationConfig]:
+    """Return the frames that a student sees, what predicts the probability of each, and how it looks at them."""
+    views = distillation.updated(unsure=0.0, linking=0.5, shortest=0)
+    if job.model == "fluorescence":
+        sources = make_models.fluorescence(job.args.data)
+        found, predict = sources.frames, sources.teacher(*teachers)
+    else:
+        found = make_models.FRAMES[job.model](job.args.data)
+        predict = partial(mean_probability, models=teachers, config=views)
+    return make_models.evenly(found, make_models.STUDENT_FRAMES[job.model]), predict, views
 
 
 def cut_of_labels(student: Model, stack: Frames, learnt: list[Labels]) -> float:
     """Return the cut at which a student marks as many pixels of some training frames as its labels do."""
-    some = range(0, len(stack), -(-len(stack) // CHECKED))
-    share = np.mean([np.mean(learnt[index] > 0) for index in some])
-    found = [segment_probability(stack[index], student, bright=False) for index in some]
+    share = np.mean([np.mean(labels > 0) for labels in make_models.evenly(learnt, CHECKED)])
+    some = make_models.evenly(stack, CHECKED)
+    found = [segment_probability(frame, student, bright=False) for frame in some]
     return float(np.mean([np.quantile(map_, 1 - share) for map_ in found]))
 
 
 def measures(student: Model, name: str, data: Path) -> dict[str, dict[str, Any]]:
     """Return the Dice at each threshold, and the area under the precision-recall curve, on the sets of a model."""
-    sets = ("dca1_dev",) if name == "default" else ("drive", "chase_db1")
-    if name == "fluorescence":
-        sets = ("dca1_dev", "drive")
     found: dict[str, dict[str, Any]] = {}
-    for one in sets:
-        samples = list(load(one, data))
-        maps = [segment_probability(sample.grey, student, bright=False) for sample in samples]
-        scores = [
-            score(map_ > 0.5, s.truth, probability=map_, fov=s.counted) for s, map_ in zip(samples, maps, strict=True)
-        ]
+    for one in MEASURED[name]:
+        if one in VOLUMES:
+            samples = [(frame, truth, None) for frame, truth in kept_out(one, data)]
+        else:
+            samples = [(sample.grey, sample.truth, sample.counted) for sample in load(one, data)]
+        maps = [segment_probability(frame, student, bright=one in VOLUMES) for frame, _, _ in samples]
+        pairs = list(zip(maps, samples, strict=True))
+        areas = [score(p > 0.5, truth, probability=p, fov=counted).pr_auc for p, (_, truth, counted) in pairs]
         found[one] = {
-            "dice": [mean_dice(samples, [map_ > level for map_ in maps]) for level in THRESHOLDS],
-            "pr_auc": mean(s.pr_auc or 0.0 for s in scores),
-        }
-    for one in VOLUMES if name == "fluorescence" else ():
-        slices = kept_out(one, data)
-        maps = [segment_probability(frame, student) for frame, _ in slices]
-        scores = [score(map_ > 0.5, truth, probability=map_) for map_, (_, truth) in zip(maps, slices, strict=True)]
-        found[one] = {
-            "dice": [
-                mean(score(map_ > level, truth).dice for map_, (_, truth) in zip(maps, slices, strict=True))
-                for level in THRESHOLDS
-            ],
-            "pr_auc": mean(s.pr_auc or 0.0 for s in scores),
+            "dice": [mean(score(p > cut, truth, fov=fov).dice for p, (_, truth, fov) in pairs) for cut in THRESHOLDS],
+            "pr_auc": mean(area or 0.0 for area in areas),
         }
     return found
 

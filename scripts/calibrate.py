@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_gradient_magnitude
 from skimage.transform import resize
 
@@ -34,6 +33,7 @@ from napari_darl.frames.normalisation import intensity_range, normalise
 from napari_darl.frames.stacks import read_stack
 from napari_darl.inference.loading import Model
 from napari_darl.inference.trust import expected_dice
+from napari_darl.training.crops import touched_pixels
 
 CUTS = np.round(np.concatenate([np.arange(0.05, 0.3, 0.025), np.arange(0.3, 0.96, 0.05)]), 3)
 
@@ -75,18 +75,16 @@ def cut_of_touched(
 ) -> float:
     """Return the cut for small copies of frames, at which they agree best with the pixels that vessels touch.
 
-    As for coarse crops in the training (`coarsened`), vessels touch a pixel if they cover in it half of a pixel of the
-    frame.
+    The copies are so small that the model enlarges them to twice their size.
     """
     dices = []
     for frame, mask in zip(frames, masks, strict=True):
         factor = 2 * min(frame.shape) / model.network.config.side
-        shape = [round(length / factor) for length in frame.shape]
+        shape = round(frame.shape[0] / factor), round(frame.shape[1] / factor)
         copy = resize(frame, shape, order=1, anti_aliasing=True, preserve_range=True)
         found = segment_probability(np.round(copy).astype(frame.dtype), model, bright=bright)
-        tensor = torch.from_numpy(mask.astype(np.float32))[None, None]
-        covered = F.interpolate(tensor, shape, mode="bilinear", antialias=True)[0, 0].numpy()
-        dices.append([dice(found > cut, covered > 0.5 / factor**2) for cut in CUTS])
+        touched = touched_pixels(mask, shape)
+        dices.append([dice(found > cut, touched) for cut in CUTS])
     return float(CUTS[np.mean(dices, axis=0).argmax()])
 
 

@@ -30,8 +30,9 @@ from napari_darl import (
 )
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.config import PUBLISHED, DenoiserConfig, GeneratorConfig
-from napari_darl.darl.model import build
+from napari_darl.darl.model import build, with_odds
 from napari_darl.exporting import graph
+from napari_darl.exporting.facts import facts_of
 from napari_darl.samples import sample_angiogram
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -182,3 +183,13 @@ def test_a_graph_that_differs_is_not_written(tmp_path: Path, untrained: Model, m
     with pytest.raises(DarlError, match="differs from the model"):
         export_model(untrained, tmp_path / "a.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_enlarged_frames_have_a_threshold_of_their_own() -> None:
+    fundus = load_model("fundus", "cpu")
+    fundus.info["threshold"] = 0.4
+    facts = facts_of(fundus)
+    probability = torch.tensor([facts["threshold"], facts["threshold_enlarged"]])
+    odds = torch.tensor([1.0, fundus.network.config.calibration.odds(2)])
+    torch.testing.assert_close(with_odds(probability, odds), torch.tensor([0.4, 0.4]), atol=1e-3, rtol=0)
+    assert facts_of(load_model("default", "cpu"))["threshold_enlarged"] == 0.5

@@ -21,7 +21,7 @@ from napari_darl.refining.guard import (
 
 def labelled(probability: np.ndarray, labels: np.ndarray) -> LabelledFrame:
     pixels = np.zeros(labels.shape, np.uint8)
-    return LabelledFrame(pixels, torch.zeros(1, 1, *labels.shape), probability.astype(np.float32), labels)
+    return LabelledFrame(pixels, torch.zeros(1, 1, *labels.shape), probability.astype(np.float32), 1.0, labels)
 
 
 @pytest.fixture

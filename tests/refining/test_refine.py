@@ -78,7 +78,7 @@ def test_erased_vessels_leave_the_original(default: Model, frames: list[np.ndarr
 
 @pytest.mark.usefixtures("quick_refining")
 def test_nothing_is_fitted_where_the_original_is_right(default: Model, frames: list[np.ndarray]) -> None:
-    right = (segment_probability(frames[0], default, resize=1) > 0.5).astype(np.int8)
+    right = segment(frames[0], default, resize=1).astype(np.int8)
     done = refine(default, [(frames[0], right)], options=AS_IT_IS)
     assert done.choice == "original"
     assert list(done.report) == ["original"]
@@ -101,6 +101,20 @@ def test_a_fit_is_the_same_for_the_same_key_and_leaves_the_original(default: Mod
     assert all(torch.equal(before[name], tensor) for name, tensor in default.network.state_dict().items())
 
 
+def test_a_fit_learns_the_probability_that_users_get(frames: list[np.ndarray]) -> None:
+    fundus, enlarged = load_model("fundus", "cpu"), SegmentOptions(resize=2)
+    mask = (segment_probability(frames[0], fundus, resize=2) > 0.5).astype(np.int8)
+    (labelled,) = read_corrections([(frames[0], mask)], fundus, enlarged)
+    assert labelled.odds == fundus.network.config.calibration.odds(2) > 1
+    labels = torch.from_numpy(labelled.resized(labelled.labels)[None, None])
+    with torch.inference_mode():
+        losses = [
+            float(Fitting._loss(fundus.network, (labelled.network_input, labels, torch.tensor(odds))))
+            for odds in (labelled.odds, 1.0, labelled.odds**2)
+        ]
+    assert losses[0] < min(losses[1:])
+
+
 @pytest.mark.parametrize("zoom", [1.0, 1.6])
 def test_labels_stay_on_their_pixels_in_crops(default: Model, frames: list[np.ndarray], zoom: float) -> None:
     (labelled,) = read_corrections([(frames[0], np.zeros(frames[0].shape, np.int8))], default, AS_IT_IS)
@@ -110,7 +124,7 @@ def test_labels_stay_on_their_pixels_in_crops(default: Model, frames: list[np.nd
     # The network's input shows the labels themselves, so that each crop can be compared with its labels.
     shown = replace(labelled, labels=drawn, network_input=torch.from_numpy(drawn[None, None].astype(np.float32)))
     config = FitConfig(size=64, zoom=zoom, intensity=0.25, noise=0.0)
-    crops, labels = Fitting(default.network, [], config, 0, lambda: None)._crops([(shown, drawn)], 24, 64, 0, 0)
+    crops, labels, _ = Fitting(default.network, [], config, 0, lambda: None)._crops([(shown, drawn)], 24, 64, 0, 0)
     assert crops.shape == labels.shape == (24, 1, 64, 64)
     assert set(labels.unique().tolist()) == {-1, 0, 1}
     assert (((crops > 0.3) == (labels == 1)).float().mean((1, 2, 3)) > 0.97).all()

@@ -37,6 +37,11 @@ class PathOutput(NamedTuple):
     image: Tensor
 
 
+def with_odds(probability: Tensor, factor: float | Tensor) -> Tensor:
+    """Return a probability p whose odds p / (1 - p) are multiplied by a factor."""
+    return factor * probability / (1 + (factor - 1) * probability)
+
+
 class Darl(nn.Module):
     """Denoiser, generator, and the two paths through them.
 

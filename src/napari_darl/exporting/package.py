@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from napari_darl.darl.model import Darl
-from napari_darl.exporting.facts import facts_of
+from napari_darl.exporting.facts import facts_of, threshold_at
 from napari_darl.exporting.graph import INPUT, OPSET, OUTPUT, FromIntensity, onnx_graph
 from napari_darl.frames.normalisation import Normalisation
 from napari_darl.inference.loading import Model, card_of
@@ -149,13 +149,19 @@ def _documentation(model: Model) -> str:
     """Return the model's card with what a program can't do by itself."""
     config = model.network.config
     bits = " Frames have 8 bits." if config.normalisation.kind == "bits" else ""
+    enlarged = ""
+    if config.calibration.enlarged is not None:
+        enlarged = (
+            f"\nIn frames that were enlarged by 2 or more, those above {threshold_at(model, 2):.3g} are. In between, "
+            "the\nlogit of this threshold is linear in the logarithm of the factor."
+        )
     return f"""{card_of(model).rstrip()}
 
 ## Using this package
 
 Frames whose shorter side has {config.side} to {config.side * config.reach:g} pixels are segmented as they are; resize
 others into this range first.{bits} Vessels are {"bright" if config.bright else "dark"}; invert other frames. Height and
-width are multiples of {config.stride}. Pixels whose probability is above {model.threshold:g} are vessel.
+width are multiples of {config.stride}. Pixels whose probability is above {model.threshold:g} are vessel.{enlarged}
 
 ## Validation
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from napari_darl.darl.config import ModelConfig
 from napari_darl.darl.device import is_out_of_memory
+from napari_darl.darl.model import with_odds
 from napari_darl.errors import DarlError, InputError
 from napari_darl.frames.channels import to_grey
 from napari_darl.frames.missing import missing_pixels
@@ -68,6 +69,8 @@ class Pipeline:
         Those given, with `resize`, `tile` and `bright` decided.
     resize : float
         The factor by which frames are resized before the network.
+    odds : float
+        What the odds of the network's probability are multiplied by at this size (`Calibration.odds`).
     whole : Window
         A frame as a window.
     rows, columns : Axis
@@ -110,7 +113,7 @@ class Pipeline:
         self.context = Contexts(shape, config.normalisation, self.options, region)
         self.on_tiles: Callable[[int], None] | None = None
         self._config = config
-        self._odds = config.calibration.odds(self.resize)
+        self.odds = config.calibration.odds(self.resize)
         self.rows, self.columns = (
             Axis(length, resize, self.tile, self.margin, config.stride)
             for length, resize in ((height, self.resize * row_scale), (width, self.resize))
@@ -167,7 +170,7 @@ class Pipeline:
         try:
             for rows, columns, tiles in self._tiles(greys, contexts, self.source(window), cells):
                 found = self.predictor(tiles, (rows.needed, columns.needed))
-                segmented = _with_odds(found[:, 0, rows.kept, columns.kept].numpy(), self._odds)
+                segmented = with_odds(found[:, 0, rows.kept, columns.kept], self.odds).numpy()
                 place = Window(rows.pixels, columns.pixels).within(window)
                 probability[:, *place] = resample(segmented, rows.resize_back, columns.resize_back)
                 self._computed(len(greys))
@@ -231,11 +234,6 @@ class Pipeline:
         schedule = copy.deepcopy(self.predictor.network.schedule).cpu()
         part = noise[rows.start : rows.stop, columns.start : columns.stop]
         return schedule.add_noise(tensor, torch.tensor([level]), torch.from_numpy(part))
-
-
-def _with_odds(probability: Probability, factor: float) -> Probability:
-    """Return a probability p whose odds p / (1 - p) are multiplied by a factor."""
-    return probability if factor == 1 else factor * probability / (1 + (factor - 1) * probability)
 
 
 @contextmanager

@@ -39,6 +39,8 @@ class LabelledFrame:
         Float32 (1, 1, h, w) in [-1, 1]: grey, normalised and resized as for segmenting.
     probability : numpy.ndarray of float32, shape (Y, X)
         What the original model gives.
+    odds : float
+        What the odds of the network's probability are multiplied by at this size (`Calibration.odds`).
     labels : numpy.ndarray of int8, shape (Y, X)
         The corrections.
     """
@@ -46,6 +48,7 @@ class LabelledFrame:
     pixels: npt.NDArray[Any]
     network_input: Tensor
     probability: npt.NDArray[np.float32]
+    odds: float
     labels: Labels
 
     @property
@@ -138,4 +141,5 @@ def _frame(windows: Windows, index: tuple[int, ...], labels: Labels) -> Labelled
     grey = pipeline.grey(pixels)
     context = pipeline.context(grey, index)
     network_input = pipeline.network_input([grey], [context])
-    return LabelledFrame(pixels, network_input, pipeline([grey], [context], pipeline.whole)[0], labels)
+    probability = pipeline([grey], [context], pipeline.whole)[0]
+    return LabelledFrame(pixels, network_input, probability, pipeline.odds, labels)

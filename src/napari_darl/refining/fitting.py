@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_darl.configuration import Config
 from napari_darl.darl.losses import cycle
-from napari_darl.darl.model import Darl
+from napari_darl.darl.model import Darl, with_odds
 from napari_darl.refining.corrections import NOT_SAID, LabelledFrame, Labels
 
 Kind = Literal["anchored", "free"]
@@ -119,10 +119,14 @@ class Fitting:
 
     def _crops(
         self, frames: Sequence[tuple[LabelledFrame, Labels]], count: int, size: int, step: int, first: int
-    ) -> tuple[Tensor, Tensor]:
-        """Draw crops about labelled pixels and change them: network input and labels, (N, 1, size, size)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw crops about labelled pixels and change them.
+
+        Returns network input and labels, (N, 1, size, size), and the factor of the odds of each, (N, 1, 1, 1).
+        """
         images: list[Tensor] = []
         labels: list[Tensor] = []
+        odds: list[float] = []
         for sample in range(first, first + count):
             rng = np.random.default_rng((self.seed, step, sample))
             frame, known = frames[int(rng.integers(len(frames)))]
@@ -141,22 +145,21 @@ class Fitting:
                 crop = interpolate(crop, (size, size), mode="bilinear", antialias=True)
                 part = interpolate(part, (size, size), mode="nearest-exact")
             crop = _intensities_changed(crop, self.config, rng)
+            odds.append(frame.odds)
             turns, flip = int(rng.integers(4)), bool(rng.integers(2))
             for value, values in ((crop, images), (part, labels)):
                 turned = torch.rot90(value, turns, (2, 3))
                 values.append(turned.flip(2) if flip else turned)
-        return torch.cat(images), torch.cat(labels)
+        return torch.cat(images), torch.cat(labels), torch.tensor(odds)[:, None, None, None]
 
     @staticmethod
-    def _loss(network: Darl, crops: tuple[Tensor, Tensor]) -> Tensor:
-        """Return cross-entropy and overlap over the labelled pixels."""
+    def _loss(network: Darl, crops: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Return cross-entropy and overlap over the labelled pixels, of the probability that users get."""
         device = next(network.parameters()).device
-        images, labels = (part.to(device) for part in crops)
-        phases = network.split(images)
-        steps = torch.zeros(len(phases), dtype=torch.int64, device=device)
-        found = network.join(network.path_a(phases, steps).image)
+        images, labels, odds = (part.to(device) for part in crops)
+        found = with_odds(network(images), odds)
         said = labels != NOT_SAID
-        return cycle(found[said], 2 * labels[said] - 1, "entropy")
+        return cycle(2 * found[said] - 1, 2 * labels[said] - 1, "entropy")
 
 
 def _intensities_changed(crop: Tensor, config: FitConfig, rng: np.random.Generator) -> Tensor:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from napari_darl.darl.checkpoint import save_model
 from napari_darl.darl.model import Darl
 from napari_darl.errors import DarlError, InputError
+from napari_darl.inference.cleaning import clean_mask
 from napari_darl.inference.loading import Model, as_model
 from napari_darl.inference.options import SegmentOptions
 from napari_darl.inference.windows import Windows
@@ -183,7 +184,7 @@ class _Work:
         known = self.original.threshold
         pooled = {name: Overlap() for name in _CANDIDATES}
         for frame in frames:
-            pooled["original"].add(frame.probability > known, frame.labels)
+            pooled["original"].add(self._original_mask(frame), frame.labels)
         if pooled["original"].dice > 1 - GAIN:
             return {"original": Candidate(pooled["original"].dice, 0.0)}
 
@@ -193,8 +194,12 @@ class _Work:
             threshold = best_threshold(*_said(fitted), known)
             networks: dict[str, Darl | None] = {name: self.fitting.fit(fitted, name) for name in _FITTED}
             fold = {name: Overlap() for name in _CANDIDATES}
-            for name, cut in (("original", known), ("threshold", threshold), ("anchored", 0.5), ("free", 0.5)):
-                masks = [self._probability(networks.get(name), frame) > cut for frame in (*held_out, *self.others)]
+            for name, cut in (("original", None), ("threshold", threshold), ("anchored", 0.5), ("free", 0.5)):
+                looked = (*held_out, *self.others)
+                if cut is None:
+                    masks = [self._original_mask(frame) for frame in looked]
+                else:
+                    masks = [self._probability(networks.get(name), frame) > cut for frame in looked]
                 for frame, mask in zip(held_out, masks, strict=False):
                     fold[name].add(mask, frame.labels)
                     if name != "original":  # Nothing was fitted for it: all frames count, from above.
@@ -209,6 +214,10 @@ class _Work:
         """Return how far a fit disagrees with what the original is sure of."""
         looked = [*self.others, *frames]
         return disagreement(looked, [self._probability(network, frame) > 0.5 for frame in looked])
+
+    def _original_mask(self, frame: LabelledFrame) -> npt.NDArray[np.bool_]:
+        """Return the mask that users get of the original, cleaned as its file says."""
+        return clean_mask(frame.probability, self.original.cleaning) > 0
 
     def _probability(self, network: Darl | None, frame: LabelledFrame) -> Probability:
         if network is None:

@@ -193,10 +193,18 @@ def coarsened(frame: Frame, labels: Frame, factor: float) -> tuple[Frame, Frame]
     if small == size:
         return frame, labels
     fewer = reduced_labels(labels, small)
-    touched = _resize((labels > 0).astype(np.float32), small) > 0.5 * (small / size) ** 2
+    touched = touched_pixels(labels > 0, (small, small))
     fewer[touched] = np.maximum(fewer, _most(labels, small))[touched]
     pixels = nearest_pixels(size, size, small)
     return _resize(_resize(frame, small), size), fewer[pixels][:, pixels]
+
+
+def touched_pixels(mask: Mask, shape: tuple[int, int]) -> Mask:
+    """Return which pixels of a smaller frame vessels touch: they cover in it half of a pixel of the mask."""
+    tensor = torch.from_numpy(mask.astype(np.float32))[None, None]
+    covered = F.interpolate(tensor, shape, mode="bilinear", antialias=True, align_corners=False)[0, 0].numpy()
+    touched: Mask = covered > 0.5 * shape[0] * shape[1] / mask.size
+    return touched
 
 
 def reduced_labels(labels: Frame, size: int) -> Frame:
