@@ -6,7 +6,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from threading import Timer
+from threading import Timer, current_thread
 from typing import Any
 
 import numpy as np
@@ -197,3 +197,32 @@ def test_a_cluster_whose_workers_come_late_and_one_that_goes(tmp_path: Path, win
             write(windows, mask, client=client, progress=close)
     assert write(windows, mask)[0] >= 1
     np.testing.assert_array_equal(read(mask), whole(windows) > 0.5)
+
+
+def test_a_cluster_fills_the_coarser_levels_and_goes_on_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    # No network: only levels matter here, and workers are threads of this process.
+    monkeypatch.setattr(Windows, "compute_chunk", lambda self, chunk, _: np.float32(frame[chunk.slices] / 255))
+    frame = np.tile(sample_angiogram(), (2, 3))[:700, :1100]
+    windows, fillers = Windows(frame, options=TILED), []
+    fill = zarr_output.coarsen
+    monkeypatch.setattr(zarr_output, "coarsen", lambda *block: (fillers.append(current_thread().name), fill(*block)))
+    write(windows, tmp_path / "here.zarr", probability=tmp_path / "here_probability.zarr")
+    here = len(fillers)
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
+    paths = {"mask": tmp_path / "mask.zarr", "probability": tmp_path / "probability.zarr"}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        with pytest.raises(Stopped):
+            write(windows, **paths, client=client, progress=Progress(enough=30))
+        assert write(windows, **paths, client=client)[0] >= 30
+    assert here
+    assert {name.split("-")[1] for name in fillers[here:]} == {"Dask"}
+    for name, path in zip(("here.zarr", "here_probability.zarr"), paths.values(), strict=True):
+        one, two = (zarr.open_group(place, mode="r") for place in (tmp_path / name, path))
+        assert sorted(one) == sorted(two) == ["0", "1", "2"]
+        for level in one:
+            np.testing.assert_array_equal(one[level][:], two[level][:])
+            assert one[level][:].any()
+        assert not (path / ".darl-done").exists()

@@ -267,13 +267,15 @@ def connected(address: str | None) -> "Iterator[Client | None]":
         yield None
         return
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise InputError(
             'dask.distributed isn\'t installed. Install it by: pip install "napari-darl[large]".'
         ) from error
     if address == "local":
-        with LocalCluster(threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        from napari_darl.inference.cluster import local_cluster
+
+        with local_cluster() as cluster, Client(cluster) as client:
             yield client
         return
     try:

@@ -1,17 +1,17 @@
 """Masks and probabilities written as OME-Zarr chunk by chunk, here or on a cluster; interrupted work resumes.
 
 An unfinished result holds a log, the numbers of the chunks that are written. A chunk is added to it once it is on disk,
-so that a later call computes only what is missing. Then the coarser levels are made, and the log goes. The attributes
-of a result say how it is made, with a hash of image, model and options: a result of anything else is never continued.
+so that a later call computes only what is missing. Chunks of the coarser levels are made once what they cover is
+written, and aren't in the log, which goes at the end. The attributes of a result say how it is made, with a hash of
+image, model and options: a result of anything else is never continued.
 """
 
 import shutil
-import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -19,21 +19,20 @@ from uuid import uuid4
 import numpy as np
 from filelock import FileLock, Timeout
 
-from napari_darl.errors import DarlError, FileError, InputError
+from napari_darl.errors import FileError, InputError
 from napari_darl.inference.cleaning import Cleaning
+from napari_darl.inference.cluster import Task, on_cluster, send
 from napari_darl.inference.context import Chunk
 from napari_darl.inference.parallel import ahead
 from napari_darl.inference.pipeline import Probability
 from napari_darl.inference.windows import Windows
 from napari_darl.inference.zarr_results import LOG, find_state, is_former, is_result, warn_of_former
 from napari_darl.io.ome_zarr import FINEST, OmeZarr
+from napari_darl.io.pyramid import Block, coarsen
 from napari_darl.io.zarr_labels import image_of, list_label
 
 if TYPE_CHECKING:
     from distributed import Client
-
-_WAITING = 4  # chunks sent ahead for each thread of a cluster, so that none runs dry
-_RETRIES = 3
 
 
 def write_zarr(
@@ -159,24 +158,67 @@ def _write(
     if not overwrite and all(find_state(path, windows, attributes) == "finished" for path in output.dtypes):
         yield len(chunks)
         return
+    shared = None if client is None else send(client, windows)
     created = [_prepare(path, dtype, windows, attributes, overwrite) for path, dtype in output.dtypes.items()]
     log = output.mask / LOG
     if any(created):
         log.write_text("")
     done = _read_log(log, len(chunks))
     yield len(done)
+    levels = _Levels({path: _layout(path, dtype, windows) for path, dtype in output.dtypes.items()}, done)
     missing = [(number, chunk) for number, chunk in enumerate(chunks) if number not in done]
-    numbers = _write_here(output, windows, missing) if client is None else _write_on(client, output, windows, missing)
+    if client is None:
+        numbers = _write_here(output, windows, missing)
+    else:
+        tasks = ((output.compute, (shared, chunk, number)) for number, chunk in missing)
+        numbers = levels.sort(on_cluster(client, levels.tasks, tasks))
     with log.open("a") as file:
         for number in numbers:
             file.write(f"{number}\n")
             file.flush()
             done.add(number)
+            levels.written(number)
             yield len(done)
-    for path, dtype in output.dtypes.items():
-        _layout(path, dtype, windows).build(path)
+    levels.fill()
     for path in reversed(output.dtypes):
         (path / LOG).unlink(missing_ok=True)
+
+
+class _Levels:
+    """The coarser levels of the results, filled once what they cover is written: on a cluster by its workers."""
+
+    def __init__(self, layouts: Mapping[Path, OmeZarr], done: Iterable[int]) -> None:
+        self._pyramids = {path: layout.pyramid() for path, layout in layouts.items()}
+        self._blocks = {path: list(pyramid.blocks(0)) for path, pyramid in self._pyramids.items()}
+        self._ready: deque[tuple[Path, Block]] = deque()
+        for number in done:
+            self.written(number)
+
+    def written(self, number: int) -> None:
+        """Note that a chunk is written."""
+        for path, blocks in self._blocks.items():
+            self._filled(path, blocks[number])
+
+    def _filled(self, path: Path, block: Block) -> None:
+        self._ready.extend((path, above) for above in self._pyramids[path].filled(block))
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield what can be filled now."""
+        while self._ready:
+            yield _coarsen, self._ready.popleft()
+
+    def sort(self, results: Iterable[int | tuple[Path, Block]]) -> Iterator[int]:
+        """Yield the numbers of chunks that a cluster has written, and note what it has filled."""
+        for result in results:
+            if isinstance(result, int):
+                yield result
+            else:
+                self._filled(*result)
+
+    def fill(self) -> None:
+        """Fill here what isn't filled yet."""
+        for function, values in self.tasks():
+            self._filled(*function(*values))
 
 
 def _write_here(output: _Output, windows: Windows, missing: list[tuple[int, Chunk]]) -> Iterator[int]:
@@ -190,29 +232,10 @@ def _write_here(output: _Output, windows: Windows, missing: list[tuple[int, Chun
         yield output.write(*found)
 
 
-def _write_on(client: "Client", output: _Output, windows: Windows, missing: list[tuple[int, Chunk]]) -> Iterator[int]:
-    """Write chunks on a cluster, whose workers come and go; yield the number of each once it is written."""
-    from distributed import as_completed
-
-    waiting = iter(missing)
-    with _cluster_errors():
-        client.wait_for_workers(1)
-        # As a task, which runs again if all workers that hold its result are lost; others copy it from them.
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # about its size
-            shared = client.submit(_identity, windows, key=f"windows-{uuid4().hex}")
-        working = as_completed()
-        while True:
-            wanted = _WAITING * max(sum(client.nthreads().values()), 1)
-            for number, chunk in islice(waiting, max(wanted - working.count(), 0)):
-                key = f"segment-{uuid4().hex}"
-                working.add(client.submit(output.compute, shared, chunk, number, key=key, retries=_RETRIES))
-            if not working.count():
-                return
-            yield next(working).result()
-
-
-def _identity(windows: Windows) -> Windows:
-    return windows
+def _coarsen(path: Path, block: Block) -> tuple[Path, Block]:
+    """Fill a chunk of a coarser level; return which."""
+    coarsen(path, block)
+    return path, block
 
 
 def _prepare(path: Path, dtype: type, windows: Windows, attributes: dict[str, Any], overwrite: bool) -> bool:
@@ -248,20 +271,6 @@ def _read_log(log: Path, count: int) -> set[int]:
     """Return the numbers of the finished chunks; a last line without its end doesn't count."""
     *lines, _ = log.read_text().split("\n")
     return {int(line) for line in lines if line.isdigit() and int(line) < count}
-
-
-@contextmanager
-def _cluster_errors() -> Iterator[None]:
-    """Turn what a cluster raises into a DarlError; our own errors and those of the disk stay."""
-    try:
-        yield
-    except DarlError:
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise
-        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
-        raise DarlError(f"The cluster failed ({reason}). Check its scheduler and workers, then resume.") from error
 
 
 @contextmanager
