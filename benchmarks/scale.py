@@ -74,6 +74,8 @@ def one(shape: tuple[int, ...], workers: int, kill: bool, target: Path, threads:
 
 def _begin() -> None:
     """Import in a worker what segmenting needs: a cluster's workers do it once, whatever they segment."""
+    import zarr  # noqa: F401
+
     from napari_darl import segment
     from napari_darl.samples import sample_angiogram
 
@@ -83,9 +85,9 @@ def _begin() -> None:
 def _cluster(workers: int) -> Any:
     if not workers:
         return nullcontext()
-    from distributed import LocalCluster
+    from napari_darl.inference.cluster import local_cluster
 
-    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    return local_cluster(workers)
 
 
 class _PeakMemory:
