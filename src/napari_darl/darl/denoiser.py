@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_darl.darl.config import DenoiserConfig
-from napari_darl.darl.layers import feature_norm
+from napari_darl.darl.layers import add_to_pixels, feature_norm, join
 
 
 class Denoiser(nn.Module):
@@ -92,7 +92,7 @@ class Denoiser(nn.Module):
         for layer in self.middle:
             x = layer(x, time)
         for layer in self.up:
-            x = layer(x) if isinstance(layer, Upsample) else layer(torch.cat([x, skips.pop()], dim=1), time)
+            x = layer(x) if isinstance(layer, Upsample) else layer(join(x, skips.pop()), time)
         return self.out(x)  # type: ignore[no-any-return]
 
 
@@ -128,7 +128,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """Map features (N, inputs, H, W) and the embedded time (N, time) to (N, outputs, H, W)."""
-        hidden = self.first(x) + self.time(time)[:, :, None, None]
+        hidden = add_to_pixels(self.first(x), self.time(time))
         return self.attention(self.second(hidden) + self.shortcut(x))  # type: ignore[no-any-return]
 
 

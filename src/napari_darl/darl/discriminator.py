@@ -5,6 +5,7 @@ import itertools
 from torch import Tensor, nn
 
 from napari_darl.darl.config import DiscriminatorConfig
+from napari_darl.darl.layers import channels_last
 
 
 class Discriminator(nn.Sequential):
@@ -23,7 +24,7 @@ class Discriminator(nn.Sequential):
             stride = 1 if index == len(widths) else 2
             layers += [
                 nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1),
-                nn.InstanceNorm2d(outputs),
+                _InstanceNorm(outputs),
                 nn.LeakyReLU(0.2),
             ]
         super().__init__(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
@@ -31,3 +32,10 @@ class Discriminator(nn.Sequential):
     def forward(self, image: Tensor) -> Tensor:
         """Return scores (N, 1, h, w) of images (N, 1, H, W): near 1 for real, near 0 for fake (LSGAN)."""
         return super().forward(image)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _InstanceNorm(nn.InstanceNorm2d):
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise features (N, C, H, W)."""
+        # Otherwise features and gradients leave the norm in another layout.
+        return channels_last(super().forward(channels_last(input)))

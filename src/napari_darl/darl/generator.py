@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from napari_darl.darl.config import GeneratorConfig
-from napari_darl.darl.layers import feature_norm
+from napari_darl.darl.layers import ReflectConv2d, feature_norm, join
 
 _SLOPE = 0.2
 
@@ -33,13 +33,10 @@ class Generator(nn.Module):
         self.skips = config.skips
         self.mask_channels = 0 if config.spade else 2 * channels
 
-        def conv(inputs: int, outputs: int) -> nn.Conv2d:
-            return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, padding_mode="reflect")
-
         def block(inputs: int, outputs: int) -> SSpadeBlock:
             return SSpadeBlock(inputs, outputs, 2 * channels, config)
 
-        self.encoder = nn.ModuleList([conv(2 * channels + self.mask_channels, widths[0])])
+        self.encoder = nn.ModuleList([ReflectConv2d(2 * channels + self.mask_channels, widths[0], kernel)])
         for fine, coarse in itertools.pairwise(widths):
             self.encoder.append(nn.Conv2d(fine, coarse, 3, stride=2, padding=1))
         self.norms = nn.ModuleList(PathNorm(config.norm, width) for width in widths)
@@ -47,7 +44,7 @@ class Generator(nn.Module):
         self.decoder = nn.ModuleList(
             block(coarse + fine * config.skips, fine) for fine, coarse in reversed(list(itertools.pairwise(widths)))
         )
-        self.out = conv(widths[0], channels)
+        self.out = ReflectConv2d(widths[0], channels, kernel)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Generate a mask (path A) or a fake angiogram (path B).
@@ -71,7 +68,7 @@ class Generator(nn.Module):
 
         features = []
         for layer, norm in zip(self.encoder, self.norms, strict=True):
-            x = F.relu(norm(layer(x), mask))
+            x = F.relu(norm(layer(x), mask), inplace=True)
             features.append(x)
 
         for block in self.middle:
@@ -79,10 +76,10 @@ class Generator(nn.Module):
 
         for block, fine in zip(self.decoder, reversed(features[:-1]), strict=True):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
-            x = block(torch.cat([x, fine], dim=1) if self.skips else x, mask)
+            x = block(join(x, fine) if self.skips else x, mask)
 
         # In float32, since bfloat16 would round values near 1 to 1.
-        return torch.tanh(self.out(F.leaky_relu(x, _SLOPE)).float())
+        return torch.tanh(self.out(F.leaky_relu(x, _SLOPE, inplace=True)).float())
 
 
 class SSpadeBlock(nn.Module):
@@ -109,8 +106,10 @@ class SSpadeBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Map features (N, inputs, H, W) to (N, outputs, H, W)."""
-        hidden = self.conv_0(F.leaky_relu(self.norm_0(x, mask), _SLOPE))
-        hidden = self.conv_1(F.leaky_relu(self.norm_1(hidden, mask), _SLOPE))
+        if mask is not None:
+            mask = F.interpolate(mask, size=x.shape[2:], mode="nearest")
+        hidden = self.conv_0(F.leaky_relu(self.norm_0(x, mask), _SLOPE, inplace=True))
+        hidden = self.conv_1(F.leaky_relu(self.norm_1(hidden, mask), _SLOPE, inplace=True))
         return hidden + (self.conv_s(self.norm_s(x, mask)) if self.has_shortcut else x)  # type: ignore[no-any-return]
 
 
@@ -146,5 +145,5 @@ class SwitchableSpade(nn.Module):
         """Normalise features (N, C, H, W)."""
         if mask is None:
             return self.plain(x)  # type: ignore[no-any-return]
-        hidden = F.relu(self.shared(F.interpolate(mask, size=x.shape[2:], mode="nearest")))
-        return self.free(x) * (1 + self.gamma(hidden)) + self.beta(hidden)  # type: ignore[no-any-return]
+        hidden = F.relu(self.shared(mask), inplace=True)
+        return torch.addcmul(self.beta(hidden), self.free(x), 1 + self.gamma(hidden))

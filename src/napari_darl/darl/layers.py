@@ -1,5 +1,7 @@
 """Layers that the denoiser and the generator share."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,6 +31,50 @@ class ChannelNorm(nn.Module):
         # In float32, as GPUs do by themselves: in bfloat16, processors take ten times as long for narrow features.
         last = x.permute(0, 2, 3, 1).float()
         return F.layer_norm(last, (self.channels,), self.weight, self.bias).permute(0, 3, 1, 2)
+
+
+class ReflectConv2d(nn.Conv2d):
+    """Convolution of features that are continued by reflection."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, padding_mode="reflect")
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map features (N, inputs, H, W) to (N, outputs, H, W)."""
+        # Autocast would pad in float32, to the same values.
+        with torch.autocast(input.device.type, enabled=False):
+            padded = F.pad(input, self._reversed_padding_repeated_twice, mode="reflect")
+        return F.conv2d(padded, self.weight, self.bias)
+
+
+class _ChannelsLast(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.contiguous(memory_format=torch.channels_last)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.contiguous(memory_format=torch.channels_last)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Store features (N, C, H, W) and their gradient pixel by pixel, which is the fastest layout on processors."""
+    if not torch.is_grad_enabled():
+        return x
+    return _ChannelsLast.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def add_to_pixels(x: Tensor, values: Tensor) -> Tensor:
+    """Add values (N, C) to all pixels of features (N, C, H, W)."""
+    # Row by row, which takes a third of the time if there are few channels.
+    rows = channels_last(x).permute(0, 2, 3, 1).flatten(2)
+    rows = rows + values.repeat(1, x.shape[3])[:, None]
+    return rows.unflatten(2, (x.shape[3], x.shape[1])).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+
+
+def join(first: Tensor, second: Tensor) -> Tensor:
+    """Concatenate features (N, C, H, W) of two layers along their channels."""
+    return torch.cat([channels_last(first), channels_last(second)], dim=1)
 
 
 def feature_norm(kind: str, channels: int, affine: bool = True) -> nn.Module:

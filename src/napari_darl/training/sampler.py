@@ -225,7 +225,7 @@ class Sampler:
         """Change the intensities of a frame, blur it and add noise; the same key gives the same changes."""
         config, rng = self.config, np.random.default_rng(key)
         intensity = np.clip((frame + 1) / 2, 0, 1)
-        intensity = intensity ** np.exp(rng.uniform(-1, 1) * np.log(config.gamma))
+        intensity = intensity ** np.float32(np.exp(rng.uniform(-1, 1) * np.log(config.gamma)))
 
         # Exposure darkens the whole crop; shading is a linear ramp in a random direction.
         angle, light = rng.uniform(0, 2 * np.pi), -rng.uniform(0, 1) * config.exposure

@@ -10,6 +10,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from napari_darl.configuration import Config
+from napari_darl.darl.memory import keep_freed_memory
 from napari_darl.darl.model import Darl, Discriminators, build
 from napari_darl.training.config import PRESETS, TrainingConfig
 from napari_darl.training.pool import ImagePool
@@ -29,6 +30,8 @@ class TrainingState:
     """
 
     def __init__(self, config: TrainingConfig, device: torch.device) -> None:
+        if device.type == "cpu":
+            keep_freed_memory()
         model, discriminators = build(config.model, config.seed)
         layout = torch.channels_last
         self.model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
@@ -174,10 +177,10 @@ def _moving_average(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int]
     @torch.no_grad()
     def update(averages: _Tensors, news: _Tensors, count: Tensor | int) -> None:
         keep = min(decay, (1 + int(count)) / (10 + int(count)))
-        for average, new in zip(averages, news, strict=True):
-            if average.is_floating_point():
-                average.lerp_(new, 1 - keep)
-            else:
-                average.copy_(new)
+        # All tensors have one data type.
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, news, 1 - keep)
+        else:
+            torch._foreach_copy_(averages, news)
 
     return update
