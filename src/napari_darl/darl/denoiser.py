@@ -1,6 +1,7 @@
 """The denoiser eps_theta: a U-Net that predicts the noise in x_t (Ho et al. 2020; Saharia et al. 2021)."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -83,17 +84,26 @@ class Denoiser(nn.Module):
         Tensor
             eps_hat, of the shape of `noisy`.
         """
-        time = self.time(t)
+        shifts = self._shifts(t)
         x = noisy
         skips = []
         for layer in self.down:
-            x = layer(x, time) if isinstance(layer, ResidualBlock) else layer(x)
+            x = layer(x, next(shifts)) if isinstance(layer, ResidualBlock) else layer(x)
             skips.append(x)
         for layer in self.middle:
-            x = layer(x, time)
+            x = layer(x, next(shifts))
         for layer in self.up:
-            x = layer(x) if isinstance(layer, Upsample) else layer(join(x, skips.pop()), time)
+            x = layer(x) if isinstance(layer, Upsample) else layer(join(x, skips.pop()), next(shifts))
         return self.out(x)  # type: ignore[no-any-return]
+
+    def _shifts(self, t: Tensor) -> Iterator[Tensor]:
+        """Return the embedded time of each residual block in order, (N, outputs), by one product for all blocks."""
+        layers = [layer.time[1] for layer in (*self.down, *self.middle, *self.up) if isinstance(layer, ResidualBlock)]
+        # In float32, since casting so many small weights would take longer than the product.
+        with torch.autocast(t.device.type, enabled=False):
+            weight, bias = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))
+            shifts = F.linear(F.silu(self.time(t)), weight, bias)
+        return iter(shifts.split([layer.out_features for layer in layers], dim=1))
 
 
 class SinusoidalEmbedding(nn.Module):
@@ -126,9 +136,9 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         self.attention = SelfAttention(outputs, norm) if attention else nn.Identity()
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """Map features (N, inputs, H, W) and the embedded time (N, time) to (N, outputs, H, W)."""
-        hidden = add_to_pixels(self.first(x), self.time(time))
+    def forward(self, x: Tensor, shift: Tensor) -> Tensor:
+        """Map features (N, inputs, H, W) and this block's embedding of the time (N, outputs) to (N, outputs, H, W)."""
+        hidden = add_to_pixels(self.first(x), shift)
         return self.attention(self.second(hidden) + self.shortcut(x))  # type: ignore[no-any-return]
 
 

@@ -17,6 +17,7 @@ from napari_darl.darl.contrast import MaskContrast
 from napari_darl.darl.denoiser import Denoiser
 from napari_darl.darl.discriminator import Discriminator
 from napari_darl.darl.generator import Generator
+from napari_darl.darl.layers import join
 from napari_darl.darl.schedule import NoiseSchedule
 
 _LEAST = 1e-7  # Distance from 0 and 1 at which probabilities are clipped before the logit; float32 has no finer steps.
@@ -95,6 +96,18 @@ class Darl(nn.Module):
         """
         return self._path(noisy, t, mask)
 
+    def both_paths(
+        self, angiograms: Tensor, t_a: Tensor, backgrounds: Tensor, t_b: Tensor, mask: Tensor
+    ) -> tuple[PathOutput, PathOutput]:
+        """Run path A on noisy angiograms and path B on noisy backgrounds, with one call of the denoiser.
+
+        Parameters are those of `path_a` and `path_b`, as are the results.
+        """
+        counts = [len(angiograms), len(backgrounds)]
+        folded, noise = self._denoise(torch.cat([angiograms, backgrounds]), torch.cat([t_a, t_b]))
+        (folded_a, folded_b), (noise_a, noise_b) = folded.split(counts), noise.split(counts)
+        return self._generate(folded_a, noise_a, None), self._generate(folded_b, noise_b, mask)
+
     def forward(self, frames: Tensor, t: int = 0) -> Tensor:
         """Segment frames in one step, by path A.
 
@@ -172,11 +185,18 @@ class Darl(nn.Module):
         return F.pixel_shuffle(phases.view(-1, 4, *phases.shape[2:]), 2)
 
     def _path(self, noisy: Tensor, t: Tensor, mask: Tensor | None) -> PathOutput:
-        factor = self.config.stem_factor
-        folded = F.pixel_unshuffle(noisy, factor)
+        return self._generate(*self._denoise(noisy, t), mask)
+
+    def _denoise(self, noisy: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x_t and eps_hat, as the generator takes them."""
+        folded = F.pixel_unshuffle(noisy, self.config.stem_factor)
         noise = self.denoiser(folded, t)
+        return folded.to(noise.dtype), noise
+
+    def _generate(self, folded: Tensor, noise: Tensor, mask: Tensor | None) -> PathOutput:
+        factor = self.config.stem_factor
         one_hot = None if mask is None else F.pixel_unshuffle(_one_hot(mask), factor)
-        image = self.generator(torch.cat([folded, noise], dim=1), one_hot)
+        image = self.generator(join(folded, noise), one_hot)
         # Losses are computed in float32, whatever the working precision.
         return PathOutput(F.pixel_shuffle(noise, factor).float(), F.pixel_shuffle(image, factor).float())
 

@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,9 +43,10 @@ class TrainingState:
         angiogram, mask, contrast = discriminators.angiogram, discriminators.mask, discriminators.contrast
         of_generator = [p for part in (model, contrast) if part is not None for p in part.parameters()]
         of_discriminators = [p for part in (angiogram, mask) if part is not None for p in part.parameters()]
+        options: dict[str, Any] = {"betas": (0.5, 0.999), "fused": device.type == "cpu" or None}
         self.optimisers: dict[str, Optimizer] = {
-            "generator": Adam(of_generator, config.learning_rate, betas=(0.5, 0.999)),
-            "discriminators": Adam(of_discriminators, config.discriminator_learning_rate, betas=(0.5, 0.999)),
+            "generator": Adam(of_generator, config.learning_rate, **options),
+            "discriminators": Adam(of_discriminators, config.discriminator_learning_rate, **options),
         }
 
         side = config.draws.size // (2 if config.model.phases == "batch" else 1)
@@ -110,6 +112,7 @@ class TrainingState:
                     index, name = key.rsplit(".", 2)[1:]
                     state.setdefault(int(index), {})[name] = value
             _check_moments(optimiser, state)
+            _lay_out_moments(optimiser, state)
             optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
         for part, pool in self.pools.items():
             images = tensors.get(f"pool.{part}")
@@ -156,9 +159,21 @@ def _networks(config: TrainingConfig) -> tuple[Config, ...]:
     return config.model.denoiser, config.model.generator, config.model.discriminator
 
 
+def _parameters(optimiser: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
+
+
+def _lay_out_moments(optimiser: Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
+    """Store moments in memory as their parameters are, which a fused optimiser takes for granted."""
+    parameters = _parameters(optimiser)
+    for index, moments in state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            moments[name] = torch.empty_like(parameters[index]).copy_(moments[name]).detach()
+
+
 def _check_moments(optimiser: Optimizer, state: dict[int, dict[str, Tensor]]) -> None:
     """Check that moments have the shapes of an optimiser's parameters, which `load_state_dict` doesn't check."""
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    parameters = _parameters(optimiser)
     for index, moments in state.items():
         shapes = {"step": torch.Size(), "exp_avg": parameters[index].shape, "exp_avg_sq": parameters[index].shape}
         actual = {name: value.shape for name, value in moments.items() if value.is_floating_point()}
