@@ -47,7 +47,7 @@ Frames = list[NDArray[Any]]
 RECIPES = {"default": STUDENTS["lite"], "fundus": STUDENTS["fundus"], "fluorescence": STUDENTS["fluorescence"]}
 """The recipe of each student, which begins with the weights of its first teacher."""
 
-SEEDS = {"default": (0, 1), "fundus": (0, 1), "fluorescence": (0,)}
+SEEDS = {"default": (0, 1), "fundus": (0, 1), "fluorescence": (0, 1)}
 """Seeds of the runs of a student. The model is the mean of their weights, since all begin with those of the teacher
 (Wortsman et al. 2022)."""
 
@@ -57,9 +57,9 @@ TEACHERS = {
     },
     "fundus": {"89e51e02:fundus": "218698bdb60a87f06fbd428d90f1eaf1dcd083aee1831cc7b4cc5077d261e4f9"},
     "fluorescence": {
-        "3e20251c:fluorescence": "a7f8a59f17d3b1ad8e02acc2ebea91d4681169266528737c378b99d9a972da0d",
-        "3e20251c:default": "c1f6dc53f5be8deb048ee205fca254214f33a0a0320889829a739b425422009f",
-        "3e20251c:fundus": "a53a8cf91cd30dc8270fe7efd5cdabe6c63176e170282f006fac132c699190ff",
+        "a38c115b:fluorescence": "d58e1ed290bb64c294418dcf193c55cc355b2b2e98c6d63ae3445325defa97c7",
+        "a38c115b:default": "5464be0100b4a7ba3a8b4f83986053b9140ba56409d27e74defa6640e46a46a6",
+        "a38c115b:fundus": "4738eb96a832c21bdd147ee59bb8986fbae61eb6dabfcf36a86d0df269e7b34e",
     },
 }
 """Commits and models of earlier generations that teach a student, and the SHA-256 of their weights."""

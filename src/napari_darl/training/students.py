@@ -43,8 +43,14 @@ STUDENTS = {
         coarse=2.0,
     ),
     "fluorescence": _student(
-        LITE_FLUORESCENCE, DistillationConfig(finest=1000), 1600, zoom=(0.5, 2.2), noise=0.3, coarse=1.25
-    ).updated(learning_rate=6e-3),
+        LITE_FLUORESCENCE,
+        DistillationConfig(finest=1000),
+        1400,
+        size=256,
+        zoom=(0.33, 1.47),
+        noise=0.3,
+        coarse=1.25,
+    ).updated(batch=2, more_angiograms=4, learning_rate=6e-3),
 }
 """Recipes of students.
 
