@@ -25,7 +25,7 @@ Frame = NDArray[Any]
 Probability = NDArray[np.float32]
 
 OF_VOLUMES = DistillationConfig(sizes=(1.0,), mirrored=True, linking=0.3, shortest=30)
-OF_RETINA = STUDENTS["fundus"].draws.distillation
+OF_RETINA = DistillationConfig(sizes=(1.0, 1.5), linking=0.3, shortest=30, finest=1000)
 OF_ANGIOGRAMS = DistillationConfig(linking=0.1, shortest=60)  # `default` follows vessels down to .1, too.
 SIGMAS = (1.0, 1.5, 2.0, 3.0, 4.0)  # of Sato's filter, px
 LOG_OFFSET = 0.15  # As in the preset `fluorescence`.

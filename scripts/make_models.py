@@ -170,7 +170,7 @@ def install(name: str, trained: Path) -> Path:
     """Calibrate a trained model and put it into the package."""
     tensors, contents = load_tensors(trained, "model")
     network = model_from(tensors, contents, trained)
-    network.config = network.config.updated(calibration=CALIBRATIONS[name])
+    network.config = network.config.updated(calibration=CALIBRATIONS[name], enlargement=RECIPES[name].model.enlargement)
     target = Path(napari_darl.models.__file__).parent / f"{name}.safetensors"
     info = contents.get("info") or {}
     if name in CLEANINGS:

@@ -134,8 +134,8 @@ def test_unknown_models_and_devices() -> None:
 
 def test_the_side_of_a_model_is_read_without_loading_it(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    save_model(path, build(LITE.updated(side=700), seed=0)[0])
-    assert model_traits(path) == model_traits(tmp_path) == ModelTraits(side=700)
+    save_model(path, build(LITE.updated(side=700, enlargement=1.5), seed=0)[0])
+    assert model_traits(path) == model_traits(tmp_path) == ModelTraits(side=700, enlargement=1.5)
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(path.read_bytes()[:40])
     for unknown in (damaged, tmp_path / "missing.safetensors", "missing"):

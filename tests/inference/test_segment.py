@@ -258,9 +258,14 @@ def test_frames_are_brought_to_the_side_of_the_model(untrained: Model) -> None:
 def test_a_model_knows_its_reach_and_its_polarity(untrained: Model) -> None:
     assert guess_resize(512, 512, side=128, reach=8.0) == 1
     assert guess_resize(2048, 2048, side=128, reach=8.0) == 0.5
+    assert guess_resize(584, 565, side=128, reach=8.0, enlargement=1.5) == 1.5
+    assert guess_resize(2048, 2048, side=128, reach=8.0, enlargement=1.5) == 0.75
     network = copy.deepcopy(untrained.network)
     network.config = network.config.updated(side=64, reach=4.0, bright=True)
     bright = Model(network, "bright", "", {})
     found = segment_probability(-FRAME, bright)
     np.testing.assert_array_equal(found, segment_probability(-FRAME, bright, bright=True, resize=1))
+    network.config = network.config.updated(enlargement=1.5)
+    found = segment_probability(-FRAME, bright)
+    np.testing.assert_array_equal(found, segment_probability(-FRAME, bright, bright=True, resize=1.5))
     np.testing.assert_array_equal(found, segment_probability(FRAME, bright, bright=False))

@@ -169,8 +169,11 @@ class ModelConfig(Config):
     side
         Least shorter side, px, of frames that have the pixel size of the training.
     reach
-        Frames whose shorter side has `side` to `reach * side` px are segmented as they are. Others are resized into
-        this range.
+        Frames whose shorter side has `side` to `reach * side` px have the pixel size of the training. Others are
+        resized into this range.
+    enlargement
+        Frames of that pixel size are enlarged by this for the networks, so that their thinnest vessels are as wide as
+        the pixels of the stem.
     bright
         Whether the model is for images in which vessels are brighter than their surroundings.
     calibration
@@ -189,6 +192,7 @@ class ModelConfig(Config):
     normalisation: Normalisation = Normalisation()
     side: int = Field(default=SIDE, ge=32, le=16384)
     reach: float = Field(default=1.5, ge=1, le=1000)
+    enlargement: float = Field(default=1.0, ge=1, le=4)
     bright: bool = False
     calibration: Calibration = Calibration()
     tile: int = Field(default=512, ge=64, le=8192, multiple_of=64)

@@ -27,6 +27,7 @@ def facts_of(model: Model) -> dict[str, Any]:
         "stride": config.stride,
         "side": config.side,
         "reach": config.reach,
+        "enlargement": config.enlargement,
         "bright": config.bright,
         "normalisation": config.normalisation.model_dump(mode="json"),
         "threshold": model.threshold,

@@ -149,6 +149,7 @@ def _documentation(model: Model) -> str:
     """Return the model's card with what a program can't do by itself."""
     config = model.network.config
     bits = " Frames have 8 bits." if config.normalisation.kind == "bits" else ""
+    size = "as they are" if config.enlargement == 1 else f"enlarged by {config.enlargement:g}"
     enlarged = ""
     if config.calibration.enlarged is not None:
         enlarged = (
@@ -159,7 +160,7 @@ def _documentation(model: Model) -> str:
 
 ## Using this package
 
-Frames whose shorter side has {config.side} to {config.side * config.reach:g} pixels are segmented as they are; resize
+Frames whose shorter side has {config.side} to {config.side * config.reach:g} pixels are segmented {size}; resize
 others into this range first.{bits} Vessels are {"bright" if config.bright else "dark"}; invert other frames. Height and
 width are multiples of {config.stride}. Pixels whose probability is above {model.threshold:g} are vessel.{enlarged}
 

@@ -104,7 +104,8 @@ class Pipeline:
             raise InputError(
                 f"The noise level is {noise_level}. Choose a timestep from 0 to {config.schedule.steps - 1}."
             )
-        self.resize = checked_resize(options.resize, round(height * row_scale), width, config.side, config.reach)
+        known = config.side, config.reach, config.enlargement
+        self.resize = checked_resize(options.resize, round(height * row_scale), width, *known)
         self.tile, self.margin = _side_and_margin(config, options.tile)
         bright = config.bright if options.bright is None else options.bright
         self.options = options.updated(resize=self.resize, tile=self.tile, bright=bright)

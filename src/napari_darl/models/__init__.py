@@ -66,11 +66,17 @@ class ModelTraits(NamedTuple):
 
     side: int = SIDE
     reach: float = 1.5
+    enlargement: float = 1.0
     bright: bool = False
+
+    @property
+    def pixel_size(self) -> tuple[int, float, float]:
+        """Side, reach and enlargement, from which `guess_resize` estimates."""
+        return self.side, self.reach, self.enlargement
 
 
 def model_traits(name_or_path: str | Path = DEFAULT) -> ModelTraits:
-    """Return side, reach and polarity of a model, read from the header of its file without loading the model.
+    """Return what widgets need to know of a model, read from the header of its file without loading the model.
 
     Parameters
     ----------
@@ -85,7 +91,8 @@ def model_traits(name_or_path: str | Path = DEFAULT) -> ModelTraits:
     try:
         config = _contents(name_or_path)["config"]
         reach = min(max(float(config.get("reach", 1.5)), 1.0), 1000.0)
-        return ModelTraits(int(config["side"]), reach, bool(config.get("bright", False)))
+        enlargement = min(max(float(config.get("enlargement", 1.0)), 1.0), 4.0)
+        return ModelTraits(int(config["side"]), reach, enlargement, bool(config.get("bright", False)))
     except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return ModelTraits()
 

@@ -268,8 +268,8 @@ def fine_tuned(config: TrainingConfig, given: ModelConfig) -> TrainingConfig:
         raise InputError(f"The model to start from has the networks of preset {given.preset}. Train with that preset.")
     model = given.updated(variant=wanted.variant, side=wanted.side, reach=wanted.reach, preset=wanted.preset)
     if config.draws.distillation is not None:
-        # The soft labels are calibrated already.
-        model = model.updated(calibration=wanted.calibration)
+        # The soft labels are calibrated already, and crops are as large as the student will see them.
+        model = model.updated(calibration=wanted.calibration, enlargement=wanted.enlargement)
     return config.updated(
         model=model,
         learning_rate=config.learning_rate / 10,

@@ -50,7 +50,7 @@ STUDENTS = {
         zoom=(0.33, 1.47),
         noise=0.3,
         coarse=1.25,
-    ).updated(batch=2, more_angiograms=4, learning_rate=6e-3),
+    ).updated(model=LITE_FLUORESCENCE.model.updated(enlargement=1.5), batch=2, more_angiograms=4, learning_rate=6e-3),
 }
 """Recipes of students.
 

@@ -68,7 +68,7 @@ class FramesTab(QWidget):
         """Choose the options with which an image was segmented; a resize factor that was estimated is left open."""
         segment, (height, width) = options.segment, frames_shape(image)[-2:]
         traits = model_traits(options.model)
-        estimated = segment.resize == guess_resize(height, width, traits.side, traits.reach)
+        estimated = segment.resize == guess_resize(height, width, *traits.pixel_size)
         self.vessels.setCurrentText("bright" if segment.bright else "dark")
         self.resize_factor.setValue(0 if estimated else segment.resize or 0)
         self.channel.setCurrentText(str(segment.channel or self.channel.itemText(0)))

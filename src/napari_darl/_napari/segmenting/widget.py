@@ -251,7 +251,7 @@ class SegmentWidget(QWidget):
             height, width = frames_shape(image)[-2:]
             with QSignalBlocker(self.resize_factor):
                 traits = model_traits(self.model.model)
-                self.resize_factor.setValue(guess_resize(height, width, traits.side, traits.reach))
+                self.resize_factor.setValue(guess_resize(height, width, *traits.pixel_size))
         self._resize_shown()
 
     def _model_changed(self) -> None:
