@@ -19,7 +19,6 @@ from napari_darl.inference.loading import Model
 from napari_darl.io.images import read_image
 from napari_darl.synthetic.fluorescence import phantom_fluorescence
 from napari_darl.training.distillation import SOFT, DistillationConfig, mean_probability, soft_labels
-from napari_darl.training.students import STUDENTS
 
 Frame = NDArray[Any]
 Probability = NDArray[np.float32]
