@@ -2,23 +2,36 @@
 
     python scripts/calibrate_sources.py runs/fluorescence/model.safetensors --data data/ --output runs
 
-Of each source of frames (`fluorescence_teachers.py`), some training frames are segmented. The share of pixels above the
-cut is divided by the teacher's share, and the geometric mean over the sources has to be 1.
+Of each source of frames (`fluorescence_teachers.py`), some training frames are segmented, as they are and at half their
+size, where pixels are vessel that vessels cover by more than half. The share of pixels above the cut is divided by the
+teacher's share, and the geometric mean over sources and sizes has to be 1.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from make_models import evenly, fluorescence, teachers
+from make_models import RECIPES, evenly, fluorescence, teachers
+from numpy.typing import NDArray
+from skimage.transform import resize
 
 from napari_darl import load_model, segment_probability
 from napari_darl.errors import DarlError
 
 CUTS = np.round(np.arange(0.3, 0.96, 0.01), 2)
 FRAMES = 12  # of each source, at most
+SIZES = (1.0, 0.5)
+SMALLEST = 64  # px, of the shorter side
+
+
+def reduced(image: NDArray[Any], size: float) -> NDArray[Any]:
+    """Return an image whose sides are multiplied by `size`, in its own dtype."""
+    shape = [round(side * size) for side in image.shape]
+    smaller = resize(image, shape, order=1, anti_aliasing=True, preserve_range=True)
+    return (np.round(smaller) if image.dtype.kind in "iu" else smaller).astype(image.dtype)
 
 
 def main() -> None:
@@ -30,16 +43,21 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     student = load_model(args.model, "cpu")
+    enlargement = RECIPES["fluorescence"].model.enlargement
     sources = fluorescence(args.data)
     teach = sources.teacher(*(load_model(path, "cpu") for path in teachers("fluorescence", args.output / "teachers")))
     ratios = []
     for name, frames in sources.by_name.items():
         some = [frame for frame in evenly(frames, FRAMES) if min(frame.shape) <= 1024]
-        found = np.concatenate([segment_probability(frame, student, bright=False).ravel() for frame in some])
-        marked = np.mean(np.concatenate([teach(frame).ravel() for frame in some]) > 0.5)
-        ratios.append([float(np.mean(found > cut) / marked) for cut in CUTS])
-        shown = ", ".join(f"{cut}: {ratio:.2f}" for cut, ratio in list(zip(CUTS, ratios[-1], strict=True))[::10])
-        print(f"{name}, {len(some)} frames, {marked:.3f} of the pixels; student / teacher at {shown}", flush=True)
+        masks = [(teach(frame) > 0.5).astype(np.float32) for frame in some]
+        for size in SIZES:
+            seen = [(reduced(frame, size), reduced(mask, size)) for frame, mask in zip(some, masks, strict=True)]
+            seen = [(frame, mask) for frame, mask in seen if min(frame.shape) >= SMALLEST]
+            maps = [segment_probability(frame, student, bright=False, resize=enlargement).ravel() for frame, _ in seen]
+            marked = np.mean(np.concatenate([mask.ravel() for _, mask in seen]) > 0.5)
+            ratios.append([float(np.mean(np.concatenate(maps) > cut) / marked) for cut in CUTS])
+            shown = ", ".join(f"{cut}: {ratio:.2f}" for cut, ratio in list(zip(CUTS, ratios[-1], strict=True))[::10])
+            print(f"{name} x {size}, {len(seen)} frames, {marked:.3f} of the pixels; student / teacher at {shown}")
     means = np.exp(np.log(ratios).mean(axis=0))
     print(f"cut {CUTS[np.abs(np.log(means)).argmin()]}")
 

@@ -64,13 +64,16 @@ TEACHERS = {
 }
 """Commits and models of earlier generations that teach a student, and the SHA-256 of their weights."""
 
+WITH_TEACHER = ("fluorescence",)
+"""Models whose mean also has the weights of the teacher from which the runs began."""
+
 STUDENT_FRAMES = {"default": 200, "fundus": 100, "fluorescence": 500}
 """Greatest number of frames that a student sees, evenly spread, since to label one takes seconds."""
 
 CALIBRATIONS = {
     "default": Calibration(cut=0.7, temperature=1.11),
     "fundus": Calibration(cut=0.9, temperature=1.59, enlarged=0.35),
-    "fluorescence": Calibration(cut=0.87),
+    "fluorescence": Calibration(cut=0.69),
 }
 """From `calibrate.py` and `calibrate_sources.py`; the cards of the models say which others took part."""
 
@@ -152,6 +155,8 @@ def train(name: str, data: Path, output: Path, device: str) -> Path:
         for _ in tqdm(trainer.run(), folder.name, total=recipe.steps, initial=trainer.step):
             pass
         trained.append(trainer.folder.model)
+    if name in WITH_TEACHER:
+        trained.append(files[0])
     return trained[0] if len(trained) == 1 else mean_of(trained, output / f"{name}-mean.safetensors")
 
 
