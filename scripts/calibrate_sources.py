@@ -18,10 +18,11 @@ from make_models import RECIPES, evenly, fluorescence, teachers
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from napari_darl import load_model, segment_probability
+from napari_darl import Model, load_model, segment_probability
+from napari_darl.darl.config import Calibration
 from napari_darl.errors import DarlError
 
-CUTS = np.round(np.arange(0.3, 0.96, 0.01), 2)
+CUTS = (0.5, 0.6, 0.7, 0.8, 0.9)
 FRAMES = 12  # of each source, at most
 SIZES = (1.0, 0.5)
 SMALLEST = 64  # px, of the shorter side
@@ -32,6 +33,12 @@ def reduced(image: NDArray[Any], size: float) -> NDArray[Any]:
     shape = [round(side * size) for side in image.shape]
     smaller = resize(image, shape, order=1, anti_aliasing=True, preserve_range=True)
     return (np.round(smaller) if image.dtype.kind in "iu" else smaller).astype(image.dtype)
+
+
+def marked(seen: list[tuple[NDArray[Any], NDArray[Any]]], student: Model, enlargement: float) -> float:
+    """Return how many pixels of some frames a student marks, divided by those of their masks."""
+    maps = [segment_probability(frame, student, bright=False, resize=enlargement) for frame, _ in seen]
+    return float(sum((map_ > 0.5).sum() for map_ in maps) / sum((mask > 0.5).sum() for _, mask in seen))
 
 
 def main() -> None:
@@ -46,20 +53,22 @@ def main() -> None:
     enlargement = RECIPES["fluorescence"].model.enlargement
     sources = fluorescence(args.data)
     teach = sources.teacher(*(load_model(path, "cpu") for path in teachers("fluorescence", args.output / "teachers")))
-    ratios = []
+    pairs = {}
     for name, frames in sources.by_name.items():
         some = [frame for frame in evenly(frames, FRAMES) if min(frame.shape) <= 1024]
         masks = [(teach(frame) > 0.5).astype(np.float32) for frame in some]
         for size in SIZES:
             seen = [(reduced(frame, size), reduced(mask, size)) for frame, mask in zip(some, masks, strict=True)]
-            seen = [(frame, mask) for frame, mask in seen if min(frame.shape) >= SMALLEST]
-            maps = [segment_probability(frame, student, bright=False, resize=enlargement).ravel() for frame, _ in seen]
-            marked = np.mean(np.concatenate([mask.ravel() for _, mask in seen]) > 0.5)
-            ratios.append([float(np.mean(np.concatenate(maps) > cut) / marked) for cut in CUTS])
-            shown = ", ".join(f"{cut}: {ratio:.2f}" for cut, ratio in list(zip(CUTS, ratios[-1], strict=True))[::10])
-            print(f"{name} x {size}, {len(seen)} frames, {marked:.3f} of the pixels; student / teacher at {shown}")
-    means = np.exp(np.log(ratios).mean(axis=0))
-    print(f"cut {CUTS[np.abs(np.log(means)).argmin()]}")
+            pairs[f"{name} x {size}"] = [(frame, mask) for frame, mask in seen if min(frame.shape) >= SMALLEST]
+    means = []
+    for cut in CUTS:
+        # Probabilities are calibrated before they are brought to the frame's own pixels.
+        student.network.config = student.network.config.updated(calibration=Calibration(cut=cut))
+        ratios = {source: marked(seen, student, enlargement) for source, seen in pairs.items()}
+        means.append(float(np.mean(np.log(list(ratios.values())))))
+        shown = ", ".join(f"{source} {ratio:.2f}" for source, ratio in ratios.items())
+        print(f"cut {cut}: student / teacher {np.exp(means[-1]):.3f}; {shown}", flush=True)
+    print(f"cut {np.interp(0, means[::-1], CUTS[::-1]):.2f}")
 
 
 if __name__ == "__main__":
