@@ -5,8 +5,7 @@ What is changed, none of it in the trained weights:
 - Batch norms, and the embedded time, which is the same for every pixel, are folded into the convolutions.
 - Activations and sums take place while a convolution writes its result (oneDNN's fused operations).
 - A 3 x 3 convolution of an image that was doubled in size by nearest neighbour sees each pixel twice or four times.
-  It is computed before the doubling, as 2 x 2 convolutions, one for each of the four pixels that a pixel becomes:
-  4 / 9 of the multiplications.
+  It becomes a transposed convolution of 4 x 4 weights that doubles the size: 4 / 9 of the multiplications.
 - Of a tile, only the part that is wanted is decoded, with the few pixels around it that it depends on.
 - Convolutions with few outputs compute neighbouring pixels together, to fill the processor's vectors.
 - Memory of features is kept for the next ones.

@@ -14,27 +14,24 @@ class _Residual:
     """A block of the denoiser; the time is in the bias of its first convolution."""
 
     def __init__(self, block: ResidualBlock) -> None:
-        self.norm, self.centred_norm = NormSwish(block.first[0]), NormSwish(block.second[0], centred=True)
-        first, self.second = (Convolution.of(part[2]) for part in (block.first, block.second))
-        # Only a norm sees its outputs, which takes their mean from them.
-        self.first = replace(first, weight=first.weight - first.weight.mean(0, keepdim=True)).to(torch.float32)
+        self.norms = NormSwish(block.first[0]), NormSwish(block.second[0])
+        self.first, self.second = (Convolution.of(part[2]) for part in (block.first, block.second))
         self.shortcut = Convolution.of(block.shortcut) if isinstance(block.shortcut, nn.Conv2d) else None
         self.time = block.time
 
-    def bias_at(self, time: Tensor) -> Tensor:
-        """Return the bias of the first convolution at an embedded time (1, C), less its mean."""
-        bias = cast(Tensor, self.first.bias) + cast(Tensor, self.time(time))[0]
-        return bias - bias.mean()
+    def first_at(self, time: Tensor) -> Convolution:
+        """Return the first convolution at an embedded time (1, C)."""
+        return replace(self.first, bias=cast(Tensor, self.first.bias) + cast(Tensor, self.time(time))[0])
 
-    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
-        hidden = self.centred_norm(self.first(self.norm(x), bias))
+    def __call__(self, x: Tensor, first: Convolution) -> Tensor:
+        hidden = self.norms[1](first(self.norms[0](x)))
         if self.shortcut is None:
             return self.second(hidden).add_(x)
         return self.second.add_to(self.shortcut(x), hidden)
 
 
 class FoldedDenoiser:
-    """The denoiser eps_theta in use; the time is in the biases of its convolutions."""
+    """The denoiser eps_theta in use; the time is in the biases of some convolutions."""
 
     def __init__(self, source: Denoiser) -> None:
         self.time = source.time
@@ -51,7 +48,7 @@ class FoldedDenoiser:
         )
         self.out = Convolution.of(source.out[-1])
 
-        self.at: tuple[int, dict[_Residual, Tensor]] | None = None
+        self.at: tuple[int, dict[_Residual, Convolution]] | None = None
 
     def __call__(self, x: Tensor, t: int) -> Tensor:
         """Predict the noise in frames (N, C, H, W) at a timestep."""
@@ -59,14 +56,14 @@ class FoldedDenoiser:
         if at is None or at[0] != t:
             time = self.time(torch.tensor([t], device=x.device))
             layers = (*self.down, *self.middle, *self.up)
-            at = self.at = t, {layer: layer.bias_at(time) for layer in layers if isinstance(layer, _Residual)}
-        biases = at[1]
+            at = self.at = t, {layer: layer.first_at(time) for layer in layers if isinstance(layer, _Residual)}
+        firsts = at[1]
         skips = []
         for layer in self.down:
-            x = layer(x, biases[layer]) if isinstance(layer, _Residual) else layer(x)
+            x = layer(x, firsts[layer]) if isinstance(layer, _Residual) else layer(x)
             skips.append(x)
         for layer in self.middle:
-            x = cast(_Residual, layer)(x, biases[cast(_Residual, layer)])
+            x = cast(_Residual, layer)(x, firsts[cast(_Residual, layer)])
         for layer in self.up:
-            x = layer(torch.cat([x, skips.pop()], dim=1), biases[layer]) if isinstance(layer, _Residual) else layer(x)
+            x = layer(torch.cat([x, skips.pop()], dim=1), firsts[layer]) if isinstance(layer, _Residual) else layer(x)
         return self.out(x)

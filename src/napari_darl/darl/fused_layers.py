@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from napari_darl.darl.layers import ChannelNorm
 
 SLOPE = 0.2  # of the generator's leaky ReLU
-_EPS = 1e-5  # of layer norms
-_NARROW = 24  # channels up to which sums over rows are faster than PyTorch's layer norm
 _NEIGHBOURS = 4  # outputs that are computed together, at most
 _LAST = torch.channels_last
 
@@ -96,23 +94,22 @@ class Convolution:
         bias = shift if self.bias is None else self.bias * scale + shift
         return replace(self, weight=self.weight * scale[:, None, None, None], bias=bias)
 
-    def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Convolve, with another bias if one is given."""
-        bias = self.bias if bias is None else bias
+    def __call__(self, x: Tensor) -> Tensor:
+        """Convolve features."""
         if x.device.type != "cpu" or not _fuses():
-            return _activated(F.conv2d(x, self.weight, bias, *self._geometry()), self.activation)
+            return _activated(F.conv2d(x, self.weight, self.bias, *self._geometry()), self.activation)
         if (n := self._neighbours(x)) > 1:
-            found = _fused(x, self._wide, bias if bias is None else bias.repeat(n), self._geometry(n), self.activation)
+            found = _fused(x, *self._wide, self._geometry(n), self.activation)
             return _regrouped(found, n * found.shape[3])
-        return _fused(x, self.weight, bias, self._geometry(), self.activation)
+        return _fused(x, self.weight, self.bias, self._geometry(), self.activation)
 
     def add_to(self, sums: Tensor, x: Tensor) -> Tensor:
         """Convolve, and add the result to `sums` in place; there is no activation."""
         if x.device.type != "cpu" or not _fuses():
             return sums.add_(F.conv2d(x, self.weight, self.bias, *self._geometry()))
         if (n := self._neighbours(x)) > 1:
-            bias, width = self.bias if self.bias is None else self.bias.repeat(n), sums.shape[3]
-            found = _fused_sum(_regrouped(sums, width // n), x, self._wide, bias, self._geometry(n))
+            width = sums.shape[3]
+            found = _fused_sum(_regrouped(sums, width // n), x, *self._wide, self._geometry(n))
             return _regrouped(found, width)
         return _fused_sum(sums, x, self.weight, self.bias, self._geometry())
 
@@ -133,13 +130,14 @@ class Convolution:
         return neighbours if suits and width % neighbours == 0 else 1
 
     @cached_property
-    def _wide(self) -> Tensor:
-        """The kernels of all neighbours, each at its place."""
+    def _wide(self) -> tuple[Tensor, Tensor | None]:
+        """The kernels of all neighbours, each at its place, and their biases."""
         neighbours, kernel = min(_lanes() // len(self.weight), _NEIGHBOURS), self.weight.shape[3]
         wide = self.weight.new_zeros(neighbours, *self.weight.shape[:3], kernel + neighbours - 1)
         for place in range(neighbours):
             wide[place, ..., place : place + kernel] = self.weight
-        return wide.flatten(0, 1).contiguous(memory_format=_LAST)
+        bias = None if self.bias is None else self.bias.repeat(neighbours)
+        return wide.flatten(0, 1).contiguous(memory_format=_LAST), bias
 
 
 def _regrouped(x: Tensor, width: int) -> Tensor:
@@ -186,29 +184,21 @@ class Reflected:
 
 
 class Doubled:
-    """A 3 x 3 convolution of features doubled in size by nearest neighbour, computed before the doubling.
+    """A 3 x 3 convolution of features doubled in size by nearest neighbour, computed without the doubling.
 
-    Along an axis, output 2 i sees inputs i - 1, i, i with weights w0, w1, w2, and output 2 i + 1 sees i, i, i + 1. So
-    the one is w0 of i - 1 and w1 + w2 of i, the other is w0 + w1 of i and w2 of i + 1: two inputs each. All windows of
-    2 x 2 inputs are convolved with the four kernels, and each output is taken from the window that it belongs to.
+    Along an axis, input i is seen by outputs 2 i - 1 to 2 i + 2, with weights w2, w1 + w2, w0 + w1 and w0. This is a
+    transposed convolution of 4 x 4 weights.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
-        self.channels = len(weight)
-        # Which of three weights each of the two inputs has, for the first and for the second output.
-        sums = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], device=weight.device)
-        kernels = torch.einsum("oiyx,apy,bqx->aboipq", weight.detach(), sums, sums).flatten(0, 2)
-        self.convolution = Convolution(kernels, None if bias is None else bias.repeat(4), padding=1).to(dtype)
+        kernels = F.conv_transpose2d(weight.detach().flip(2, 3).flatten(0, 1)[:, None], weight.new_ones(1, 1, 2, 2))
+        kernels = kernels.view(*weight.shape[:2], 4, 4).transpose(0, 1)
+        self.weight = kernels.to(dtype).contiguous(memory_format=_LAST)
+        self.bias = None if bias is None else bias.detach().to(dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map features (N, C, H, W) to (N, channels, 2 H, 2 W)."""
-        n, _, height, width = x.shape
-        windows = self.convolution(x).permute(0, 2, 3, 1).view(n, height + 1, width + 1, 2, 2, self.channels)
-        found = x.new_empty(n, height, 2, width, 2, self.channels)
-        for row in (0, 1):
-            for column in (0, 1):
-                found[:, :, row, :, column] = windows[:, row : row + height, column : column + width, row, column]
-        return found.view(n, 2 * height, 2 * width, self.channels).permute(0, 3, 1, 2)
+        return F.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=1)
 
 
 def doubled(x: Tensor) -> Tensor:
@@ -220,35 +210,17 @@ def doubled(x: Tensor) -> Tensor:
 
 
 class NormSwish:
-    """Norm over the channels of each pixel, then swish.
+    """Norm over the channels of each pixel, then swish."""
 
-    PyTorch's layer norm takes as long for a pixel of 8 channels as for one of 24, so narrow features are normalised by
-    sums over the channels, as products of the matrix of pixels and channels with a vector. Features that are `centred`
-    have a mean of 0 over the channels already; narrow ones are then changed in place.
-    """
-
-    def __init__(self, norm: nn.Module, centred: bool = False) -> None:
+    def __init__(self, norm: nn.Module) -> None:
         norm = cast(ChannelNorm, norm)
         assert norm.weight is not None and norm.bias is not None  # noqa: S101, PT018 - the denoiser's are affine
         self.weight, self.bias = norm.weight.detach(), norm.bias.detach()
-        self.channels, self.centred = len(self.weight), centred
-        self.share = torch.full_like(self.weight, 1 / self.channels)
-        self.affine = Convolution(
-            self.weight[:, None, None, None], self.bias, groups=self.channels, activation="swish"
-        ).to(torch.float32)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Normalise features and activate them."""
-        n, channels, height, width = x.shape
-        pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
-        if channels > _NARROW or x.device.type != "cpu":
-            found = F.silu(F.layer_norm(pixels, (channels,), self.weight, self.bias, _EPS), inplace=True)
-            return found.view(n, height, width, channels).permute(0, 3, 1, 2)
-        # Differences before squares: means may be far above the differences.
-        found = pixels if self.centred else pixels - pixels.mv(self.share)[:, None]
-        scale = (found * found).mv(self.share).add_(_EPS).rsqrt_()
-        found.mul_(scale[:, None])
-        return self.affine(found.view(n, height, width, channels).permute(0, 3, 1, 2))
+        last = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias)
+        return F.silu(last, inplace=True).permute(0, 3, 1, 2)
 
 
 def affine(scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Convolution:
