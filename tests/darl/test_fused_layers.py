@@ -1,11 +1,11 @@
-"""Tests of `fused_layers`: convolutions that compute neighbours together, and norms of centred features."""
+"""Tests of `fused_layers`: convolutions that compute neighbours together or double features, and norms."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from napari_darl.darl import fused_layers
-from napari_darl.darl.fused_layers import Convolution, NormSwish
+from napari_darl.darl.fused_layers import Convolution, Doubled, NormSwish
 from napari_darl.darl.layers import ChannelNorm
 
 _LAST = torch.channels_last
@@ -23,18 +23,24 @@ def test_neighbours_that_are_computed_together_are_those_of_conv2d(
         layer = Convolution(weight, bias, padding=padding, activation="relu").to(torch.float32)
         wanted = F.conv2d(x, weight, bias, padding=padding)
         torch.testing.assert_close(layer(x), wanted.relu())
-        torch.testing.assert_close(layer(x, bias + 1), (wanted + 1).relu())
         sums = torch.randn(wanted.shape).to(memory_format=_LAST)
         torch.testing.assert_close(layer.add_to(sums.clone(memory_format=torch.preserve_format), x), sums + wanted)
 
 
 @pytest.mark.parametrize("channels", [8, 32])
-def test_centred_features_are_normalised_alike(channels: int) -> None:
+def test_normalised_pixels_do_not_depend_on_how_many_there_are(channels: int) -> None:
     norm = ChannelNorm(channels)
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
     x = torch.randn(1, channels, 5, 7).to(memory_format=_LAST)
-    x -= x.mean(dim=1, keepdim=True)
-    wanted = F.silu(norm(x))
-    torch.testing.assert_close(NormSwish(norm)(x), wanted)
-    torch.testing.assert_close(NormSwish(norm, centred=True)(x.clone(memory_format=torch.preserve_format)), wanted)
+    folded = NormSwish(norm)
+    torch.testing.assert_close(folded(x), F.silu(norm(x)))
+    torch.testing.assert_close(
+        folded(x[:, :, :3, :5].contiguous(memory_format=_LAST)), folded(x)[:, :, :3, :5], rtol=0, atol=0
+    )
+
+
+def test_features_are_doubled_as_by_nearest_neighbour() -> None:
+    x, weight, bias = torch.randn(2, 6, 5, 7).to(memory_format=_LAST), torch.randn(4, 6, 3, 3), torch.randn(4)
+    wanted = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), weight, bias, padding=1)
+    torch.testing.assert_close(Doubled(weight, bias, torch.float32)(x), wanted)

@@ -210,17 +210,24 @@ def doubled(x: Tensor) -> Tensor:
 
 
 class NormSwish:
-    """Norm over the channels of each pixel, then swish."""
+    """Norm over the channels of each pixel, then swish.
+
+    Scale, shift and swish take place in a convolution: PyTorch's own swish rounds the last values of an array in
+    another way than the others, so that a pixel's result would depend on the size of its tile.
+    """
 
     def __init__(self, norm: nn.Module) -> None:
         norm = cast(ChannelNorm, norm)
         assert norm.weight is not None and norm.bias is not None  # noqa: S101, PT018 - the denoiser's are affine
-        self.weight, self.bias = norm.weight.detach(), norm.bias.detach()
+        weight = norm.weight.detach()
+        self.shape = weight.shape
+        self.affine = Convolution(
+            weight[:, None, None, None], norm.bias.detach(), groups=len(weight), activation="swish"
+        ).to(torch.float32)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Normalise features and activate them."""
-        last = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias)
-        return F.silu(last, inplace=True).permute(0, 3, 1, 2)
+        return self.affine(F.layer_norm(x.permute(0, 2, 3, 1), self.shape).permute(0, 3, 1, 2))
 
 
 def affine(scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Convolution:
