@@ -132,7 +132,6 @@ class FoldedPathA:
             self.denoiser = FoldedDenoiser(network.denoiser)
             self.generator = FoldedGenerator(network.generator, network.config.calibration, dtype)
 
-    @torch.autocast("cpu", enabled=False)  # type: ignore[untyped-decorator] # fused operations don't follow it
     @torch.inference_mode()
     def __call__(self, frames: Tensor, t: int = 0, wanted: Part | None = None) -> Tensor:
         """Segment as `Darl.forward` does.
