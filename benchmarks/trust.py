@@ -34,7 +34,7 @@ OWN = {"dca1_dev": "default", "drive": "fundus", "chase_db1": "fundus"}
 def scores(grey: np.ndarray, counted: np.ndarray, model: Model) -> tuple[np.ndarray, dict[str, float]]:
     """Return the mask of a frame and its scores."""
     config = model.network.config
-    pixel = 1 / guess_resize(*grey.shape, config.side, config.reach)
+    pixel = 1 / guess_resize(*grey.shape, *config.pixel_size)
     views = [segment_probability(grey, model)]
     for axes in ((0,), (1,), (0, 1)):
         views.append(np.flip(segment_probability(np.ascontiguousarray(np.flip(grey, axes)), model), axes))

@@ -18,6 +18,7 @@ touch.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +71,13 @@ def cut_of_outline(found: list[Frame], frames: list[Frame], cuts: npt.NDArray[np
     return float(cuts[means.argmax()])
 
 
+def reduced(image: npt.NDArray[Any], factor: float) -> npt.NDArray[Any]:
+    """Return an image (H, W) whose sides are divided by a factor, in its own dtype."""
+    shape = round(image.shape[0] / factor), round(image.shape[1] / factor)
+    smaller = resize(image, shape, order=1, anti_aliasing=True, preserve_range=True)
+    return (np.round(smaller) if image.dtype.kind in "iu" else smaller).astype(image.dtype)
+
+
 def cut_of_touched(
     model: Model, frames: list[Frame], masks: list[npt.NDArray[np.bool_]], *, bright: bool = False
 ) -> float:
@@ -80,10 +88,9 @@ def cut_of_touched(
     dices = []
     for frame, mask in zip(frames, masks, strict=True):
         factor = 2 * min(frame.shape) / model.network.config.side
-        shape = round(frame.shape[0] / factor), round(frame.shape[1] / factor)
-        copy = resize(frame, shape, order=1, anti_aliasing=True, preserve_range=True)
-        found = segment_probability(np.round(copy).astype(frame.dtype), model, bright=bright)
-        touched = touched_pixels(mask, shape)
+        copy = reduced(frame, factor)
+        found = segment_probability(copy, model, bright=bright)
+        touched = touched_pixels(mask, copy.shape)
         dices.append([dice(found > cut, touched) for cut in CUTS])
     return float(CUTS[np.mean(dices, axis=0).argmax()])
 

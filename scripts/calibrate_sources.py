@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from calibrate import reduced
 from make_models import RECIPES, evenly, fluorescence, teachers
 from numpy.typing import NDArray
-from skimage.transform import resize
 
 from napari_darl import Model, load_model, segment_probability
 from napari_darl.darl.config import Calibration
@@ -24,15 +24,8 @@ from napari_darl.errors import DarlError
 
 CUTS = (0.5, 0.6, 0.7, 0.8, 0.9)
 FRAMES = 12  # of each source, at most
-SIZES = (1.0, 0.5)
+FACTORS = (1, 2)  # by which the sides of frames are divided
 SMALLEST = 64  # px, of the shorter side
-
-
-def reduced(image: NDArray[Any], size: float) -> NDArray[Any]:
-    """Return an image whose sides are multiplied by `size`, in its own dtype."""
-    shape = [round(side * size) for side in image.shape]
-    smaller = resize(image, shape, order=1, anti_aliasing=True, preserve_range=True)
-    return (np.round(smaller) if image.dtype.kind in "iu" else smaller).astype(image.dtype)
 
 
 def marked(seen: list[tuple[NDArray[Any], NDArray[Any]]], student: Model, enlargement: float) -> float:
@@ -57,9 +50,9 @@ def main() -> None:
     for name, frames in sources.by_name.items():
         some = [frame for frame in evenly(frames, FRAMES) if min(frame.shape) <= 1024]
         masks = [(teach(frame) > 0.5).astype(np.float32) for frame in some]
-        for size in SIZES:
-            seen = [(reduced(frame, size), reduced(mask, size)) for frame, mask in zip(some, masks, strict=True)]
-            pairs[f"{name} x {size}"] = [(frame, mask) for frame, mask in seen if min(frame.shape) >= SMALLEST]
+        for factor in FACTORS:
+            seen = [(reduced(frame, factor), reduced(mask, factor)) for frame, mask in zip(some, masks, strict=True)]
+            pairs[f"{name} / {factor}"] = [(frame, mask) for frame, mask in seen if min(frame.shape) >= SMALLEST]
     means = []
     for cut in CUTS:
         # Probabilities are calibrated before they are brought to the frame's own pixels.

@@ -1,14 +1,17 @@
 """Presets, paths, losses and noise schedule; `test_published.py` compares the published networks."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+import torch.nn.functional as F
 from pydantic import ValidationError
 
 from napari_darl.darl.config import LITE, PUBLISHED, ModelConfig, ScheduleConfig
 from napari_darl.darl.contrast import MaskContrast
 from napari_darl.darl.device import working_precision
+from napari_darl.darl.folded import FoldedPathA
 from napari_darl.darl.layers import ChannelNorm
 from napari_darl.darl.losses import cycle
 from napari_darl.darl.model import Darl, Discriminators, build
@@ -22,6 +25,23 @@ def parameters(module: torch.nn.Module) -> int:
 def test_sizes_of_the_presets() -> None:
     assert round(parameters(Darl(PUBLISHED)) / 1e6, 1) == 35.4
     assert parameters(Darl(LITE)) <= 2e6
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_network_leaves_the_cast_weights_of_a_training_in_another_thread(folded: bool) -> None:
+    """All threads share autocast's cache; once it is emptied, gradients are rounded in another way."""
+    network = build(LITE, seed=0)[0].eval()
+    segment = FoldedPathA(network) if folded else network
+    x, weight = torch.ones(1, 2), torch.nn.Parameter(torch.ones(3, 2))
+
+    def cast() -> object:
+        return F.linear(x, weight).grad_fn.next_functions[-1][0].next_functions[0][0]
+
+    with torch.autocast("cpu", dtype=torch.bfloat16), ThreadPoolExecutor(1) as thread:
+        before, again = cast(), cast()
+        assert before is again
+        thread.submit(segment, torch.zeros(1, 1, 64, 64)).result()
+        assert cast() is before
 
 
 def test_lite_segments_a_crop_like_the_whole_frame() -> None:

@@ -211,6 +211,11 @@ class ModelConfig(Config):
         return self
 
     @property
+    def pixel_size(self) -> tuple[int, float, float]:
+        """Side, reach and enlargement, from which `guess_resize` estimates."""
+        return self.side, self.reach, self.enlargement
+
+    @property
     def stem_factor(self) -> int:
         """Factor of the space-to-depth stem: 2 if the phases are channels, else 1."""
         return 2 if self.phases == "channels" else 1

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_darl.darl.config import DenoiserConfig
-from napari_darl.darl.layers import add_to_pixels, feature_norm, join
+from napari_darl.darl.layers import add_to_pixels, feature_norm, join, without_autocast
 
 
 class Denoiser(nn.Module):
@@ -100,7 +100,7 @@ class Denoiser(nn.Module):
         """Return the embedded time of each residual block in order, (N, outputs), by one product for all blocks."""
         layers = [layer.time[1] for layer in (*self.down, *self.middle, *self.up) if isinstance(layer, ResidualBlock)]
         # In float32, since casting so many small weights would take longer than the product.
-        with torch.autocast(t.device.type, enabled=False):
+        with without_autocast(t.device):
             weight, bias = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))
             shifts = F.linear(F.silu(self.time(t)), weight, bias)
         return iter(shifts.split([layer.out_features for layer in layers], dim=1))

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_darl.darl.layers import ChannelNorm
+from napari_darl.darl.layers import ChannelNorm, without_autocast
 
 SLOPE = 0.2  # of the generator's leaky ReLU
 _NEIGHBOURS = 4  # outputs that are computed together, at most
@@ -198,8 +198,8 @@ class Doubled:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map features (N, C, H, W) to (N, channels, 2 H, 2 W)."""
-        # Not F.conv_transpose2d, which follows autocast. To switch that off here would empty the cache of a training.
-        return torch.convolution(x, self.weight, self.bias, [2, 2], [1, 1], [1, 1], True, [0, 0], 1)
+        with without_autocast(x.device):
+            return F.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=1)
 
 
 def doubled(x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Layers that the denoiser and the generator share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -41,10 +43,24 @@ class ReflectConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map features (N, inputs, H, W) to (N, outputs, H, W)."""
-        # Autocast would pad in float32, to the same values.
-        with torch.autocast(input.device.type, enabled=False):
+        with without_autocast(input.device):  # which would pad in float32, to the same values
             padded = F.pad(input, self._reversed_padding_repeated_twice, mode="reflect")
         return F.conv2d(padded, self.weight, self.bias)
+
+
+@contextmanager
+def without_autocast(device: torch.device) -> Iterator[None]:
+    """Compute in the dtypes of the operands, also where a caller has switched autocast on.
+
+    At its end, `torch.autocast(enabled=False)` would empty the cache of cast weights, which all threads share: a
+    training in another thread would round its gradients in another way.
+    """
+    before = torch.is_autocast_enabled(device.type)
+    torch.set_autocast_enabled(device.type, False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled(device.type, before)
 
 
 class _ChannelsLast(torch.autograd.Function):

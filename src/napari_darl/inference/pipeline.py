@@ -104,8 +104,7 @@ class Pipeline:
             raise InputError(
                 f"The noise level is {noise_level}. Choose a timestep from 0 to {config.schedule.steps - 1}."
             )
-        known = config.side, config.reach, config.enlargement
-        self.resize = checked_resize(options.resize, round(height * row_scale), width, *known)
+        self.resize = checked_resize(options.resize, round(height * row_scale), width, *config.pixel_size)
         self.tile, self.margin = _side_and_margin(config, options.tile)
         bright = config.bright if options.bright is None else options.bright
         self.options = options.updated(resize=self.resize, tile=self.tile, bright=bright)

@@ -82,7 +82,7 @@ def mean_probability(
     for model in models:
         network = model.network.config
         height, width = frame.shape
-        guessed = guess_resize(height, width, network.side, network.reach, network.enlargement)
+        guessed = guess_resize(height, width, *network.pixel_size)
         for index, size in enumerate(config.sizes):
             for transposed, axes in _VIEWS if config.mirrored else _VIEWS[index % 2 : index % 2 + 1]:
                 seen = np.ascontiguousarray(np.flip(frame.T if transposed else frame, axes))
