@@ -27,17 +27,24 @@ def test_neighbours_that_are_computed_together_are_those_of_conv2d(
         torch.testing.assert_close(layer.add_to(sums.clone(memory_format=torch.preserve_format), x), sums + wanted)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (91, 67)])  # of which threads share the second only
 @pytest.mark.parametrize("channels", [8, 32])
-def test_normalised_pixels_do_not_depend_on_how_many_there_are(channels: int) -> None:
+def test_normalised_pixels_do_not_depend_on_how_many_there_are(
+    channels: int, height: int, width: int, threads: int
+) -> None:
     norm = ChannelNorm(channels)
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
-    x = torch.randn(1, channels, 5, 7).to(memory_format=_LAST)
-    folded = NormSwish(norm)
-    torch.testing.assert_close(folded(x), F.silu(norm(x)))
-    torch.testing.assert_close(
-        folded(x[:, :, :3, :5].contiguous(memory_format=_LAST)), folded(x)[:, :, :3, :5], rtol=0, atol=0
-    )
+    x = torch.randn(1, channels, height, width).to(memory_format=_LAST)
+    folded, former = NormSwish(norm), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        whole, part = folded(x), folded(x[:, :, 1:, 2:].contiguous(memory_format=_LAST))
+    finally:
+        torch.set_num_threads(former)
+    torch.testing.assert_close(whole, F.silu(norm(x)))
+    assert torch.equal(part, whole[:, :, 1:, 2:])
 
 
 def test_features_are_doubled_as_by_nearest_neighbour() -> None:

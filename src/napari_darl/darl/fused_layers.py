@@ -19,6 +19,7 @@ from napari_darl.darl.layers import ChannelNorm, without_autocast
 SLOPE = 0.2  # of the generator's leaky ReLU
 _NEIGHBOURS = 4  # outputs that are computed together, at most
 _LAST = torch.channels_last
+_FULL, _SHARE = 32, 32768  # values of two vectors, and for which PyTorch takes another thread
 
 _Geometry = tuple[list[int], list[int], list[int], int]
 
@@ -211,24 +212,35 @@ def doubled(x: Tensor) -> Tensor:
 
 
 class NormSwish:
-    """Norm over the channels of each pixel, then swish.
-
-    Scale, shift and swish take place in a convolution: PyTorch's own swish rounds the last values of an array in
-    another way than the others, so that a pixel's result would depend on the size of its tile.
-    """
+    """Norm over the channels of each pixel, then swish."""
 
     def __init__(self, norm: nn.Module) -> None:
         norm = cast(ChannelNorm, norm)
         assert norm.weight is not None and norm.bias is not None  # noqa: S101, PT018 - the denoiser's are affine
-        weight = norm.weight.detach()
-        self.shape = weight.shape
-        self.affine = Convolution(
-            weight[:, None, None, None], norm.bias.detach(), groups=len(weight), activation="swish"
-        ).to(torch.float32)
+        self.weight, self.bias = norm.weight.detach(), norm.bias.detach()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Normalise features and activate them."""
-        return self.affine(F.layer_norm(x.permute(0, 2, 3, 1), self.shape).permute(0, 3, 1, 2))
+        last = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias)
+        return _swish(last).permute(0, 3, 1, 2)
+
+
+def _swish(x: Tensor) -> Tensor:
+    """Activate in place; each value alike, however many there are.
+
+    PyTorch rounds the last values of each thread's share in another way where they don't fill two vectors. So all but
+    the last values are shared out evenly, in full vectors.
+    """
+    values, threads = x.view(-1), torch.get_num_threads()
+    even = len(values)
+    while even and (rest := even % (_FULL * min(threads, -(-even // _SHARE)))):
+        even -= rest
+    if even:
+        F.silu(values[:even], inplace=True)
+    if rest := len(values) - even:
+        padded = F.pad(values[even:], (0, -rest % _FULL))
+        values[even:] = F.silu(padded)[:rest]
+    return x
 
 
 def affine(scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Convolution:
