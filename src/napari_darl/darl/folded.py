@@ -10,9 +10,9 @@ What is changed, none of it in the trained weights:
 - Convolutions with few outputs compute neighbouring pixels together, to fill the processor's vectors.
 - Memory of features is kept for the next ones.
 - The convolutions of a concatenation are the sum of the convolutions of its parts, so features needn't be copied.
-- On request, the generator behind its encoder computes in bfloat16 on processors that have instructions for it. This
-  changes a few pixels of a mask in ten thousand. The denoiser and the encoder stay in float32, where rounding would
-  change more.
+- On request, the middle of the generator and the coarse blocks of its decoder compute in bfloat16 on processors that
+  have instructions for it. This changes a few of a mask's pixels in ten thousand. All else stays in float32, since
+  rounding would change more there.
 """
 
 from collections.abc import Callable
@@ -105,7 +105,7 @@ class FoldedPathA:
         In evaluation mode, on the CPU; `can_fold` says whether it suits. Once its weights change, it has to be folded
         anew.
     bfloat16 : bool
-        Whether the generator behind its encoder computes in bfloat16.
+        Whether the generator's middle and coarse blocks compute in bfloat16.
 
     Attributes
     ----------

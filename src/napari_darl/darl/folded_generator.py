@@ -47,14 +47,17 @@ class FoldedGenerator:
             self.encoder.append(made if self.encoder else Reflected(made))
         self.middle = [_Block(cast(SSpadeBlock, block), 0, dtype) for block in source.middle]
         coarse = [cast(nn.Conv2d, layer).out_channels for layer in source.encoder][:0:-1]
+        # Rounding in the two finest blocks and behind them would change more of a mask than in all others.
+        dtypes = [dtype] * (len(coarse) - 2) + [torch.float32] * min(len(coarse), 2)
         self.decoder = [
-            _Block(cast(SSpadeBlock, block), width, dtype) for block, width in zip(source.decoder, coarse, strict=True)
+            _Block(cast(SSpadeBlock, block), width, kept)
+            for block, width, kept in zip(source.decoder, coarse, dtypes, strict=True)
         ]
         out = Convolution.of(source.out)
         # (tanh x + 1) / 2 is the logistic function of 2 x, and the calibration is linear in 2 x.
         gain, shift = 2 / calibration.temperature, calibration.shift / calibration.temperature
         bias = gain * cast(Tensor, out.bias) - shift
-        self.out = Reflected(replace(out, weight=gain * out.weight, bias=bias).to(dtype))
+        self.out = Reflected(replace(out, weight=gain * out.weight, bias=bias).to(torch.float32))
         self.skips = source.skips
 
     def __call__(self, x: Tensor, wanted: Part | None = None) -> Tensor:
@@ -77,9 +80,8 @@ class FoldedGenerator:
             x = _cut(x, slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
             top, left = 2 * rows.start, 2 * columns.start
             fine = _cut(features.pop(), slice(top, 2 * rows.stop), slice(left, 2 * columns.stop))
-            x = block.doubled(x, fine.to(self.dtype) if self.skips else None)
-        # Rounded logits keep their sign, and the logistic function of them is in float32.
-        found = self.out(F.leaky_relu(x, SLOPE, inplace=True)).float().sigmoid_()
+            x = block.doubled(x.to(block.dtype), fine.to(block.dtype) if self.skips else None)
+        found = self.out(F.leaky_relu(x, SLOPE, inplace=True)).sigmoid_()
         if found.shape[2:] == size:
             return found
         probability = found.new_zeros(*found.shape[:2], *size)
@@ -105,18 +107,19 @@ class _Block:
     """A block of the generator, of features or, with `coarse` of its inputs, of doubled and finer features."""
 
     def __init__(self, block: SSpadeBlock, coarse: int, dtype: torch.dtype) -> None:
+        self.dtype = dtype
         scale, shift = _of_path_a(block.norm_0)
         first = Convolution.of(block.conv_0).scaled(*_of_path_a(block.norm_1))
         self.second = Convolution.of(block.conv_1).to(dtype)
         if not coarse:
-            self.norm = affine(scale, shift, dtype)
-            self.first = replace(first, activation="leaky_relu").to(dtype)
+            self.norm, factor = affine(scale, shift, dtype)
+            self.first = replace(first, weight=first.weight * factor, activation="leaky_relu").to(dtype)
             return
-        self.norm = affine(scale[:coarse], shift[:coarse], dtype)
-        self.fine_norm = affine(scale[coarse:], shift[coarse:], dtype)
+        self.norm, factor = affine(scale[:coarse], shift[:coarse], dtype)
+        self.fine_norm, fine_factor = affine(scale[coarse:], shift[coarse:], dtype)
         alone = len(scale) == coarse
-        self.doubling = Doubled(first.weight[:, :coarse], first.bias if alone else None, dtype)
-        self.first = replace(first, weight=first.weight[:, coarse:]).to(dtype)
+        self.doubling = Doubled(first.weight[:, :coarse] * factor, first.bias if alone else None, dtype)
+        self.first = replace(first, weight=first.weight[:, coarse:] * fine_factor).to(dtype)
         # The norm before the shortcut's 1 x 1 convolution has no activation behind it, so it becomes a part of it.
         scale, shift = _of_path_a(block.norm_s)
         shortcut = cast(nn.Conv2d, block.conv_s).weight.detach()

@@ -243,7 +243,13 @@ def _swish(x: Tensor) -> Tensor:
     return x
 
 
-def affine(scale: Tensor, shift: Tensor, dtype: torch.dtype) -> Convolution:
-    """Scale and shift channels, and apply the generator's leaky ReLU, in one pass."""
-    weight = scale[:, None, None, None]
-    return Convolution(weight, shift, groups=len(scale), activation="leaky_relu").to(dtype)
+def affine(scale: Tensor, shift: Tensor, dtype: torch.dtype) -> tuple[Convolution, Tensor]:
+    """Return what shifts channels and applies the generator's leaky ReLU in one pass, and a factor for each channel.
+
+    Together they scale, shift and activate. The next convolution takes the factors, which a leaky ReLU lets pass, so
+    that they aren't rounded.
+    """
+    factor = scale.abs().clamp_min(1e-6)
+    weight = (scale / factor)[:, None, None, None]
+    activated = Convolution(weight, shift / factor, groups=len(scale), activation="leaky_relu").to(dtype)
+    return activated, factor[:, None, None]
