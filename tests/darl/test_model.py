@@ -62,6 +62,24 @@ def test_channels_are_normalised_in_float32_whatever_the_precision() -> None:
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)  # bfloat16 would be 4e-3 off
 
 
+@pytest.mark.parametrize("channels", [8, 24])
+def test_scales_and_shifts_of_channels_are_learnt_as_in_layer_norm(channels: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, weights = (torch.randn(2, channels, 5, 7, generator=generator) for _ in range(2))
+    norm, other = ChannelNorm(channels), torch.nn.LayerNorm(channels)
+    for name in ("weight", "bias"):
+        torch.nn.init.normal_(getattr(norm, name), generator=generator)
+        getattr(other, name).data.copy_(getattr(norm, name))
+    with working_precision(torch.device("cpu"), "bfloat16")():
+        found = norm(features)
+    wanted = other(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(found, wanted)
+    for output in (found, wanted):
+        (output * weights).sum().backward()
+    for mine, its in zip(norm.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, its.grad)
+
+
 def test_phases_are_segmented_like_frames_and_interleaved_again() -> None:
     config = LITE.updated(phases="batch")
     model = build(config, seed=0)[0].eval()
