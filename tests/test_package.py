@@ -63,9 +63,11 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 def test_threads_sleep_while_they_wait_unless_told_otherwise() -> None:
-    code = "import os, napari_darl; print(os.environ['OMP_WAIT_POLICY'], os.environ['KMP_BLOCKTIME'])"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "KMP_"))}
-    for given, wanted in (({}, "PASSIVE 0"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE 0")):
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+    code = f"import os, napari_darl; print(*map(os.environ.get, {names}))"
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    active = {"OMP_WAIT_POLICY": "ACTIVE"}
+    for given, wanted in (({}, "PASSIVE 5000 0"), (active, "ACTIVE None 0"), ({"GOMP_SPINCOUNT": "9"}, "PASSIVE 9 0")):
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, env=kept | given, check=True, capture_output=True, text=True)
         assert done.stdout.split() == wanted.split()

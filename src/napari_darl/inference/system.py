@@ -15,7 +15,10 @@ _PACKAGES = (
     *("pydantic", "safetensors", "pydicom", "zarr", "dask", "distributed", "bioio"),
     *("napari", "npe2", "qtpy", "PySide6", "PyQt6", "PyQt5", "superqt", "magicgui", "vispy", "pyqtgraph"),
 )
-_VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKTIME", "CUDA_VISIBLE_DEVICES", "QT_API", "NAPARI_CONFIG")
+_VARIABLES = (
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"),
+    *("CUDA_VISIBLE_DEVICES", "QT_API", "NAPARI_CONFIG"),
+)
 
 
 def system_report(models: Iterable[str | Path] = (), settings: Mapping[str, object] | None = None) -> Report:
