@@ -36,7 +36,7 @@ class ChannelNorm(nn.Module):
         """Normalise features (N, C, H, W)."""
         # In float32, as GPUs do by themselves: in bfloat16, processors take ten times as long for narrow features.
         last = x.permute(0, 2, 3, 1).float()
-        if self.weight is not None and self.channels < _NARROW and x.device.type == "cpu" and torch.is_grad_enabled():
+        if self.training and self.weight is not None and self.channels < _NARROW and x.device.type == "cpu":
             with without_autocast(x.device):
                 last = F.linear(F.layer_norm(last, (self.channels,)), torch.diag(self.weight), self.bias)
         else:
