@@ -67,7 +67,7 @@ def test_threads_sleep_while_they_wait_unless_told_otherwise() -> None:
     code = f"import os, napari_darl; print(*map(os.environ.get, {names}))"
     kept = {name: value for name, value in os.environ.items() if name not in names}
     active = {"OMP_WAIT_POLICY": "ACTIVE"}
-    for given, wanted in (({}, "PASSIVE 2000 0"), (active, "ACTIVE None 0"), ({"GOMP_SPINCOUNT": "9"}, "PASSIVE 9 0")):
+    for given, wanted in (({}, "PASSIVE 1500 0"), (active, "ACTIVE None 0"), ({"GOMP_SPINCOUNT": "9"}, "PASSIVE 9 0")):
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, env=kept | given, check=True, capture_output=True, text=True)
         assert done.stdout.split() == wanted.split()

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 # OpenMP's threads spin while they wait for each other. Beside other work, such as a training or a busy window, that
-# takes the cores from those that they wait for: a frame of .1 s takes seconds. So they sleep, but only after .03 to .1
-# ms (2,000 rounds), since waking them up takes time as well. They read this when torch is imported.
+# takes the cores from those that they wait for: a frame of .1 s takes seconds. So they sleep, but only after .02 to .1
+# ms (1,500 rounds), since waking them up takes time as well. They read this when torch is imported.
 if "OMP_WAIT_POLICY" not in os.environ:  # of GNU's OpenMP
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1500")
 os.environ.setdefault("KMP_BLOCKTIME", "0")  # Intel's and LLVM's
 
 _HOMES = {
