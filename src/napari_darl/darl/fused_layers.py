@@ -69,7 +69,7 @@ def _fused_sum(sums: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, geo
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution, and the activation that follows it: `none`, `relu`, `leaky_relu` or `swish`."""
+    """A convolution, and the activation that follows it: `none`, `relu` or `leaky_relu`."""
 
     weight: Tensor
     bias: Tensor | None
@@ -151,9 +151,7 @@ def _regrouped(x: Tensor, width: int) -> Tensor:
 def _activated(x: Tensor, activation: str) -> Tensor:
     if activation == "relu":
         return x.relu_()
-    if activation == "leaky_relu":
-        return F.leaky_relu(x, SLOPE, inplace=True)
-    return F.silu(x, inplace=True) if activation == "swish" else x
+    return F.leaky_relu(x, SLOPE, inplace=True) if activation == "leaky_relu" else x
 
 
 class Reflected:
