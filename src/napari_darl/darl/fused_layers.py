@@ -5,10 +5,11 @@ writes a result. PyTorch offers this by operations meant for its compiler; where
 their place.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from napari_darl.darl.layers import ChannelNorm, without_autocast
 
 SLOPE = 0.2  # of the generator's leaky ReLU
 _NEIGHBOURS = 4  # outputs that are computed together, at most
+_KNOWN = 8  # shapes of features for which packed weights are kept, at most
 _LAST = torch.channels_last
 _FULL, _SHARE = 32, 32768  # values of two vectors, and for which PyTorch takes another thread
 
@@ -99,41 +101,63 @@ class Convolution:
         """Convolve features."""
         if x.device.type != "cpu" or not _fuses():
             return _activated(F.conv2d(x, self.weight, self.bias, *self._geometry()), self.activation)
-        if (n := self._neighbours(x)) > 1:
-            found = _fused(x, *self._wide, self._geometry(n), self.activation)
-            return _regrouped(found, n * found.shape[3])
-        return _fused(x, self.weight, self.bias, self._geometry(), self.activation)
+        packed = self._packed(x)
+        found = _fused(x, packed.weight, packed.bias, packed.geometry, self.activation)
+        return _regrouped(found, packed.neighbours * found.shape[3])
 
     def add_to(self, sums: Tensor, x: Tensor) -> Tensor:
         """Convolve, and add the result to `sums` in place; there is no activation."""
         if x.device.type != "cpu" or not _fuses():
             return sums.add_(F.conv2d(x, self.weight, self.bias, *self._geometry()))
-        if (n := self._neighbours(x)) > 1:
-            width = sums.shape[3]
-            found = _fused_sum(_regrouped(sums, width // n), x, *self._wide, self._geometry(n))
-            return _regrouped(found, width)
-        return _fused_sum(sums, x, self.weight, self.bias, self._geometry())
+        packed, width = self._packed(x), sums.shape[3]
+        sums = _regrouped(sums, width // packed.neighbours)
+        return _regrouped(_fused_sum(sums, x, packed.weight, packed.bias, packed.geometry), width)
 
     def _geometry(self, neighbours: int = 1) -> _Geometry:
         """Stride, padding, dilation and groups, in the order of `conv2d`."""
         return [self.stride, self.stride * neighbours], [self.padding] * 2, [1, 1], self.groups
 
-    def _neighbours(self, x: Tensor) -> int:
-        """Return how many neighbouring outputs are computed together as channels.
-
-        With fewer channels than a vector has numbers, oneDNN leaves the rest of the vector unused. A wider kernel with
-        zeros at its sides, one for each of the neighbours, multiplies more but fills the vectors.
-        """
-        outputs, _, _, kernel = self.weight.shape
-        neighbours = min(_lanes() // outputs, _NEIGHBOURS)
-        width = x.shape[3] + 2 * self.padding - kernel + 1
-        suits = self.stride == self.groups == 1 and kernel > 1 and neighbours > 1
-        return neighbours if suits and width % neighbours == 0 else 1
+    def _packed(self, x: Tensor) -> "_Packed":
+        """Return how features of this shape are convolved."""
+        known, key = self._known, (x.shape, torch.get_num_threads())
+        if (packed := known.get(key)) is None:
+            if len(known) >= _KNOWN:
+                known.clear()
+            packed = known[key] = self._packed_for(x.shape)
+        return packed
 
     @cached_property
-    def _wide(self) -> tuple[Tensor, Tensor | None]:
-        """The kernels of all neighbours, each at its place, and their biases."""
-        neighbours, kernel = min(_lanes() // len(self.weight), _NEIGHBOURS), self.weight.shape[3]
+    def _known(self) -> "dict[tuple[torch.Size, int], _Packed]":
+        return {}
+
+    def _packed_for(self, shape: torch.Size) -> "_Packed":
+        neighbours = self._neighbours(shape[3])
+        weight, bias = self._of_neighbours(neighbours) if neighbours > 1 else (self.weight, self.bias)
+        geometry = self._geometry(neighbours)
+        stride, padding, dilation, groups = geometry
+        reorder = torch.ops.mkldnn._reorder_convolution_weight
+        return _Packed(reorder(weight, padding, stride, dilation, groups, shape), bias, geometry, neighbours)
+
+    def _neighbours(self, width: int) -> int:
+        """Return how many neighbouring outputs of features of this width are computed together as channels.
+
+        Where the channels don't fill the processor's vectors, oneDNN leaves the rest of a vector unused. A wider kernel
+        with zeros at its sides, one for each of the neighbours, multiplies more but fills the vectors.
+        """
+        outputs, _, _, kernel = self.weight.shape
+        if self.stride > 1 or self.groups > 1 or kernel == 1:
+            return 1
+        found = width + 2 * self.padding - kernel + 1
+
+        def vectors(neighbours: int) -> float:
+            return math.ceil(neighbours * outputs / _lanes()) * (kernel + neighbours - 1) / neighbours
+
+        possible = (n for n in range(_NEIGHBOURS, 0, -1) if found % n == 0)
+        return min(possible, key=vectors)
+
+    def _of_neighbours(self, neighbours: int) -> tuple[Tensor, Tensor | None]:
+        """Return the kernels of all neighbours, each at its place, and their biases."""
+        kernel = self.weight.shape[3]
         wide = self.weight.new_zeros(neighbours, *self.weight.shape[:3], kernel + neighbours - 1)
         for place in range(neighbours):
             wide[place, ..., place : place + kernel] = self.weight
@@ -141,9 +165,20 @@ class Convolution:
         return wide.flatten(0, 1).contiguous(memory_format=_LAST), bias
 
 
+class _Packed(NamedTuple):
+    """A convolution of features of one shape, its weights in the order in which oneDNN reads them for that shape."""
+
+    weight: Tensor
+    bias: Tensor | None
+    geometry: _Geometry
+    neighbours: int  # outputs that are computed together
+
+
 def _regrouped(x: Tensor, width: int) -> Tensor:
     """Return features of another width, whose channels are those of neighbours along it; the memory is the same."""
     n, channels, height, former = x.shape
+    if width == former:
+        return x
     last = x.permute(0, 2, 3, 1).reshape(n, height, width, channels * former // width)
     return last.permute(0, 3, 1, 2)
 
