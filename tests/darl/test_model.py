@@ -1,6 +1,5 @@
 """Presets, paths, losses and noise schedule; `test_published.py` compares the published networks."""
 
-import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -101,23 +100,6 @@ def test_the_mask_switches_the_path() -> None:
         a, b = model.eval().path_a(frame, t), model.path_b(frame, t, mask)
     assert torch.equal(a.noise, b.noise)
     assert not torch.allclose(a.image, b.image)
-
-
-@pytest.mark.parametrize("config", [LITE, PUBLISHED])
-def test_both_paths_at_once_are_path_a_and_path_b(config: ModelConfig) -> None:
-    small = config.updated(denoiser=config.denoiser.updated(multipliers=(1, 2), attention_levels=(1,)))
-    model, _ = build(small.updated(generator=config.generator.updated(widths=(4, 6))), seed=0)
-    frames, t = torch.rand(5, 1, 32, 32), torch.tensor([0, 40, 3, 900, 7])
-    mask = torch.where(torch.rand(2, 1, 32, 32) < 0.5, -1.0, 1.0)
-    model.train()  # With statistics of the batch, which are those of each path by itself.
-    again = copy.deepcopy(model)
-    with torch.no_grad():
-        at_once = model.both_paths(frames[:3], t[:3], frames[3:], t[3:], mask)
-        apart = again.path_a(frames[:3], t[:3]), again.path_b(frames[3:], t[3:], mask)
-    for found, expected in zip(at_once, apart, strict=True):
-        torch.testing.assert_close(found.noise, expected.noise, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(found.image, expected.image, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(model.state_dict(), again.state_dict(), atol=1e-4, rtol=1e-4)
 
 
 def test_initialisation_depends_on_the_seed_only() -> None:

@@ -73,7 +73,9 @@ def working_precision(device: torch.device, choice: str = "auto") -> Callable[[]
         choice = "bfloat16" if has_bfloat16(device) else "float32"
     if choice == "float32":
         return nullcontext
-    return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
+    # On processors without its cache of cast weights, which all threads share and each empties when it is done: the
+    # sums of gradients would depend on what other threads do.
+    return lambda: torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=device.type != "cpu")
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -146,4 +146,4 @@ class SwitchableSpade(nn.Module):
         if mask is None:
             return self.plain(x)  # type: ignore[no-any-return]
         hidden = F.relu(self.shared(mask), inplace=True)
-        return torch.addcmul(self.beta(hidden), self.free(x), 1 + self.gamma(hidden))
+        return (self.free(x) * (1 + self.gamma(hidden))).add_(self.beta(hidden))

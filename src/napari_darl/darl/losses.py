@@ -129,33 +129,51 @@ class Paths(NamedTuple):
     cycle: PathOutput
 
 
-def run_paths(model: Darl, batch: Batch, noise: Noise) -> Paths:
-    """Run path A, path B and the cycle.
-
-    As in the published code, the three passes share eps, and the cycle uses t_a again.
-    """
-    (eps, t_a, t_b), n, all_ = noise, batch.on_path_b, len(batch.mask)
-    add_noise = model.schedule.add_noise
-    angiogram = add_noise(batch.angiogram, t_a, eps)
-    background = add_noise(batch.background[:n], t_b[:n], eps[:n])
-    a, b = model.both_paths(angiogram, t_a, background, t_b[:n], batch.mask[:n])
-    angiogram = torch.cat([b.image, batch.rendered[n:]])
-    cycle = model.path_a(add_noise(angiogram, t_a[:all_], eps[:all_]), t_a[:all_])
-    return Paths(a, b, cycle)
+# As in the published code, the three passes share eps, and the cycle uses t_a again.
 
 
-def generator_losses(
-    paths: Paths, batch: Batch, eps: Tensor, discriminators: Discriminators, config: LossConfig
+def run_path_a(model: Darl, batch: Batch, noise: Noise) -> PathOutput:
+    """Segment the angiograms."""
+    return model.path_a(model.schedule.add_noise(batch.angiogram, noise.t_a, noise.eps), noise.t_a)
+
+
+def run_path_b(model: Darl, batch: Batch, noise: Noise) -> PathOutput:
+    """Make fake angiograms of the backgrounds and pseudo-masks."""
+    n, t = batch.on_path_b, noise.t_b[: batch.on_path_b]
+    return model.path_b(model.schedule.add_noise(batch.background[:n], t, noise.eps[:n]), t, batch.mask[:n])
+
+
+def run_cycle(model: Darl, batch: Batch, noise: Noise, fakes: Tensor) -> PathOutput:
+    """Segment the fake angiograms of path B, and the rendered ones of the other samples."""
+    angiograms, n = torch.cat([fakes, batch.rendered[batch.on_path_b :]]), len(batch.mask)
+    return model.path_a(model.schedule.add_noise(angiograms, noise.t_a[:n], noise.eps[:n]), noise.t_a[:n])
+
+
+def losses_of_path_a(
+    a: PathOutput, batch: Batch, discriminators: Discriminators, config: LossConfig
 ) -> dict[str, Tensor]:
-    """Compute the losses of denoiser and generator.
+    """Compute the losses of path A by name, unweighted: L_adv(D_s(s_v)), and the teacher's if it has a weight."""
+    losses = {}
+    if discriminators.mask is not None:
+        losses["adversarial_mask"] = adversarial(discriminators.mask(a.image[: len(batch.mask)]), real=True)
+    if config.teacher:
+        sure = batch.labels != 0
+        prediction = torch.where(sure, a.image, -1)
+        losses["teacher"] = cycle(prediction, torch.where(sure, batch.labels, -1), config.cycle_norm)
+    return losses
 
-    L_G = L_diff + alpha (L_adv(D_s(s_v)) + L_adv(D_a(x^a_hat))) + beta L_cyc, plus contrast, rendering and teacher
-    losses where `config` gives them a weight.
+
+def losses_of_path_b(
+    b: PathOutput, of_cycle: PathOutput, batch: Batch, eps: Tensor, discriminators: Discriminators, config: LossConfig
+) -> dict[str, Tensor]:
+    """Compute the losses of path B and of the cycle by name, unweighted.
+
+    They are L_diff, L_adv(D_a(x^a_hat)) and L_cyc, and the difference to the rendered angiograms if it has a weight.
 
     Parameters
     ----------
-    paths : Paths
-        Outputs of the model for `batch`.
+    b, of_cycle : PathOutput
+        Outputs of path B and of the cycle for `batch`.
     batch : Batch
         The samples.
     eps : Tensor
@@ -164,40 +182,39 @@ def generator_losses(
         D_a and D_s.
     config : LossConfig
         The weights.
-
-    Returns
-    -------
-    dict of str to Tensor
-        The unweighted losses by name, and their weighted sum as `total`.
     """
     n = batch.on_path_b
     losses = {
-        "diffusion": F.mse_loss(paths.b.noise, eps[:n]),
-        "adversarial_angiogram": adversarial(discriminators.angiogram(paths.b.image), real=True),
-        "cycle": cycle(paths.cycle.image, batch.mask, config.cycle_norm),
+        "diffusion": F.mse_loss(b.noise, eps[:n]),
+        "adversarial_angiogram": adversarial(discriminators.angiogram(b.image), real=True),
+        "cycle": cycle(of_cycle.image, batch.mask, config.cycle_norm),
     }
-    total = config.diffusion * losses["diffusion"] + config.cycle * losses["cycle"]
-    total = total + config.adversarial * losses["adversarial_angiogram"]
-
-    if discriminators.mask is not None:
-        losses["adversarial_mask"] = adversarial(discriminators.mask(paths.a.image[: len(batch.mask)]), real=True)
-        total = total + config.adversarial_mask * losses["adversarial_mask"]
-
-    if discriminators.contrast is not None:
-        losses["contrast"] = discriminators.contrast(batch.mask, paths.cycle.image, paths.a.image[: len(batch.mask)])
-        total = total + config.contrast * losses["contrast"]
-
     if config.rendering:
-        losses["rendering"] = F.l1_loss(paths.b.image, batch.rendered[:n])
-        total = total + config.rendering * losses["rendering"]
+        losses["rendering"] = F.l1_loss(b.image, batch.rendered[:n])
+    return losses
 
-    if config.teacher:
-        sure = batch.labels != 0
-        prediction = torch.where(sure, paths.a.image, -1)
-        losses["teacher"] = cycle(prediction, torch.where(sure, batch.labels, -1), config.cycle_norm)
-        total = total + config.teacher * losses["teacher"]
 
-    return losses | {"total": total}
+def contrast_loss(
+    a: PathOutput, of_cycle: PathOutput, batch: Batch, discriminators: Discriminators
+) -> dict[str, Tensor]:
+    """Compute the contrastive loss of C-DARL by name; there is none for DARL."""
+    if discriminators.contrast is None:
+        return {}
+    return {"contrast": discriminators.contrast(batch.mask, of_cycle.image, a.image[: len(batch.mask)])}
+
+
+def weighted(losses: dict[str, Tensor], config: LossConfig) -> Tensor:
+    """Return the weighted sum of losses of denoiser and generator; over all of them, it is L_G."""
+    weights = {
+        "diffusion": config.diffusion,
+        "adversarial_angiogram": config.adversarial,
+        "adversarial_mask": config.adversarial_mask,
+        "cycle": config.cycle,
+        "contrast": config.contrast,
+        "rendering": config.rendering,
+        "teacher": config.teacher,
+    }
+    return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
 
 
 def discriminator_losses(

@@ -96,18 +96,6 @@ class Darl(nn.Module):
         """
         return self._path(noisy, t, mask)
 
-    def both_paths(
-        self, angiograms: Tensor, t_a: Tensor, backgrounds: Tensor, t_b: Tensor, mask: Tensor
-    ) -> tuple[PathOutput, PathOutput]:
-        """Run path A on noisy angiograms and path B on noisy backgrounds, with one call of the denoiser.
-
-        Parameters are those of `path_a` and `path_b`, as are the results.
-        """
-        counts = [len(angiograms), len(backgrounds)]
-        folded, noise = self._denoise(torch.cat([angiograms, backgrounds]), torch.cat([t_a, t_b]))
-        (folded_a, folded_b), (noise_a, noise_b) = folded.split(counts), noise.split(counts)
-        return self._generate(folded_a, noise_a, None), self._generate(folded_b, noise_b, mask)
-
     def forward(self, frames: Tensor, t: int = 0) -> Tensor:
         """Segment frames in one step, by path A.
 
@@ -185,18 +173,11 @@ class Darl(nn.Module):
         return F.pixel_shuffle(phases.view(-1, 4, *phases.shape[2:]), 2)
 
     def _path(self, noisy: Tensor, t: Tensor, mask: Tensor | None) -> PathOutput:
-        return self._generate(*self._denoise(noisy, t), mask)
-
-    def _denoise(self, noisy: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Return x_t and eps_hat, as the generator takes them."""
-        folded = F.pixel_unshuffle(noisy, self.config.stem_factor)
-        noise = self.denoiser(folded, t)
-        return folded.to(noise.dtype), noise
-
-    def _generate(self, folded: Tensor, noise: Tensor, mask: Tensor | None) -> PathOutput:
         factor = self.config.stem_factor
+        folded = F.pixel_unshuffle(noisy, factor)
+        noise = self.denoiser(folded, t)
         one_hot = None if mask is None else F.pixel_unshuffle(_one_hot(mask), factor)
-        image = self.generator(join(folded, noise), one_hot)
+        image = self.generator(join(folded.to(noise.dtype), noise), one_hot)
         # Losses are computed in float32, whatever the working precision.
         return PathOutput(F.pixel_shuffle(noise, factor).float(), F.pixel_shuffle(image, factor).float())
 

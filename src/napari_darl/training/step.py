@@ -1,8 +1,7 @@
 """One optimisation step: first the generator, then the discriminators."""
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_darl.darl.losses import Batch, Noise, Paths, discriminator_losses, generator_losses, run_paths
+from napari_darl.darl.losses import Batch, Noise, Paths
 from napari_darl.training.config import TrainingConfig
+from napari_darl.training.gradients import Gradients, Precision, compute
 from napari_darl.training.state import TrainingState
 
 Frame = NDArray[np.float32]
-Precision = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +80,7 @@ def train_step(
     """Do one optimisation step, and change `state` accordingly.
 
     1. Draw eps, t_a and t_b, and run path A, path B and the cycle.
-    2. Update denoiser and generator by L_G, while the discriminators are frozen.
+    2. Update denoiser and generator by L_G.
     3. Update the discriminators by L_D, on real images and on fakes from the image pools.
     4. Update the moving average of the weights.
 
@@ -113,15 +112,16 @@ def train_step(
     batch = batch.to(state.device)
     noise = draw_noise(rng, batch.angiogram.shape, config, state.device)
 
-    paths, losses = _train_generator(state, batch, noise, config, precision)
-    masks = paths.a.image[: len(batch.mask)]
-    fakes = state.pools["angiogram"].query(paths.b.image, rng), state.pools["mask"].query(masks, rng)
-    losses |= _train_discriminators(state, batch, fakes, config, precision)
+    # Spectral norms change with every call, so their calls have an order.
+    at_once = state.device.type == "cpu" and not config.model.generator.spectral_norm
+    computed = compute(state, batch, noise, rng, config.losses, precision, at_once)
+    for part, optimiser in state.optimisers.items():
+        _descend(optimiser, computed.gradients[part], config.clip)
 
     state.average.update_parameters(state.model)
-    preview = Preview.of(batch, paths) if state.step % config.preview_every == 0 else None
+    preview = Preview.of(batch, computed.paths) if state.step % config.preview_every == 0 else None
     state.step += 1
-    return {name: float(loss.detach()) for name, loss in losses.items()}, preview
+    return computed.losses, preview
 
 
 def draw_noise(rng: np.random.Generator, shape: tuple[int, ...], config: TrainingConfig, device: torch.device) -> Noise:
@@ -133,32 +133,20 @@ def draw_noise(rng: np.random.Generator, shape: tuple[int, ...], config: Trainin
     return Noise(*(torch.from_numpy(array).to(device) for array in (eps, t_a, t_b)))
 
 
-def _train_generator(
-    state: TrainingState, batch: Batch, noise: Noise, config: TrainingConfig, precision: Precision
-) -> tuple[Paths, dict[str, Tensor]]:
-    state.discriminators.requires_grad_(False)
-    if state.discriminators.contrast is not None:
-        state.discriminators.contrast.requires_grad_(True)
-    with precision():
-        paths = run_paths(state.model, batch, noise)
-        losses = generator_losses(paths, batch, noise.eps, state.discriminators, config.losses)
-    _descend(state.optimisers["generator"], losses["total"], config.clip)
-    return paths, losses
-
-
-def _train_discriminators(
-    state: TrainingState, batch: Batch, fakes: tuple[Tensor, Tensor], config: TrainingConfig, precision: Precision
-) -> dict[str, Tensor]:
-    state.discriminators.requires_grad_(True)
-    with precision():
-        losses = discriminator_losses(batch, *fakes, state.discriminators)
-    _descend(state.optimisers["discriminators"], torch.stack(list(losses.values())).sum(), config.clip)
-    return losses
-
-
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor, clip: float | None) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+def _descend(optimiser: torch.optim.Optimizer, gradients: Sequence[Gradients], clip: float | None) -> None:
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for parameter, *parts in zip(parameters, *gradients, strict=True):
+        parameter.grad = _sum([part for part in parts if part is not None], parameter)
     if clip is not None:
-        torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], clip)
+        torch.nn.utils.clip_grad_norm_(parameters, clip)
     optimiser.step()
+
+
+def _sum(parts: list[Tensor], parameter: Tensor) -> Tensor | None:
+    if not parts:
+        return None
+    # In the parameter's layout, which a fused optimiser takes for granted.
+    total = torch.empty_like(parameter).copy_(parts[0])
+    for part in parts[1:]:
+        total += part
+    return total

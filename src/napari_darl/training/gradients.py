@@ -1,0 +1,144 @@
+"""What a step computes before it changes any weight: outputs, losses and gradients.
+
+Path A and the discriminators are one half of the work, path B and the cycle the other (`halves`).
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_darl.darl.losses import (
+    Batch,
+    LossConfig,
+    Noise,
+    Paths,
+    contrast_loss,
+    discriminator_losses,
+    losses_of_path_a,
+    losses_of_path_b,
+    run_cycle,
+    run_path_a,
+    run_path_b,
+    weighted,
+)
+from napari_darl.darl.model import PathOutput
+from napari_darl.training.halves import in_halves
+from napari_darl.training.state import TrainingState
+
+Precision = Callable[[], AbstractContextManager[None]]
+Gradients = tuple[Tensor | None, ...]
+"""Of each parameter of an optimiser; None if the loss doesn't depend on it."""
+
+_Part = tuple[dict[str, Tensor], Gradients]  # losses and their gradients
+
+
+class Computed(NamedTuple):
+    """What a step has computed.
+
+    Attributes
+    ----------
+    paths
+        The outputs of the three passes.
+    losses
+        The unweighted losses by name, and their weighted sum as `total`.
+    gradients
+        For each optimiser, what the gradients are the sum of.
+    """
+
+    paths: Paths
+    losses: dict[str, float]
+    gradients: dict[str, list[Gradients]]
+
+
+def compute(
+    state: TrainingState,
+    batch: Batch,
+    noise: Noise,
+    rng: np.random.Generator,
+    weights: LossConfig,
+    precision: Precision,
+    at_once: bool,
+) -> Computed:
+    """Compute outputs, losses and gradients; running means of norms and image pools change.
+
+    Parameters
+    ----------
+    state : TrainingState
+        Networks, optimisers and image pools.
+    batch : Batch
+        The samples, on the state's device.
+    noise : Noise
+        Noise and timesteps.
+    rng : numpy.random.Generator
+        Draws from the image pools.
+    weights : LossConfig
+        The losses.
+    precision : callable
+        Returns the context in which the networks are run.
+    at_once : bool
+        Whether the halves may be computed at the same time.
+    """
+    networks, discriminators = (state.model, batch, noise), state.discriminators
+    of_generator, of_discriminators = (_parameters(state, part) for part in ("generator", "discriminators"))
+    a: Future[PathOutput] = Future()
+    b: Future[PathOutput] = Future()
+    coupled = discriminators.contrast is not None  # its loss compares masks of path A and of the cycle
+
+    def path_a() -> _Part:
+        with precision():
+            found = _told(a, lambda: run_path_a(*networks))
+            losses = {} if coupled else losses_of_path_a(found, batch, discriminators, weights)
+        return losses, _gradients(losses and weighted(losses, weights), of_generator)
+
+    def path_b_and_cycle() -> tuple[PathOutput, _Part]:
+        with precision():
+            found = _told(b, lambda: run_path_b(*networks))
+            masks = a.result()  # path A moves the running means first, and then the cycle does
+            cycle = run_cycle(*networks, found.image)
+            losses = losses_of_path_b(found, cycle, batch, noise.eps, discriminators, weights)
+            if coupled:
+                losses |= losses_of_path_a(masks, batch, discriminators, weights)
+                losses |= contrast_loss(masks, cycle, batch, discriminators)
+        return cycle, (losses, _gradients(weighted(losses, weights), of_generator))
+
+    def discriminate() -> _Part:
+        fakes = state.pools["angiogram"].query(b.result().image, rng)
+        masks = state.pools["mask"].query(a.result().image[: len(batch.mask)], rng)
+        with precision():
+            losses = discriminator_losses(batch, fakes, masks, discriminators)
+        return losses, _gradients(torch.stack(list(losses.values())).sum(), of_discriminators)
+
+    of_a, (cycle, of_b), of_judges = in_halves(path_a, path_b_and_cycle, discriminate, at_once)
+    generator = of_a[0] | of_b[0]
+    losses = generator | {"total": weighted(generator, weights)} | of_judges[0]
+    return Computed(
+        Paths(a.result(), b.result(), cycle),
+        {name: float(loss.detach()) for name, loss in losses.items()},
+        {"generator": [of_a[1], of_b[1]], "discriminators": [of_judges[1]]},
+    )
+
+
+def _told(future: "Future[PathOutput]", run: Callable[[], PathOutput]) -> PathOutput:
+    """Run a path, and let the other half have what it returns or raises."""
+    try:
+        found = run()
+    except BaseException as error:
+        future.set_exception(error)
+        raise
+    future.set_result(found)
+    return found
+
+
+def _parameters(state: TrainingState, part: str) -> list[Tensor]:
+    return [parameter for group in state.optimisers[part].param_groups for parameter in group["params"]]
+
+
+def _gradients(loss: Tensor | dict[str, Tensor], parameters: Sequence[Tensor]) -> Gradients:
+    if isinstance(loss, dict):  # there are no losses
+        return (None,) * len(parameters)
+    return torch.autograd.grad(loss, parameters, allow_unused=True)

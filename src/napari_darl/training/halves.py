@@ -1,0 +1,56 @@
+"""Parts of a step's work at the same time, in two threads that share the processor's cores.
+
+Operations on small features hardly gain from a second thread: with two, a step of `lite` takes .8 of the time that it
+takes with one. Two parts of the step that have one thread each take .65 (docs/results.md).
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import lru_cache
+from threading import Barrier
+from typing import Any, TypeVar
+
+import torch
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+_S = TypeVar("_S")
+
+
+def in_halves(
+    first: Callable[[], _T], second: Callable[[], _R], last: Callable[[], _S], at_once: bool
+) -> tuple[_T, _R, _S]:
+    """Call three functions, and return their results.
+
+    Parameters
+    ----------
+    first, second, last : callable
+        Called one after the other or, if `at_once` and this thread has two threads or more for an operation, `first`
+        and then `last` at the same time as `second`, with half of the threads each.
+    at_once : bool
+        Whether they may be called at the same time.
+    """
+    threads = torch.get_num_threads()
+    if not at_once or threads < 2:
+        return first(), second(), last()
+    pool = _pool(threads)
+    halves: list[Future[Any]] = [pool.submit(lambda: (first(), last())), pool.submit(second)]
+    wait(halves)  # both, so that none is at work after an error in the other
+    (of_first, of_last), of_second = halves[0].result(), halves[1].result()
+    return of_first, of_second, of_last
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return two threads, whose operations have half of a number of threads each."""
+    pool = ThreadPoolExecutor(2, "napari-darl-half")
+    started = Barrier(2)
+
+    def start() -> None:
+        torch.get_num_threads()  # A thread's first operation would set its number; now it has been.
+        torch.set_num_threads(threads // 2)
+        started.wait()  # otherwise, one thread might start twice
+
+    wait([pool.submit(start), pool.submit(start)])
+    torch.set_num_threads(threads)  # threads to come take the number that was set last
+    return pool
