@@ -32,7 +32,7 @@ def computed(folder: Path, threads: int, **changes: object) -> tuple[Computed, d
     config, state, rng = trainer.config, trainer.state, np.random.default_rng(0)
     batch = trainer.sampler.draw(0, config.batch, config.more_angiograms)
     noise = draw_noise(rng, batch.angiogram.shape, config, state.device)
-    return compute(state, batch, noise, rng, config.losses, trainer._precision, True), state.tensors()
+    return compute(state, batch, noise, rng, config.losses, trainer._precision), state.tensors()
 
 
 @pytest.mark.parametrize("changes", [{}, {"c_darl": True}, {"precision": "bfloat16"}])

@@ -62,7 +62,6 @@ def compute(
     rng: np.random.Generator,
     weights: LossConfig,
     precision: Precision,
-    at_once: bool,
 ) -> Computed:
     """Compute outputs, losses and gradients; running means of norms and image pools change.
 
@@ -80,8 +79,6 @@ def compute(
         The losses.
     precision : callable
         Returns the context in which the networks are run.
-    at_once : bool
-        Whether the halves may be computed at the same time.
     """
     networks, discriminators = (state.model, batch, noise), state.discriminators
     of_generator, of_discriminators = (_parameters(state, part) for part in ("generator", "discriminators"))
@@ -113,6 +110,8 @@ def compute(
             losses = discriminator_losses(batch, fakes, masks, discriminators)
         return losses, _gradients(torch.stack(list(losses.values())).sum(), of_discriminators)
 
+    # Spectral norms change with every call, so their calls have an order.
+    at_once = state.device.type == "cpu" and not state.model.config.generator.spectral_norm
     of_a, (cycle, of_b), of_judges = in_halves(path_a, path_b_and_cycle, discriminate, at_once)
     generator = of_a[0] | of_b[0]
     losses = generator | {"total": weighted(generator, weights)} | of_judges[0]

@@ -112,9 +112,7 @@ def train_step(
     batch = batch.to(state.device)
     noise = draw_noise(rng, batch.angiogram.shape, config, state.device)
 
-    # Spectral norms change with every call, so their calls have an order.
-    at_once = state.device.type == "cpu" and not config.model.generator.spectral_norm
-    computed = compute(state, batch, noise, rng, config.losses, precision, at_once)
+    computed = compute(state, batch, noise, rng, config.losses, precision)
     for part, optimiser in state.optimisers.items():
         _descend(optimiser, computed.gradients[part], config.clip)
 
