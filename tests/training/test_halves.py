@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from small_runs import small, stack
@@ -14,7 +13,6 @@ from napari_darl.errors import DarlError
 from napari_darl.training import gradients
 from napari_darl.training.gradients import Computed, compute
 from napari_darl.training.halves import in_halves
-from napari_darl.training.step import draw_noise
 
 
 @pytest.fixture
@@ -29,10 +27,11 @@ def computed(folder: Path, threads: int, **changes: object) -> tuple[Computed, d
     """Compute a step of a new run; return also the state, in which running means have changed."""
     torch.set_num_threads(threads)
     trainer = Trainer(small(1, **changes), folder, stack(), device="cpu")
-    config, state, rng = trainer.config, trainer.state, np.random.default_rng(0)
-    batch = trainer.sampler.draw(0, config.batch, config.more_angiograms)
-    noise = draw_noise(rng, batch.angiogram.shape, config, state.device)
-    return compute(state, batch, noise, rng, config.losses, trainer._precision), state.tensors()
+    batch = trainer.sampler.draw(0, trainer.config.batch, trainer.config.more_angiograms)
+    calls: list[int] = []
+    found = compute(trainer.state, batch, trainer.config, trainer._precision, lambda: calls.append(threads))
+    assert calls == [threads]
+    return found, trainer.state.tensors()
 
 
 @pytest.mark.parametrize("changes", [{}, {"c_darl": True}, {"precision": "bfloat16"}])

@@ -14,8 +14,9 @@ from napari_darl.darl.config import LITE
 from napari_darl.darl.model import build
 from napari_darl.errors import DarlError, FileError, InputError
 from napari_darl.training.config import training_config
+from napari_darl.training.gradients import draw_noise
 from napari_darl.training.pool import ImagePool
-from napari_darl.training.step import draw_noise, learning_rate_factor
+from napari_darl.training.step import learning_rate_factor
 
 
 def test_a_run_leaves_a_model_that_loads(tmp_path: Path) -> None:

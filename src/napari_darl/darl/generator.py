@@ -146,4 +146,5 @@ class SwitchableSpade(nn.Module):
         if mask is None:
             return self.plain(x)  # type: ignore[no-any-return]
         hidden = F.relu(self.shared(mask), inplace=True)
-        return (self.free(x) * (1 + self.gamma(hidden))).add_(self.beta(hidden))
+        scaled: Tensor = self.free(x) * (1 + self.gamma(hidden))
+        return scaled.add_(self.beta(hidden))  # `addcmul` would multiply twice more for the gradients

@@ -1,6 +1,7 @@
 """What a step computes before it changes any weight: outputs, losses and gradients.
 
-Path A and the discriminators are one half of the work, path B and the cycle the other (`halves`).
+Path A and the discriminators are one half of the work, path B and the cycle the other. On processors, both are computed
+at the same time.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,6 @@ from torch import Tensor
 
 from napari_darl.darl.losses import (
     Batch,
-    LossConfig,
     Noise,
     Paths,
     contrast_loss,
@@ -27,6 +27,7 @@ from napari_darl.darl.losses import (
     weighted,
 )
 from napari_darl.darl.model import PathOutput
+from napari_darl.training.config import TrainingConfig
 from napari_darl.training.halves import in_halves
 from napari_darl.training.state import TrainingState
 
@@ -56,30 +57,31 @@ class Computed(NamedTuple):
 
 
 def compute(
-    state: TrainingState,
-    batch: Batch,
-    noise: Noise,
-    rng: np.random.Generator,
-    weights: LossConfig,
-    precision: Precision,
+    state: TrainingState, batch: Batch, config: TrainingConfig, precision: Precision, meanwhile: Callable[[], None]
 ) -> Computed:
     """Compute outputs, losses and gradients; running means of norms and image pools change.
+
+    All draws come from one generator, keyed by (seed, step, 0).
 
     Parameters
     ----------
     state : TrainingState
         Networks, optimisers and image pools.
     batch : Batch
-        The samples, on the state's device.
-    noise : Noise
-        Noise and timesteps.
-    rng : numpy.random.Generator
-        Draws from the image pools.
-    weights : LossConfig
-        The losses.
+        The samples, on the CPU.
+    config : TrainingConfig
+        The run.
     precision : callable
         Returns the context in which the networks are run.
+    meanwhile : callable
+        Starts other work in another thread; called once, as soon as a core is free for it.
     """
+    rng = np.random.default_rng((config.seed, state.step, 0))
+    if config.model.phases == "batch":
+        # As published, each step sees one random phase of its frames.
+        batch = batch.phase(*rng.integers(2, size=2))
+    batch = batch.to(state.device)
+    noise, weights = draw_noise(rng, batch.angiogram.shape, config, state.device), config.losses
     networks, discriminators = (state.model, batch, noise), state.discriminators
     of_generator, of_discriminators = (_parameters(state, part) for part in ("generator", "discriminators"))
     a: Future[PathOutput] = Future()
@@ -108,10 +110,15 @@ def compute(
         masks = state.pools["mask"].query(a.result().image[: len(batch.mask)], rng)
         with precision():
             losses = discriminator_losses(batch, fakes, masks, discriminators)
-        return losses, _gradients(torch.stack(list(losses.values())).sum(), of_discriminators)
+        found = losses, _gradients(torch.stack(list(losses.values())).sum(), of_discriminators)
+        if at_once:
+            meanwhile()  # path B and the cycle take longer
+        return found
 
     # Spectral norms change with every call, so their calls have an order.
-    at_once = state.device.type == "cpu" and not state.model.config.generator.spectral_norm
+    at_once = state.device.type == "cpu" and torch.get_num_threads() > 1 and not config.model.generator.spectral_norm
+    if not at_once:
+        meanwhile()
     of_a, (cycle, of_b), of_judges = in_halves(path_a, path_b_and_cycle, discriminate, at_once)
     generator = of_a[0] | of_b[0]
     losses = generator | {"total": weighted(generator, weights)} | of_judges[0]
@@ -120,6 +127,15 @@ def compute(
         {name: float(loss.detach()) for name, loss in losses.items()},
         {"generator": [of_a[1], of_b[1]], "discriminators": [of_judges[1]]},
     )
+
+
+def draw_noise(rng: np.random.Generator, shape: tuple[int, ...], config: TrainingConfig, device: torch.device) -> Noise:
+    """Draw the noise and the timesteps of a batch of frames of a shape (N, 1, H, W)."""
+    model = config.model
+    eps = rng.standard_normal(shape, np.float32)
+    t_a = (model.path_a_steps * rng.random(len(eps)) ** config.faint_noise).astype(np.int64)
+    t_b = rng.integers(model.schedule.steps, size=len(eps))
+    return Noise(*(torch.from_numpy(array).to(device) for array in (eps, t_a, t_b)))
 
 
 def _told(future: "Future[PathOutput]", run: Callable[[], PathOutput]) -> PathOutput:

@@ -25,15 +25,13 @@ def in_halves(
     Parameters
     ----------
     first, second, last : callable
-        Called one after the other or, if `at_once` and this thread has two threads or more for an operation, `first`
-        and then `last` at the same time as `second`, with half of the threads each.
+        Called one after the other or, if `at_once`, `first` and then `last` at the same time as `second`.
     at_once : bool
-        Whether they may be called at the same time.
+        Whether they are called at the same time, with half of the threads of this thread's operations each.
     """
-    threads = torch.get_num_threads()
-    if not at_once or threads < 2:
+    if not at_once:
         return first(), second(), last()
-    pool = _pool(threads)
+    pool = _pool(torch.get_num_threads())
     halves: list[Future[Any]] = [pool.submit(lambda: (first(), last())), pool.submit(second)]
     wait(halves)  # both, so that none is at work after an error in the other
     (of_first, of_last), of_second = halves[0].result(), halves[1].result()

@@ -1,7 +1,7 @@
 """One optimisation step: first the generator, then the discriminators."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_darl.darl.losses import Batch, Noise, Paths
+from napari_darl.darl.losses import Batch, Paths
 from napari_darl.training.config import TrainingConfig
 from napari_darl.training.gradients import Gradients, Precision, compute
 from napari_darl.training.state import TrainingState
@@ -75,7 +75,7 @@ def learning_rate_factor(step: int, config: TrainingConfig) -> float:
 
 
 def train_step(
-    state: TrainingState, batch: Batch, config: TrainingConfig, precision: Precision
+    state: TrainingState, batch: Batch, config: TrainingConfig, precision: Precision, meanwhile: Callable[[], None]
 ) -> tuple[dict[str, float], Preview | None]:
     """Do one optimisation step, and change `state` accordingly.
 
@@ -84,18 +84,7 @@ def train_step(
     3. Update the discriminators by L_D, on real images and on fakes from the image pools.
     4. Update the moving average of the weights.
 
-    All draws come from one generator, keyed by (seed, step, 0).
-
-    Parameters
-    ----------
-    state : TrainingState
-        Networks, optimisers and image pools.
-    batch : Batch
-        The samples, on the CPU.
-    config : TrainingConfig
-        The run.
-    precision : callable
-        Returns the context in which the networks are run; see `working_precision`.
+    Parameters are those of `gradients.compute`.
 
     Returns
     -------
@@ -104,15 +93,8 @@ def train_step(
     preview : Preview or None
         The first sample, every `config.preview_every` steps.
     """
-    rng = np.random.default_rng((config.seed, state.step, 0))
     state.scale_learning_rates(learning_rate_factor(state.step, config))
-    if config.model.phases == "batch":
-        # As published, each step sees one random phase of its frames.
-        batch = batch.phase(*rng.integers(2, size=2))
-    batch = batch.to(state.device)
-    noise = draw_noise(rng, batch.angiogram.shape, config, state.device)
-
-    computed = compute(state, batch, noise, rng, config.losses, precision)
+    computed = compute(state, batch, config, precision, meanwhile)
     for part, optimiser in state.optimisers.items():
         _descend(optimiser, computed.gradients[part], config.clip)
 
@@ -120,15 +102,6 @@ def train_step(
     preview = Preview.of(batch, computed.paths) if state.step % config.preview_every == 0 else None
     state.step += 1
     return computed.losses, preview
-
-
-def draw_noise(rng: np.random.Generator, shape: tuple[int, ...], config: TrainingConfig, device: torch.device) -> Noise:
-    """Draw the noise and the timesteps of a batch of frames of a shape (N, 1, H, W)."""
-    model = config.model
-    eps = rng.standard_normal(shape, np.float32)
-    t_a = (model.path_a_steps * rng.random(len(eps)) ** config.faint_noise).astype(np.int64)
-    t_b = rng.integers(model.schedule.steps, size=len(eps))
-    return Noise(*(torch.from_numpy(array).to(device) for array in (eps, t_a, t_b)))
 
 
 def _descend(optimiser: torch.optim.Optimizer, gradients: Sequence[Gradients], clip: float | None) -> None:

@@ -6,8 +6,9 @@ napari, the command line and the tests all iterate over `Trainer.run`. A step is
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, Self
@@ -274,30 +275,34 @@ class Trainer:
     def _train(self, stop: Event | None) -> Iterator[Progress]:
         """Do the steps to come, and save every `autosave` seconds."""
         saved = time.monotonic()
-        for batch in self._batches():
+        for batch, draw_next in self._batches():
             if stop is not None and stop.is_set():
                 return
-            yield self._advance(batch)
+            yield self._advance(batch, draw_next)
             if time.monotonic() - saved > self.config.autosave:
                 self.save()
                 saved = time.monotonic()
 
-    def _batches(self) -> Iterator[Batch]:
-        """Yield the batches of all steps to come.
+    def _batches(self) -> Iterator[tuple[Batch, Callable[[], None]]]:
+        """Yield the batches of all steps to come, and what starts drawing the next in a thread, during the step.
 
-        The next batch is drawn in a thread during the current step, unless it needs a teacher that this step will make.
+        If the next batch needs a teacher that this step will make, it is drawn after the step.
         """
+        ahead: Future[Batch] | None = None
+
+        def draw_next(step: int) -> None:
+            nonlocal ahead
+            if step < self.config.steps and not self._renews_teacher(step):
+                ahead = pool.submit(self._draw, step)
+
         with ThreadPoolExecutor(1) as pool:
-            ahead: Future[Batch] | None = None
             for step in range(self.step, self.config.steps):
                 if self._renews_teacher(step):
                     self.state.renew_teacher()
                     self._teach()
                 batch = ahead.result() if ahead else self._draw(step)
                 ahead = None
-                if not self._renews_teacher(step + 1):
-                    ahead = pool.submit(self._draw, step + 1)
-                yield batch
+                yield batch, partial(draw_next, step + 1)
 
     def _draw(self, step: int) -> Batch:
         return self.sampler.draw(step, self.config.batch, self.config.more_angiograms)
@@ -316,8 +321,8 @@ class Trainer:
         elif models:
             self.sampler.teach(lambda frame: segment_probability(frame, models[0], bright=False, bits=self._bits))
 
-    def _advance(self, batch: Batch) -> Progress:
-        losses, preview = train_step(self.state, batch, self.config, self._precision)
+    def _advance(self, batch: Batch, draw_next: Callable[[], None]) -> Progress:
+        losses, preview = train_step(self.state, batch, self.config, self._precision, draw_next)
         if not all(math.isfinite(loss) for loss in losses.values()):
             raise DarlError(f"Training diverged at step {self.step}: a loss is not finite. Lower the learning rate.")
         self._rows.append({"step": self.step, **losses})
