@@ -1,7 +1,7 @@
-"""Parts of a step's work at the same time, in two threads that share the processor's cores.
+"""The halves of a step's work at the same time, in two threads that share the processor's cores.
 
-Operations on small features hardly gain from a second thread: with two, a step of `lite` takes .8 of the time that it
-takes with one. Two parts of the step that have one thread each take .65 (docs/results.md).
+Operations on small features hardly gain from a second core: with two, a step of `lite` takes .83 of the time that it
+takes with one. Two halves of the step, on one core each, take .63 (docs/results.md).
 """
 
 from collections.abc import Callable
