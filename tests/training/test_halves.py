@@ -67,6 +67,15 @@ def test_other_threads_keep_all_theirs(two_threads: None) -> None:
         assert pool.submit(torch.get_num_threads).result() == torch.get_num_threads() == 4
 
 
+def test_runs_beside_each_other_end(tmp_path: Path, two_threads: None) -> None:
+    def run(number: int) -> int:
+        return len(list(Trainer(small(4), tmp_path / str(number), stack(), device="cpu").run()))
+
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(run, number) for number in range(3)]
+        assert [one.result(timeout=120) for one in runs] == [4, 4, 4]
+
+
 def test_gradients_have_the_layout_of_their_parameters(tmp_path: Path, two_threads: None) -> None:
     trainer = Trainer(small(1), tmp_path / "run", stack(), device="cpu")
     list(trainer.run())

@@ -103,7 +103,7 @@ def test_fine_tuning_that_is_killed_in_its_first_step(tmp_path: Path) -> None:
     network, _ = build(small(1).model, seed=1)
     trainer = Trainer(small(3), tmp_path / "run", stack(), start=(network, None))
 
-    def killed(_: object) -> None:
+    def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     trainer._advance = killed  # type: ignore[method-assign,assignment]

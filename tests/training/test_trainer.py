@@ -112,9 +112,9 @@ def test_fine_tuning_begins_with_the_model_as_teacher(tmp_path: Path) -> None:
     assert same(dict(network.state_dict()), dict(trainer.model.state_dict()))
     assert trainer.state.teacher is not None
     assert same(dict(network.state_dict()), dict(trainer.state.teacher.state_dict()))
-    labels = [batch.labels for batch in trainer._batches()]
+    labels = [batch.labels for batch, _ in trainer._batches()]
     without = Trainer(small(3, c_darl=True), tmp_path / "without", stack())
-    assert any((one != batch.labels).any() for one, batch in zip(labels, without._batches(), strict=True))
+    assert any((one != batch.labels).any() for one, (batch, _) in zip(labels, without._batches(), strict=True))
 
 
 def test_fine_tuning_for_another_preset(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ class Computed(NamedTuple):
 
     Attributes
     ----------
+    batch
+        The samples as the networks saw them, on their device.
     paths
         The outputs of the three passes.
     losses
@@ -51,6 +53,7 @@ class Computed(NamedTuple):
         For each optimiser, what the gradients are the sum of.
     """
 
+    batch: Batch
     paths: Paths
     losses: dict[str, float]
     gradients: dict[str, list[Gradients]]
@@ -91,8 +94,10 @@ def compute(
     def path_a() -> _Part:
         with precision():
             found = _told(a, lambda: run_path_a(*networks))
-            losses = {} if coupled else losses_of_path_a(found, batch, discriminators, weights)
-        return losses, _gradients(losses and weighted(losses, weights), of_generator)
+            if coupled:
+                return {}, (None,) * len(of_generator)
+            losses = losses_of_path_a(found, batch, discriminators, weights)
+        return losses, _gradients(weighted(losses, weights), of_generator)
 
     def path_b_and_cycle() -> tuple[PathOutput, _Part]:
         with precision():
@@ -123,6 +128,7 @@ def compute(
     generator = of_a[0] | of_b[0]
     losses = generator | {"total": weighted(generator, weights)} | of_judges[0]
     return Computed(
+        batch,
         Paths(a.result(), b.result(), cycle),
         {name: float(loss.detach()) for name, loss in losses.items()},
         {"generator": [of_a[1], of_b[1]], "discriminators": [of_judges[1]]},
@@ -153,7 +159,5 @@ def _parameters(state: TrainingState, part: str) -> list[Tensor]:
     return [parameter for group in state.optimisers[part].param_groups for parameter in group["params"]]
 
 
-def _gradients(loss: Tensor | dict[str, Tensor], parameters: Sequence[Tensor]) -> Gradients:
-    if isinstance(loss, dict):  # there are no losses
-        return (None,) * len(parameters)
+def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> Gradients:
     return torch.autograd.grad(loss, parameters, allow_unused=True)

@@ -7,7 +7,7 @@ takes with one. Two halves of the step, on one core each, take .63 (docs/results
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +15,8 @@ import torch
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _S = TypeVar("_S")
+
+_LOCK = Lock()  # Halves may wait for each other, so those of another run must not take a thread from them.
 
 
 def in_halves(
@@ -31,9 +33,10 @@ def in_halves(
     """
     if not at_once:
         return first(), second(), last()
-    pool = _pool(torch.get_num_threads())
-    halves: list[Future[Any]] = [pool.submit(lambda: (first(), last())), pool.submit(second)]
-    wait(halves)  # both, so that none is at work after an error in the other
+    with _LOCK:
+        pool = _pool(torch.get_num_threads())
+        halves: list[Future[Any]] = [pool.submit(lambda: (first(), last())), pool.submit(second)]
+        wait(halves)  # both, so that none is at work after an error in the other
     (of_first, of_last), of_second = halves[0].result(), halves[1].result()
     return of_first, of_second, of_last
 

@@ -99,7 +99,7 @@ def train_step(
         _descend(optimiser, computed.gradients[part], config.clip)
 
     state.average.update_parameters(state.model)
-    preview = Preview.of(batch, computed.paths) if state.step % config.preview_every == 0 else None
+    preview = Preview.of(computed.batch, computed.paths) if state.step % config.preview_every == 0 else None
     state.step += 1
     return computed.losses, preview
 
