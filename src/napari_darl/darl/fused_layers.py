@@ -19,7 +19,7 @@ from napari_darl.darl.layers import ChannelNorm, without_autocast
 
 SLOPE = 0.2  # of the generator's leaky ReLU
 _NEIGHBOURS = 4  # outputs that are computed together, at most
-_KNOWN = 8  # shapes of features for which packed weights are kept, at most
+_KNOWN = 4  # shapes of features for which packed weights are kept, at most
 _LAST = torch.channels_last
 _FULL, _SHARE = 32, 32768  # values of two vectors, and for which PyTorch takes another thread
 
