@@ -86,7 +86,7 @@ def compute(
     batch = batch.to(state.device)
     noise, weights = draw_noise(rng, batch.angiogram.shape, config, state.device), config.losses
     networks, discriminators = (state.model, batch, noise), state.discriminators
-    of_generator, of_discriminators = (_parameters(state, part) for part in ("generator", "discriminators"))
+    of_generator, of_discriminators = (parameters(state.optimisers[part]) for part in ("generator", "discriminators"))
     a: Future[PathOutput] = Future()
     b: Future[PathOutput] = Future()
     coupled = discriminators.contrast is not None  # its loss compares masks of path A and of the cycle
@@ -155,9 +155,10 @@ def _told(future: "Future[PathOutput]", run: Callable[[], PathOutput]) -> PathOu
     return found
 
 
-def _parameters(state: TrainingState, part: str) -> list[Tensor]:
-    return [parameter for group in state.optimisers[part].param_groups for parameter in group["params"]]
+def parameters(optimiser: torch.optim.Optimizer) -> list[Tensor]:
+    """Return the parameters of an optimiser, in the order of `Gradients`."""
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
-def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> Gradients:
-    return torch.autograd.grad(loss, parameters, allow_unused=True)
+def _gradients(loss: Tensor, of: Sequence[Tensor]) -> Gradients:
+    return torch.autograd.grad(loss, of, allow_unused=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_darl.darl.losses import Batch, Paths
 from napari_darl.training.config import TrainingConfig
-from napari_darl.training.gradients import Gradients, Precision, compute
+from napari_darl.training.gradients import Gradients, Precision, compute, parameters
 from napari_darl.training.state import TrainingState
 
 Frame = NDArray[np.float32]
@@ -105,11 +105,11 @@ def train_step(
 
 
 def _descend(optimiser: torch.optim.Optimizer, gradients: Sequence[Gradients], clip: float | None) -> None:
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    for parameter, *parts in zip(parameters, *gradients, strict=True):
+    updated = parameters(optimiser)
+    for parameter, *parts in zip(updated, *gradients, strict=True):
         parameter.grad = _sum([part for part in parts if part is not None], parameter)
     if clip is not None:
-        torch.nn.utils.clip_grad_norm_(parameters, clip)
+        torch.nn.utils.clip_grad_norm_(updated, clip)
     optimiser.step()
 
 
